@@ -1,12 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
+SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz litellm bench clean
+.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv with everything for work on the project (Python 3.10 or newer)
 
@@ -23,7 +24,7 @@ demo: setup  ## Generate and edit a picture with the script, against the offline
 
 test: setup  ## Run every test; those of core on Python 3.8 and on the newest one found
 	@status=0; \
-	$(BIN)/python -m pytest tests --ignore=tests/core -n auto || status=1; \
+	$(BIN)/python -m pytest tests --ignore=tests/core $(SIDE_BY_SIDE) || status=1; \
 	$(BIN)/python tools/test_matrix.py || status=1; \
 	exit $$status
 
@@ -49,7 +50,13 @@ docs: setup  ## Rebuild the generated docs, completions and man page
 
 fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \
-	  $(BIN)/python -m pytest tests/core -k property -n auto --timeout 7200
+	  $(BIN)/python -m pytest tests/core -k property $(SIDE_BY_SIDE) --timeout 7200
+
+injection: setup  ## Break what runs once a request has left at every line, not at some
+	$(BIN)/python -m pytest tests/core --full -k a_defect $(SIDE_BY_SIDE) --timeout 7200
+
+kills: setup  ## Kill the script before every effect on the disk, and at more moments
+	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
 
 litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm

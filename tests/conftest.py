@@ -34,6 +34,22 @@ for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(_number, _stay_deaf)
 
 
+# Each test has a home of its own, and so a ledger whose every commit waits for the disk; memory keeps nobody
+# waiting. Some tests run programs from there.
+_MEMORY, _NEEDED_BYTES = "/dev/shm", 1 << 30
+if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK):
+    _room = os.statvfs(_MEMORY)
+    if _room.f_bavail * _room.f_frsize >= _NEEDED_BYTES and not _room.f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `-n auto` means: one more than processors, since each waits half of its time for what
+    it started."""
+    return (os.cpu_count() or 1) + 1
+
+
 class Hangs(BaseException):
     """A property test that has passed its limit of time. Hypothesis lets it through: a failure of the usual
     kind it would try again, and hang again."""
@@ -51,6 +67,17 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Optional[bool]
     signal.setitimer(signal.ITIMER_REAL, settings.timeout)
     item.cancel_timeout = lambda: signal.setitimer(signal.ITIMER_REAL, 0)
     return True
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a run of every test leaves to targets of their own (see the Makefile)."""
+    parser.addoption("--full", action="store_true", help="every line broken, every kill; not just a sample")
+
+
+@pytest.fixture
+def in_full(request: pytest.FixtureRequest) -> bool:
+    """Whether a test that has a short version is to run in full."""
+    return bool(request.config.getoption("--full"))
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 
 Reads the modules and the templates in tools/; writes skills/gpt-image-2/scripts/gpt_image2.py and the side
 files next to it (`SIDES` in tools/core_modules.py), nothing else.
-The same input gives the same bytes on every Python from 3.8 on: text is cut out by line, never unparsed.
+The same input gives the same bytes on every Python from 3.8 on: text is cut out, never unparsed. The types of
+functions are left out (tools/untyped.py).
 
 Exit codes: 0 written or fresh; 1 stale (`--check`); 2 core breaks a rule.
 """
@@ -14,6 +15,7 @@ import argparse
 import ast
 import difflib
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -35,6 +37,7 @@ from core_modules import (
     side_of,
 )
 from core_rules import check
+from untyped import without_types
 
 SCRIPTS = "skills/gpt-image-2/scripts"
 MAIN = "gpt_image2"
@@ -103,7 +106,10 @@ def render_imports(modules: Sequence[Module]) -> str:
             members.setdefault(node.module or "", set()).update(spelled)
         else:
             plain.update(f"import {name}" for name in spelled)
-    return "\n".join([*sorted(plain), *(render_from(name, members[name]) for name in sorted(members))])
+    used = set(re.findall(r"\w+", "\n".join(line for module in modules for line in body_lines(module))))
+    members["typing"] = members.get("typing", set()) & used
+    taken = (render_from(name, members[name]) for name in sorted(members) if members[name])
+    return "\n".join([*sorted(plain), *taken])
 
 
 def render_from(module: str, members: Set[str]) -> str:
@@ -137,7 +143,9 @@ def body_lines(module: Module) -> Iterator[str]:
     the loading of a side file."""
     starts = {node.lineno: node for node in module.deferred}
     dropped = {number for node in module.deferred for number in range(node.lineno, last_line(node) + 1)}
-    for number, line in enumerate(module.lines[module.body_start :], module.body_start + 1):
+    for number, line in sorted(without_types(module.tree, module.lines).items()):
+        if number <= module.body_start:
+            continue
         if number in starts:
             yield from loadings(module, starts[number])
         elif number not in dropped and (line.strip() or number - 1 not in dropped):

@@ -23,11 +23,13 @@ SIDES = {
     "gpt_image2_more": (
         *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
         *("api.gif_svg", "api.markup", "api.read_fields", "calls.leftovers"),
+        "settings.profiles",
         *(
             "commands.checks",
             "commands.doctor",
             "commands.package_extras",
             "commands.probe",
+            "commands.profiles",
             "commands.resume",
         ),
     ),

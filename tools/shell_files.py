@@ -21,8 +21,9 @@ from gpt_image2.core.base.exit_codes import EXIT_CODES
 from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_run_parser
 from gpt_image2.core.batch_api.commands import BATCH_API_PARSERS
 from gpt_image2.core.cli import COMMANDS
+from gpt_image2.core.commands.config import config_parser
 from gpt_image2.core.commands.doctor import doctor_parser
-from gpt_image2.core.commands.options import Parser, config_parser, image_parser
+from gpt_image2.core.commands.options import Parser, image_parser
 from gpt_image2.core.commands.resume import resume_parser
 from gpt_image2.core.history.options import (
     HISTORY_COMMANDS,

@@ -139,7 +139,8 @@ def run_tests(python: Interpreter, args: Sequence[str]) -> Outcome:
         return Outcome(False, f"no environment: uv exited with {error.returncode}")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [str(inside), "-m", "pytest", "tests/core", "-n", "auto", f"--junit-xml={report}", *args]
+        side_by_side = ["-n", "auto", "--dist", "worksteal"]
+        command = [str(inside), "-m", "pytest", "tests/core", *side_by_side, f"--junit-xml={report}", *args]
         env = {**os.environ, "GPT_IMAGE2_SANDBOX_PYTHON": sys.executable}
         code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
         return judge(code, count(report))

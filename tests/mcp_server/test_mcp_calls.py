@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 from typing import Any
 
 import anyio
@@ -447,3 +448,12 @@ async def test_an_address_in_a_private_network_is_refused(
     assert result.is_error and "private network" in text_of(result)
     assert result.structured_content["billed"] == "no"
     assert sandbox.log(place.prompt)["hits"] == 0
+
+
+async def test_a_profile_names_the_host_that_a_server_calls(place: Place, sandbox: Sandbox) -> None:
+    config = place.root / "config.json"
+    profile = {"base_url": sandbox.base_url, "api_key": "sk-of-the-profile-0123456789"}
+    config.write_text(json.dumps({"base_url": "http://127.0.0.1:1/v1", "profiles": {"one": profile}}))
+    async with Client(place.build(None, config=str(config), profile="one").server) as client:
+        result = await client.call_tool("generate_image", {"prompt": place.prompt, "quality": "low"})
+    assert not result.is_error and sandbox.log(place.prompt)["hits"] == 1

@@ -177,7 +177,7 @@ def test_a_key_in_the_wrong_place_is_masked_on_stderr(place: Place, sandbox: San
         assert server.wait() == 2
         assert "--key sk-…0123" in server.errors() and KEY not in server.errors()
     with raw_server(place, sandbox.base_url, "--config", KEY) as server:
-        assert "config sk-…0123 does not exist" in server.wait_for_error("calls will fail")
+        assert "/sk-…0123 does not exist" in server.wait_for_error("calls will fail")
         assert KEY not in server.errors()
 
 

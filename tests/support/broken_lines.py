@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import linecache
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import gpt_image2.core as core
 
 ROOMS = Path(core.__file__).parent
 Line = Tuple[str, int]
+#: A line, and the first line of its function: tracing the others would only take time.
+Place = Tuple[Line, int]
 
 
 class Injected(Exception):
@@ -22,7 +24,8 @@ def paths_of(names: Sequence[str]) -> Dict[str, str]:
 
 
 class Tracer:
-    """Notes the lines of these modules that run from the first call of `start` on, and raises at `target`.
+    """Notes the lines of these modules that run from the first call of `start` on, with their places; given
+    one of these as `target`, it raises there instead.
 
     Functions that are named in `catching` are what a defect is caught by; they are left out.
     """
@@ -32,33 +35,33 @@ class Tracer:
         paths: Mapping[str, str],
         catching: Sequence[str],
         start: Callable[..., Any],
-        target: Optional[Line] = None,
+        target: Optional[Place] = None,
     ) -> None:
         self._paths = paths
         self._catching = catching
         self._start = start.__code__
-        self.target = target
-        self.lines: List[Line] = []
-        self.seen: Set[Line] = set()
+        self._target = target
+        self.lines: Dict[Line, Place] = {}
         self.is_on = False
         self.has_raised = False
 
     def __call__(self, frame: Any, _event: str, _arg: Any) -> Any:
-        if frame.f_code is self._start:
+        code = frame.f_code
+        if code is self._start:
             self.is_on = True
-        is_traced = frame.f_code.co_filename in self._paths and frame.f_code.co_name not in self._catching
-        return self.local if is_traced else None
+        if self._target is not None and code.co_firstlineno != self._target[1]:
+            return None
+        return self.local if code.co_filename in self._paths and code.co_name not in self._catching else None
 
     def local(self, frame: Any, event: str, _arg: Any) -> Any:
         """Traces one function."""
         if event == "line" and self.is_on and not self.has_raised and not does_nothing(frame):
             line = (self._paths[frame.f_code.co_filename], frame.f_lineno)
-            if line == self.target:
+            if self._target is None:
+                self.lines.setdefault(line, (line, frame.f_code.co_firstlineno))
+            elif line == self._target[0]:
                 self.has_raised = True
                 raise Injected(f"at {line[0]}:{line[1]}")
-            if line not in self.seen:
-                self.seen.add(line)
-                self.lines.append(line)
         return self.local
 
 

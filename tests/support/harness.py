@@ -50,7 +50,7 @@ class Run(NamedTuple):
         """The lines on stderr under `--events`, each valid by the schema."""
         events = [json.loads(line) for line in self.stderr.splitlines()]
         for event in events:
-            jsonschema.validate(event, schema("events"))
+            validator("events").validate(event)
         return events
 
     @property
@@ -70,37 +70,49 @@ def schema(name: str) -> Dict[str, Any]:
     return json.loads((REFERENCES / f"{name}.schema.json").read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=None)
+def validator(name: str) -> Any:
+    """What holds an object against a schema of the skill's references, which is itself held once."""
+    kind = jsonschema.validators.validator_for(schema(name))
+    kind.check_schema(schema(name))
+    return kind(schema(name))
+
+
 def validate(outcome: Dict[str, Any]) -> None:
     """Holds what a command printed against its schema."""
-    if outcome.get("command") == "doctor" and "checks" in outcome:
-        jsonschema.validate(outcome, schema("doctor"))
-    elif outcome["command"] == "resume" and "calls" in outcome:
-        jsonschema.validate(outcome, schema("resume"))
-    elif "derived_from" in outcome:
-        jsonschema.validate(outcome, schema("pictures"))
-    elif outcome["command"] == "batch run":
-        jsonschema.validate(outcome, schema("batch"))
-    elif outcome["command"].startswith("batch "):
-        jsonschema.validate(outcome, schema("batch-api"))
-    elif not outcome["ok"]:
-        jsonschema.validate(outcome, schema("error"))
-    elif outcome["command"] in ("generate", "edit"):
-        jsonschema.validate(outcome, schema("dry-run" if outcome.get("dry_run") else "result"))
-    elif outcome["command"] in ("history", "spend", "cost"):
-        jsonschema.validate(outcome, schema(outcome["command"]))
-    else:
-        jsonschema.validate(outcome, schema("config"))
+    validator(schema_of(outcome)).validate(outcome)
+
+
+def schema_of(outcome: Dict[str, Any]) -> str:
+    """The name of the schema that is meant for what a command printed."""
+    command = outcome["command"]
+    if command == "doctor" and "checks" in outcome:
+        return "doctor"
+    if command == "resume" and "calls" in outcome:
+        return "resume"
+    if "derived_from" in outcome:
+        return "pictures"
+    if command == "batch run":
+        return "batch"
+    if command.startswith("batch "):
+        return "batch-api"
+    if not outcome["ok"]:
+        return "error"
+    if command in ("generate", "edit"):
+        return "dry-run" if outcome.get("dry_run") else "result"
+    return command if command in ("history", "spend", "cost") else "config"
 
 
 @lru_cache(maxsize=None)
 def compiled_script() -> Path:
-    """The script, compiled once for this interpreter: compiling it is most of what a short run takes."""
+    """The script and its side files, compiled once for this interpreter: compiling is most of what a short
+    run takes."""
     folder = Path(tempfile.mkdtemp(prefix="compiled-script-"))
     atexit.register(shutil.rmtree, str(folder), ignore_errors=True)
     compiled = folder / "gpt_image2.pyc"
     py_compile.compile(str(SCRIPT), cfile=str(compiled), doraise=True)
     for side in SCRIPT.parent.glob("gpt_image2_*.py"):
-        shutil.copy(str(side), str(folder))
+        py_compile.compile(shutil.copy(str(side), str(folder)), doraise=True)
     return compiled
 
 

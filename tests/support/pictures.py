@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 
 
 def png(
@@ -11,15 +12,13 @@ def png(
 ) -> bytes:
     """A whole PNG in RGB, or with `alpha` in RGBA and transparent unless it is `opaque`; `noise` makes it
     differ from others."""
-    pixel = b"\x30\x90\xc0" + ((b"\xff" if opaque else b"\x00") if alpha else b"")
-    rows = (b"\x00" + pixel * width) * height
     text = _chunk(b"tEXt", b"Comment\x00" + noise) if noise else b""
     header = struct.pack(">IIBBBBB", width, height, 8, 6 if alpha else 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)
         + text
-        + _chunk(b"IDAT", zlib.compress(rows, 9))
+        + _chunk(b"IDAT", _pixels(width, height, (b"\xff" if opaque else b"\x00") if alpha else b""))
         + _chunk(b"IEND", b"")
     )
 
@@ -53,6 +52,12 @@ def svg(attributes: str = 'width="64" height="48"', before: str = "") -> bytes:
     return (
         f'{before}<svg xmlns="http://www.w3.org/2000/svg" {attributes}><path d="M0 0h9v9z"/></svg>\n'.encode()
     )
+
+
+@lru_cache(maxsize=64)
+def _pixels(width: int, height: int, alpha: bytes) -> bytes:
+    pixel = b"\x30\x90\xc0" + alpha
+    return zlib.compress((b"\x00" + pixel * width) * height, 9)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

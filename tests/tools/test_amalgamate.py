@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -13,6 +14,10 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 TOOL = REPO / "tools" / "amalgamate.py"
+sys.path.insert(0, str(TOOL.parent))
+
+from untyped import without_types  # noqa: E402
+
 SCRIPT = "skills/gpt-image-2/scripts/gpt_image2.py"
 FUTURE = "from __future__ import annotations\n"
 
@@ -143,11 +148,67 @@ def test_modules_follow_those_they_import_and_ties_are_alphabetical(project: Pro
     ]
 
 
-def test_a_body_is_kept_byte_for_byte_and_a_docstring_becomes_the_banner(project: Project) -> None:
+def test_a_body_is_kept_but_for_types_and_a_docstring_becomes_the_banner(project: Project) -> None:
     text = project.built()
     assert ERRORS[ERRORS.index("class AppError") :].strip("\n") in text
-    assert CLI[CLI.index("def main") :].strip("\n") in text
+    body = CLI[CLI.index("def main") :].strip("\n")
+    assert body.replace("argv: Optional[List[str]] = None) -> int", "argv=None)") in text
     assert "\n# errors\n#\n# What can go wrong.\n#\n# AppError\n#   Lost\n# ---" in text
+
+
+TYPED = """
+
+LIMIT: int = 3
+
+
+class Kept(Base):
+    name: str
+    size: Optional[int] = None
+
+    def grow(self, by: int = 1, *more: str, ü: Dict[str, int] = {"a": 1}, **rest: Any) -> "Kept":
+        total: int = self.size
+        self.found: List[str] = []
+        waits: bool
+        return lambda each=total: each
+
+
+def spread(
+    first: Callable[
+        [int], str
+    ],
+    second: Tuple[str, ...] = (),
+) -> Iterator[
+    int
+]:
+    yield LIMIT  # type: ignore
+"""
+UNTYPED = """
+
+LIMIT = 3
+
+
+class Kept(Base):
+    name: str
+    size: Optional[int] = None
+
+    def grow(self, by=1, *more, ü={"a": 1}, **rest):
+        total = self.size
+        self.found = []
+        waits: bool
+        return lambda each=total: each
+
+
+def spread(
+    first,
+    second=(),
+):
+    yield LIMIT  # type: ignore
+"""
+
+
+def test_types_of_functions_are_left_out_and_those_that_make_records_stay() -> None:
+    lines = without_types(ast.parse(TYPED), TYPED.split("\n"))
+    assert "\n".join(line for _, line in sorted(lines.items())) == UNTYPED
 
 
 def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Project) -> None:
@@ -155,12 +216,13 @@ def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Proj
         "errors",
         ERRORS.replace(
             FUTURE, FUTURE + "\nimport os\nimport abc as base\nfrom typing import Any, List, TypeVar\n"
-        ),
+        )
+        + '\n\nNAMES: Any = List[int]\nKIND = TypeVar("KIND")\n',
     )
     head = project.built().split("__all__")[0]
     assert head.endswith(
         f"{FUTURE}\nimport abc as base\nimport os\nimport os.path\nimport sys\n"
-        "from typing import Any, List, Optional, TypeVar\n\n"
+        "from typing import List, TypeVar\n\n"
     )
 
 

@@ -58,32 +58,22 @@ from operator import attrgetter
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import (
-    IO,
     Any,
     Callable,
     ClassVar,
     Dict,
-    FrozenSet,
-    Generator,
-    Iterable,
-    Iterator,
     List,
     Mapping,
-    Match,
     NamedTuple,
-    NoReturn,
     Optional,
-    Pattern,
     Sequence,
-    Set,
-    TextIO,
     Tuple,
     Type,
     TypeVar,
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, unquote, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -171,11 +161,11 @@ EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text i
 class _FieldsOnDemand:
     """What the functions of `dataclasses` look for; made when one of them is used."""
 
-    def __get__(self, record: object, kind: type) -> Dict[str, Any]:
+    def __get__(self, record, kind):
         from dataclasses import field, fields, make_dataclass
         from functools import partial
 
-        def described(name: str) -> Any:
+        def described(name):
             return field(default_factory=partial(getattr, kind, name)) if hasattr(kind, name) else field()
 
         specs = [(name, Any, described(name)) for name in kind.__annotations__]
@@ -189,11 +179,11 @@ class Record:
     __match_args__: ClassVar[Tuple[str, ...]]
     _defaults: ClassVar[Dict[str, object]]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls):
         cls.__match_args__ = tuple(cls.__annotations__)
         cls._defaults = {name: vars(cls)[name] for name in cls.__match_args__ if name in vars(cls)}
 
-    def __init__(self, *values: object, **named: object) -> None:
+    def __init__(self, *values, **named):
         names = self.__match_args__
         given = {**self._defaults, **dict(zip(names, values)), **named}
         twice = named.keys() & set(names[: len(values)])
@@ -201,28 +191,28 @@ class Record:
             raise TypeError(f"{type(self).__name__} takes each of these once: {', '.join(names)}")
         self.__dict__.update((name, given[name]) for name in names)
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({values})"
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other):
         return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
 
-    def __hash__(self) -> int:
+    def __hash__(self):
         return hash((type(self), *vars(self).values()))
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, name, value):
         from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
-    def __delattr__(self, name: str) -> NoReturn:
+    def __delattr__(self, name):
         from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def replace(record: Any, **changes: object) -> Any:
+def replace(record, **changes):
     """The same record with other values in some of its fields."""
     return type(record)(**{**vars(record), **changes})
 
@@ -252,7 +242,7 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
     @property
-    def meaning(self) -> str:
+    def meaning(self):
         """One line for people, as `--help` and the references print it."""
         return EXIT_MEANINGS[self]
 
@@ -265,7 +255,7 @@ class Billed(str, Enum):
     YES = "yes"
 
     @property
-    def rank(self) -> int:
+    def rank(self):
         """How much it may have cost: of several outcomes the highest is that of all."""
         return list(Billed).index(self)
 
@@ -297,8 +287,8 @@ class Usage(Record):
     cached_text_tokens: int = 0
     cached_image_tokens: int = 0
 
-    def __add__(self, other: Usage) -> Usage:
-        def both(one: Optional[int], two: Optional[int]) -> Optional[int]:
+    def __add__(self, other):
+        def both(one, two):
             return None if one is None or two is None else one + two
 
         return Usage(
@@ -330,6 +320,7 @@ class SvgUsage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
+    `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
     `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
     of what the host accepted and has not finished: their images are still to come.
     """
@@ -343,6 +334,7 @@ class Result(Record):
     http_status: Optional[int] = None
     request_id: Optional[str] = None
     attempts: int = 0
+    requests_sent: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False
@@ -350,7 +342,7 @@ class Result(Record):
     svg_usage: Optional[SvgUsage] = None
 
     @property
-    def unpriced(self) -> str:
+    def unpriced(self):
         """What `cost_usd` lacks though it was paid for, in words; empty where it lacks nothing."""
         author = self.svg_usage
         if author is None or author.cost_usd is not None:
@@ -393,16 +385,16 @@ class GptImage2Error(Exception):
 
     def __init__(
         self,
-        message: str,
+        message,
         *,
-        hint: str = "",
-        code: Optional[str] = None,
-        billed: Billed = Billed.NO,
-        http_status: Optional[int] = None,
-        request_id: Optional[str] = None,
-        retry_safe: bool = False,
-        retry_after_s: Optional[float] = None,
-    ) -> None:
+        hint="",
+        code=None,
+        billed=Billed.NO,
+        http_status=None,
+        request_id=None,
+        retry_safe=False,
+        retry_after_s=None,
+    ):
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -412,7 +404,7 @@ class GptImage2Error(Exception):
         self.request_id = request_id
         self.retry_safe = retry_safe
         self.retry_after_s = retry_after_s
-        self.result: Optional[Result] = None
+        self.result = None
 
 
 class UsageError(GptImage2Error):
@@ -497,7 +489,7 @@ class InterruptedCall(GptImage2Error):
     exit_code = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message: str, *, signum: int, billed: Billed = Billed.NO, hint: str = "") -> None:
+    def __init__(self, message, *, signum, billed=Billed.NO, hint=""):
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:
@@ -605,54 +597,54 @@ _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 class StopSwitch:
     """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
 
-    def __init__(self) -> None:
-        self.signum: Optional[int] = None
+    def __init__(self):
+        self.signum = None
         self._event = threading.Event()
-        self._stoppers: Set[Callable[[], None]] = set()
-        self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
-        self._on_drain: Optional[Callable[[], None]] = None
+        self._stoppers = set()
+        self._calls = []  # its appends and pops need no lock between threads
+        self._on_drain = None
 
     @property
-    def is_set(self) -> bool:
+    def is_set(self):
         return self._event.is_set()
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds):
         """Waits, or returns True at once when a stop is asked for."""
         return self._event.wait(max(0.0, seconds))
 
-    def watch(self, stopper: Callable[[], None]) -> None:
+    def watch(self, stopper):
         """Registers what ends a transfer; runs it at once when the stop came first."""
         self._stoppers.add(stopper)
         if self.is_set:
             stopper()
 
-    def unwatch(self, stopper: Callable[[], None]) -> None:
+    def unwatch(self, stopper):
         self._stoppers.discard(stopper)
 
-    def stop(self, signum: int) -> None:
+    def stop(self, signum):
         """Asks everything under way to end."""
         self.signum = signum
         self._event.set()
         for stopper in list(self._stoppers):
             stopper()
 
-    def __enter__(self) -> StopSwitch:
+    def __enter__(self):
         self._calls.append(self)
         return self
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+        kind,
+        error,
+        trace,
+    ):
         self._calls.pop()
 
-    def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
+    def drain_first(self, on_drain):
         """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
         self._on_drain = on_drain
 
-    def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
+    def on_signal(self, signum, _frame):
         if signum == signal.SIGINT and self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
             on_drain()
@@ -665,11 +657,11 @@ class StopSwitch:
 class SignalsHandled:
     """A context in which the stop signals go to a switch; the old handlers come back at its end."""
 
-    def __init__(self, switch: StopSwitch) -> None:
+    def __init__(self, switch):
         self._switch = switch
-        self._old: Dict[int, Any] = {}
+        self._old = {}
 
-    def __enter__(self) -> None:
+    def __enter__(self):
         for name in _SIGNAL_NAMES:
             signum = getattr(signal, name, None)
             # Where a parent made us ignore a signal (nohup), it stays ignored.
@@ -678,10 +670,10 @@ class SignalsHandled:
 
     def __exit__(
         self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+        kind,
+        error,
+        trace,
+    ):
         for signum, handler in self._old.items():
             signal.signal(signum, handler)
 
@@ -717,17 +709,17 @@ _CONTROL = (
 )
 
 
-def mask_key(key: str) -> str:
+def mask_key(key):
     """A key as it may be shown: its first three and last four characters when it is long, else stars."""
     return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
 
 
-def is_maskable(secret: str) -> bool:
+def is_maskable(secret):
     """Whether a secret is long enough to be masked in a text."""
     return len(secret) >= MIN_SECRET_CHARS
 
 
-def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+def mask_secrets(text, secrets=()):
     """The text with every given secret, and everything that looks like a key, masked: also one that is
     written in another case, or with characters in it that cannot be seen."""
     for secret in secrets:
@@ -738,24 +730,24 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 @lru_cache(maxsize=32)
-def _in_pieces(secret: str) -> Pattern[str]:
+def _in_pieces(secret):
     return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
 
 
-def printable(text: str) -> str:
+def printable(text):
     """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
     if not text.isprintable():
         text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
     return text.strip()
 
 
-def show(text: str, secrets: Iterable[str] = (), limit: Optional[int] = MAX_SHOWN_CHARS) -> str:
+def show(text, secrets=(), limit=MAX_SHOWN_CHARS):
     """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _escape_of(match: Match[str]) -> str:
+def _escape_of(match):
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
@@ -792,13 +784,13 @@ _STEP = re.compile(
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def written_text(data: bytes) -> str:
+def written_text(data):
     """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
     `UnicodeDecodeError` where it is neither."""
     return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
 
 
-def whole_number(text: str, most: int) -> Optional[int]:
+def whole_number(text, most):
     """The number that ASCII digits write, None for anything else and for more than `most`."""
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         return None
@@ -806,7 +798,7 @@ def whole_number(text: str, most: int) -> Optional[int]:
     return number if number <= most else None
 
 
-def count_of(value: object, most: int) -> Optional[int]:
+def count_of(value, most):
     """A count out of parsed JSON, None where it is none, is negative, or is more than `most`."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= most:
@@ -815,7 +807,7 @@ def count_of(value: object, most: int) -> Optional[int]:
     return number if number == value else None
 
 
-def duration_s(text: str, most_s: float, whole: bool = True) -> Optional[float]:
+def duration_s(text, most_s, whole=True):
     """Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
     text. With `whole` false, what follows the duration is passed over."""
     text = text[:_DURATION_CHARS]
@@ -829,7 +821,7 @@ def duration_s(text: str, most_s: float, whole: bool = True) -> Optional[float]:
     return None if is_none else min(total_s, most_s)
 
 
-def moment_s(value: object) -> Optional[float]:
+def moment_s(value):
     """Seconds since 1970 out of parsed JSON, None where no date can hold them."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
@@ -837,7 +829,7 @@ def moment_s(value: object) -> Optional[float]:
     return float(cast(float, value))
 
 
-def first_json(text: str) -> object:
+def first_json(text):
     """The JSON value that a text begins with, None where it begins with none or nests too deep.
 
     What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
@@ -852,16 +844,16 @@ def first_json(text: str) -> object:
         return None
 
 
-def members(value: object) -> Dict[str, Any]:
+def members(value):
     """The members of a parsed object; none for anything else."""
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
-def _json_int(text: str) -> Optional[int]:
+def _json_int(text):
     return int(text) if len(text) <= _MOST_DIGITS else None
 
 
-def _json_float(text: str) -> Optional[float]:
+def _json_float(text):
     number = float(text)
     return number if abs(number) < float("inf") else None
 
@@ -890,7 +882,7 @@ MIN_PIXELS = 655_360
 MAX_PIXELS = 8_294_400
 EXPERIMENTAL_PIXELS = 2560 * 1440
 
-_NAMED_SIZES: Mapping[str, str] = {
+_NAMED_SIZES = {
     "square": "1024x1024",
     "landscape": "1536x1024",
     "portrait": "1024x1536",
@@ -902,10 +894,10 @@ _NAMED_SIZES: Mapping[str, str] = {
 SIZE_NAMES = tuple(_NAMED_SIZES)
 
 _DEFAULT_RATIO_PIXELS = 1024 * 1024
-_LONG_EDGES: Mapping[str, int] = {"2k": 2048, "4k": MAX_EDGE}
+_LONG_EDGES = {"2k": 2048, "4k": MAX_EDGE}
 
 
-def parse_size(text: str) -> Optional[Tuple[int, int]]:
+def parse_size(text):
     """Width and height in pixels of `WxH`, or None when the text has another form."""
     width, sep, height = text.strip().lower().replace("×", "x").partition("x")
     if not sep or not (_is_digits(width) and _is_digits(height)):
@@ -913,7 +905,7 @@ def parse_size(text: str) -> Optional[Tuple[int, int]]:
     return int(width), int(height)
 
 
-def size_problem(width: int, height: int) -> Optional[str]:
+def size_problem(width, height):
     """Why gpt-image-2 refuses a size, or None when it is legal."""
     if min(width, height) < 1:
         return "both edges must be at least 1 pixel"
@@ -928,7 +920,7 @@ def size_problem(width: int, height: int) -> Optional[str]:
     return None
 
 
-def nearest_legal_size(width: float, height: float) -> Tuple[int, int]:
+def nearest_legal_size(width, height):
     """The legal size nearest to a wished one: first its ratio is kept, then its scale, then the grid."""
     width, height = max(width, 1.0), max(height, 1.0)
     if width > MAX_RATIO * height:
@@ -940,7 +932,7 @@ def nearest_legal_size(width: float, height: float) -> Tuple[int, int]:
     scale = min(max(1.0, grow), shrink)
     width, height = width * scale, height * scale
 
-    def candidates(edge: float) -> List[int]:
+    def candidates(edge):
         base = int(edge // EDGE_STEP)
         return [step * EDGE_STEP for step in range(max(1, base - 2), base + 4)]
 
@@ -948,7 +940,7 @@ def nearest_legal_size(width: float, height: float) -> Tuple[int, int]:
     return min(legal, key=lambda wh: (math.log(wh[0] / width) ** 2 + math.log(wh[1] / height) ** 2, wh))
 
 
-def resolve_size(text: str) -> Optional[str]:
+def resolve_size(text):
     """`auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
 
     A ratio alone asks for about 1024x1024 pixels in area, `@2k` for a long edge of 2048, `@4k` of 3840;
@@ -980,7 +972,7 @@ def resolve_size(text: str) -> Optional[str]:
     return "{}x{}".format(*nearest_legal_size(width, height))
 
 
-def _is_digits(text: str) -> bool:
+def _is_digits(text):
     return text.isascii() and text.isdigit() and len(text) <= 6
 
 
@@ -1015,7 +1007,7 @@ DEFAULT_FRAME_MS, MAX_FRAME_MS = 200, 655_350
 
 #: Seconds that one call usually takes, by quality: the API's own figures. It gives none above high; "auto" is
 #: shown as medium.
-TYPICAL_SECONDS: Mapping[str, float] = {
+TYPICAL_SECONDS = {
     "low": 70.0, "medium": 120.0, "auto": 120.0, "high": 276.0, "xhigh": 276.0, "max": 276.0
 }  # fmt: skip
 
@@ -1069,11 +1061,11 @@ MODELS = (
     Model(("gpt-image-2.6-flare",), output_formats=OUTPUT_FORMATS, takes_complexity=True, typical_s=10.0),
     Model(("gpt-image-2.6-sunburst",), output_formats=OUTPUT_FORMATS, takes_complexity=True),
 )
-FAMILY: Mapping[str, Model] = {name: model for model in MODELS for name in model.names}
+FAMILY = {name: model for model in MODELS for name in model.names}
 KNOWN_MODELS = tuple(FAMILY)
 
 #: When models of before were, or will be, shut down.
-ENDS: Mapping[str, str] = {
+ENDS = {
     "dall-e-2": "2026-05-12",
     "dall-e-3": "2026-05-12",
     "gpt-image-1": "2026-10-23",
@@ -1083,7 +1075,7 @@ ENDS: Mapping[str, str] = {
 }
 
 
-def typical_seconds(model: str, quality: str) -> float:
+def typical_seconds(model, quality):
     """How long one call usually takes, in seconds."""
     known = FAMILY.get(model)
     by_quality = TYPICAL_SECONDS.get(quality, TYPICAL_SECONDS["auto"])
@@ -1109,7 +1101,7 @@ _AUTO_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 _CHARS_PER_TEXT_TOKEN = 4
 
 #: The list prices.
-PRICES: Mapping[str, Prices] = {name: model.prices for name, model in FAMILY.items()}
+PRICES = {name: model.prices for name, model in FAMILY.items()}
 #: The factor on the list price for what goes through the Batch API. Source: the same page.
 BATCH_DISCOUNT = 0.5
 
@@ -1126,7 +1118,7 @@ class CostEstimate(Record):
     high_usd: float
     note: str
 
-    def at(self, discount: float) -> CostEstimate:
+    def at(self, discount):
         """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
@@ -1138,10 +1130,10 @@ class TextPrices(Record):
     text_out: float
 
 
-NO_TEXT_PRICES: Mapping[str, TextPrices] = {}
+NO_TEXT_PRICES = {}
 
 
-def output_tokens(width: int, height: int, quality: str, model: str = DEFAULT_MODEL) -> int:
+def output_tokens(width, height, quality, model=DEFAULT_MODEL):
     """Output tokens of one image, of a model and a quality that have a factor.
 
     Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
@@ -1152,7 +1144,7 @@ def output_tokens(width: int, height: int, quality: str, model: str = DEFAULT_MO
     return -(-factor * short * (2_000_000 + width * height) // 4_000_000)
 
 
-def input_image_tokens(width: Optional[int], height: Optional[int]) -> int:
+def input_image_tokens(width, height):
     """An estimate of what one input image counts for, at its highest."""
     if width is None or height is None:
         return MAX_INPUT_IMAGE_TOKENS
@@ -1160,15 +1152,15 @@ def input_image_tokens(width: Optional[int], height: Optional[int]) -> int:
 
 
 def estimate_cost(
-    model: str,
-    prompt: str,
-    size: str,
-    quality: str,
-    n: int,
-    partial_images: int = 0,
-    input_tokens: int = 0,
-    prices: Mapping[str, Prices] = PRICES,
-) -> Optional[CostEstimate]:
+    model,
+    prompt,
+    size,
+    quality,
+    n,
+    partial_images=0,
+    input_tokens=0,
+    prices=PRICES,
+):
     """What a request would cost by these prices, or None for a model, size or quality without one.
 
     `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
@@ -1192,7 +1184,7 @@ def estimate_cost(
     low, high = (
         n * (text_usd + (count + partial) * price.image_out / 1e6) for count in (min(tokens), max(tokens))
     )
-    notes: List[str] = []
+    notes = []
     if tokens_of != model:
         notes.append(f"tokens counted as for {DEFAULT_MODEL}")
     if quality == "auto":
@@ -1206,7 +1198,7 @@ def estimate_cost(
     return CostEstimate(low, high, "; ".join(notes))
 
 
-def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICES) -> Optional[float]:
+def cost_of_usage(model, usage, prices=PRICES):
     """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
 
     Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
@@ -1229,11 +1221,11 @@ def cost_of_usage(model: str, usage: Usage, prices: Mapping[str, Prices] = PRICE
 
 
 def priced(
-    result: Result,
-    prices: Mapping[str, Prices],
-    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES,
-    discount: float = 1.0,
-) -> Result:
+    result,
+    prices,
+    text_prices=NO_TEXT_PRICES,
+    discount=1.0,
+):
     """The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
     price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known."""
     usd = cost_of_usage(result.model, result.usage, prices) if result.usage else None
@@ -1286,7 +1278,7 @@ class ImageInfo(Record):
     has_alpha: bool
 
 
-def sniff_format(head: bytes) -> Optional[str]:
+def sniff_format(head):
     """`png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else."""
     if head.startswith(_PNG_SIGNATURE):
         return "png"
@@ -1299,14 +1291,14 @@ def sniff_format(head: bytes) -> Optional[str]:
     return "svg" if re.match(_SVG_ELEMENT, _first_element(head)) else None
 
 
-def needs_more(head: bytes) -> bool:
+def needs_more(head):
     """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
     if len(head) < _PIXELS_SNIFF_BYTES:
         return True
     return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
 
 
-def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
+def read_image_info(file):
     """What the header of an open image says, or None when the bytes are no image. Moves the position."""
     file.seek(0)
     head = file.read(SNIFF_BYTES)
@@ -1323,7 +1315,7 @@ def read_image_info(file: IO[bytes]) -> Optional[ImageInfo]:
     return _read_svg(head) if image_format == "svg" else None
 
 
-def is_whole_image(file: IO[bytes]) -> bool:
+def is_whole_image(file):
     """Whether an open file begins as an image and ends where that image ends. Moves the position."""
     file.seek(0)
     head = file.read(SNIFF_BYTES)
@@ -1340,7 +1332,7 @@ def is_whole_image(file: IO[bytes]) -> bool:
     return image_format in ends and tail.endswith(ends[image_format])
 
 
-def saved_image_at(path: str) -> Optional[SavedImage]:
+def saved_image_at(path):
     try:
         with open(path, "rb") as file:
             info = read_image_info(file)
@@ -1352,7 +1344,7 @@ def saved_image_at(path: str) -> Optional[SavedImage]:
     return SavedImage(path, size_bytes, info.format, info.width, info.height, sha256)
 
 
-def sha256_of(path: str) -> str:
+def sha256_of(path):
     """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -1361,7 +1353,7 @@ def sha256_of(path: str) -> str:
         return ""
 
 
-def _digest(file: IO[bytes]) -> Tuple[str, int]:
+def _digest(file):
     digest = hashlib.sha256()
     file.seek(0)
     for block in iter(lambda: file.read(_HASHED_BYTES), b""):
@@ -1369,14 +1361,14 @@ def _digest(file: IO[bytes]) -> Tuple[str, int]:
     return digest.hexdigest(), file.tell()
 
 
-def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
+def _read_png(file, head):
     if len(head) < 26 or head[12:16] != b"IHDR":
         return ImageInfo("png", None, None, False)
     width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
 
 
-def _has_png_transparency(file: IO[bytes]) -> bool:
+def _has_png_transparency(file):
     """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
     file.seek(len(_PNG_SIGNATURE))
     while True:
@@ -1388,7 +1380,7 @@ def _has_png_transparency(file: IO[bytes]) -> bool:
         file.seek(int.from_bytes(header[:4], "big") + 4, 1)
 
 
-def _read_jpeg(file: IO[bytes]) -> ImageInfo:
+def _read_jpeg(file):
     """Walks the segments to the frame header; metadata before it can be long."""
     file.seek(2)
     while True:
@@ -1410,13 +1402,13 @@ def _read_jpeg(file: IO[bytes]) -> ImageInfo:
         file.seek(length - 7, 1)
 
 
-def _xml_encoding(head: bytes) -> str:
+def _xml_encoding(head):
     """The encoding of an XML document, by its mark."""
     marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
     return marks.get(head[:2], "utf-8")
 
 
-def _first_element(head: bytes) -> str:
+def _first_element(head):
     """A text from behind all that may stand before the first element of an XML document."""
     text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
     at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
@@ -1427,7 +1419,7 @@ def _first_element(head: bytes) -> str:
         at = part.end()
 
 
-def _read_svg(head: bytes) -> ImageInfo:
+def _read_svg(head):
     """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
     opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
     found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
@@ -1441,13 +1433,13 @@ def _read_svg(head: bytes) -> ImageInfo:
     return ImageInfo("svg", None, None, True)
 
 
-def _ends_svg(tail: str) -> bool:
+def _ends_svg(tail):
     """Whether a text ends as an SVG does; comments may follow its last element."""
     closings = list(re.finditer(r"</(?:[\w.-]+:)?svg\s*>", tail))
     return bool(closings) and not re.sub(_XML_PROLOGUE, "", tail[closings[-1].end() :], flags=re.DOTALL)
 
 
-def _read_webp(head: bytes) -> ImageInfo:
+def _read_webp(head):
     kind = head[12:16]
     if kind == b"VP8X" and len(head) >= 30:
         return ImageInfo(
@@ -1477,7 +1469,7 @@ def _read_webp(head: bytes) -> ImageInfo:
 DEFAULT_PARTIAL_IMAGES = 1
 #: What a user may set of a request besides prompt and images, in the API's order, with the types. Flags,
 #: keyword arguments, the arguments of tools and what is sent are read from here.
-REQUEST_FIELDS: Mapping[str, type] = {
+REQUEST_FIELDS = {
     "model": str,
     "n": int,
     "size": str,
@@ -1497,7 +1489,7 @@ REQUEST_FIELDS: Mapping[str, type] = {
     "partial_images": int,
 }
 #: Where fields are sent that the API has inside of others.
-INNER_FIELDS: Mapping[str, Tuple[str, ...]] = {
+INNER_FIELDS = {
     "svg_model": ("svg", "model"),
     "svg_effort": ("svg", "reasoning", "effort"),
 }
@@ -1529,11 +1521,11 @@ class InputImage(Record):
     source: str = ""
 
     @property
-    def mime_type(self) -> str:
+    def mime_type(self):
         return f"image/{self.format}"
 
 
-def is_address(source: str) -> bool:
+def is_address(source):
     return source.lower().startswith(("http://", "https://"))
 
 
@@ -1572,47 +1564,47 @@ class ImageRequest(Record):
     extra: Tuple[Tuple[str, object], ...] = ()
 
     @property
-    def command(self) -> str:
+    def command(self):
         return "edit" if self.images else "generate"
 
     @property
-    def endpoint(self) -> str:
+    def endpoint(self):
         return "/images/edits" if self.images else "/images/generations"
 
     @property
-    def beside(self) -> Tuple[Tuple[str, InputImage], ...]:
+    def beside(self):
         """What goes with the input images, by the name of its field: a mask or a markup."""
         both = (("mask", self.mask), ("markup", self.markup))
         return tuple((name, image) for name, image in both if image is not None)
 
     @property
-    def count(self) -> int:
+    def count(self):
         return self.n or 1
 
     @property
-    def effective_format(self) -> str:
+    def effective_format(self):
         return self.output_format or "png"
 
     @property
-    def effective_quality(self) -> str:
+    def effective_quality(self):
         return self.quality or "auto"
 
     @property
-    def effective_size(self) -> str:
+    def effective_size(self):
         return self.size or "auto"
 
     @property
-    def most_bytes(self) -> int:
+    def most_bytes(self):
         """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
         width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
         return (self.count + bool(self.partial_images)) * width * height * 3
 
-    def without_stream(self) -> ImageRequest:
+    def without_stream(self):
         return replace(self, stream=False, partial_images=None)
 
-    def wire_fields(self, format_field: str) -> Dict[str, object]:
+    def wire_fields(self, format_field):
         """The fields to send, in the API's order, without images; only what the user set."""
-        wire: Dict[str, Any] = {"model": self.model, "prompt": self.prompt}
+        wire = {"model": self.model, "prompt": self.prompt}
         for name in REQUEST_FIELDS:
             value = getattr(self, name)
             if value is not None and value is not False:
@@ -1624,17 +1616,17 @@ class ImageRequest(Record):
         wire.update(self.extra)
         return wire
 
-    def json_body(self, format_field: str) -> bytes:
+    def json_body(self, format_field):
         return json.dumps(self.wire_fields(format_field), ensure_ascii=False).encode("utf-8")
 
-    def form_texts(self, format_field: str) -> List[Tuple[str, str]]:
+    def form_texts(self, format_field):
         wire = self.wire_fields(format_field)
         texts = [each for name, value in wire.items() for each in _in_brackets(name, value)]
         return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in texts]
 
     def estimate(
-        self, prices: Mapping[str, Prices] = PRICES, unseen_images: int = 0
-    ) -> Optional[CostEstimate]:
+        self, prices=PRICES, unseen_images=0
+    ):
         """What it would cost by these prices, with so many input images besides its own. None where that is
         not known: what the author of an SVG takes, and the frames of a GIF, nobody has published."""
         if self.output_format in ("gif", "svg"):
@@ -1653,7 +1645,7 @@ class ImageRequest(Record):
         )
 
 
-def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
+def checked(request):
     """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
     `UsageError` for what the API is known to refuse."""
     _check_prompt(request.prompt)
@@ -1661,7 +1653,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     check_range("output_compression", request.output_compression, 0, 100)
     check_range("partial_images", request.partial_images, 0, MAX_PARTIAL_IMAGES)
     _check_extra(request)
-    warnings: List[str] = []
+    warnings = []
     model = FAMILY.get(request.model)
     if not request.model.strip():
         raise UsageError("the model is empty", hint=f"leave it out for {DEFAULT_MODEL}")
@@ -1703,7 +1695,7 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     return request, tuple(warnings)
 
 
-def parse_extra(text: str) -> Tuple[str, object]:
+def parse_extra(text):
     """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
@@ -1714,7 +1706,7 @@ def parse_extra(text: str) -> Tuple[str, object]:
         return key.strip(), value
 
 
-def _check_prompt(prompt: str) -> None:
+def _check_prompt(prompt):
     if not prompt.strip():
         raise UsageError("the prompt is empty", hint="say what the image should show")
     if "\0" in prompt:
@@ -1730,14 +1722,14 @@ def _check_prompt(prompt: str) -> None:
         raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
 
 
-def check_range(name: str, value: Optional[int], low: int, high: int) -> None:
+def check_range(name, value, low, high):
     if value is not None and not low <= value <= high:
         raise UsageError(
             f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
         )
 
 
-def _check_extra(request: ImageRequest) -> None:
+def _check_extra(request):
     own = {*ImageRequest.__match_args__, "image", "image[]"}
     for key, _ in request.extra:
         if key in own and (key not in ONCE_EXTRA or getattr(request, key) is not None):
@@ -1748,10 +1740,10 @@ def _check_extra(request: ImageRequest) -> None:
             raise UsageError(f"{key!r} in `extra` is no field name", hint="use letters, digits, _ and []")
 
 
-def _check_model(request: ImageRequest, model: Model) -> None:
+def _check_model(request, model):
     """Raises for what only other models of the family take, and names these."""
     quality, kind = request.effective_quality, request.effective_format
-    rules: Tuple[Tuple[str, Callable[[Model], bool]], ...] = (
+    rules = (
         (f"`quality` {quality}", lambda each: quality in each.qualities or quality not in QUALITIES),
         (f"`output_format` {kind}", lambda each: kind in each.output_formats),
         ("`complexity`", lambda each: request.complexity is None or each.takes_complexity),
@@ -1765,7 +1757,7 @@ def _check_model(request: ImageRequest, model: Model) -> None:
             )
 
 
-def _in_brackets(name: str, value: Any) -> Iterator[Tuple[str, object]]:
+def _in_brackets(name, value):
     """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
     if name.startswith("svg") and isinstance(value, dict):
         for inner, each in cast(Dict[str, object], value).items():
@@ -1774,7 +1766,7 @@ def _in_brackets(name: str, value: Any) -> Iterator[Tuple[str, object]]:
         yield name, value
 
 
-def _with_format(request: ImageRequest) -> ImageRequest:
+def _with_format(request):
     if request.output_format is None:
         return request
     name = request.output_format.lower()
@@ -1786,7 +1778,7 @@ def _with_format(request: ImageRequest) -> ImageRequest:
     return replace(request, output_format=name)
 
 
-def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) -> ImageRequest:
+def _with_size(request, known_model, warnings):
     if request.size is None:
         return request
     size = resolve_size(request.size)
@@ -1811,7 +1803,7 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
     return replace(request, size=size)
 
 
-def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
+def _check_format_rules(request, known_model):
     if not known_model:
         return
     kind = request.effective_format
@@ -1843,9 +1835,9 @@ _IN_WORDS = re.compile(
 )
 
 
-def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
+def read_rate_limits(headers):
     """The limits that the headers of an answer tell of; header names are in lower case."""
-    found: List[RateLimit] = []
+    found = []
     for kind in LIMIT_KINDS:
         limit = whole_number(headers.get(f"x-ratelimit-limit-{kind}", ""), _MOST_A_MINUTE)
         remaining = whole_number(headers.get(f"x-ratelimit-remaining-{kind}", ""), _MOST_A_MINUTE)
@@ -1857,7 +1849,7 @@ def read_rate_limits(headers: Mapping[str, str]) -> Tuple[RateLimit, ...]:
     return tuple(found)
 
 
-def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
+def limit_in_words(message):
     """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
@@ -1878,7 +1870,7 @@ def limit_in_words(message: str) -> Optional[Tuple[str, int]]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_EVENT_NAMES: Mapping[type, str] = {
+_EVENT_NAMES = {
     RequestStarted: "request_started",
     HeadersReceived: "headers_received",
     RetryWaiting: "retry_waiting",
@@ -1889,19 +1881,19 @@ _EVENT_NAMES: Mapping[type, str] = {
 }
 
 
-def image_json(image: SavedImage) -> Dict[str, object]:
+def image_json(image):
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
     return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
 
 
-def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
+def estimate_json(estimate):
     if estimate is None:
         return None
     return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
-def result_json(result: Result) -> Dict[str, object]:
+def result_json(result):
     usage = None
     if result.usage:
         usage = {
@@ -1930,16 +1922,16 @@ def result_json(result: Result) -> Dict[str, object]:
     }
 
 
-def error_json(error: GptImage2Error, command: str) -> Dict[str, object]:
+def error_json(error, command):
     """A failure as the object that `--json` prints, with the images that were saved all the same."""
-    outcome: Dict[str, object] = {"command": command, "images": [], "attempts": 0}
+    outcome = {"command": command, "images": [], "attempts": 0}
     if error.result:
         outcome = result_json(error.result)
     outcome.update(ok=False, billed=error.billed.value, error=failure_json(error))
     return {"ok": False, **outcome}
 
 
-def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]:
+def failure_json(error):
     if error is None:
         return None
     return {
@@ -1951,12 +1943,12 @@ def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]
     }
 
 
-def event_json(event: Event) -> Optional[Dict[str, object]]:
+def event_json(event):
     """An event of a call; None for the end of the call, which the command itself reports."""
     name = _EVENT_NAMES.get(type(event))
     if name is None:
         return None
-    values: Dict[str, object] = dict(vars(event))
+    values = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
     if isinstance(event, HeadersReceived):
@@ -1973,12 +1965,17 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def saved_line(path: str, size_bytes: int) -> str:
+def saved_line(path, size_bytes):
     """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
+def size_in_words(size_bytes):
+    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
+def cost_in_words(estimate):
     if estimate is None:
         return "unknown for this model or quality"
     text = f"${estimate.low_usd:.4f}"
@@ -1987,7 +1984,7 @@ def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     return f"{text} ({estimate.note})" if estimate.note else text
 
 
-def paid_in_words(result: Result) -> str:
+def paid_in_words(result):
     """What a result cost, and what of that is not known; empty where nothing is."""
     cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
     if not result.unpriced:
@@ -1995,7 +1992,7 @@ def paid_in_words(result: Result) -> str:
     return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
 
 
-def cost_warnings(result: Result) -> Tuple[str, ...]:
+def cost_warnings(result):
     """What there is to say where a part of the cost is not known."""
     if not result.unpriced:
         return ()
@@ -2003,7 +2000,7 @@ def cost_warnings(result: Result) -> Tuple[str, ...]:
     return (show(f"{what}text_in and text_out", limit=None),)
 
 
-def ending_in_words(result: Result) -> str:
+def ending_in_words(result):
     status = f"HTTP {result.http_status}" if result.http_status else "no answer"
     paid = paid_in_words(result)
     cost = f", {paid}" if paid else ""
@@ -2021,7 +2018,7 @@ def ending_in_words(result: Result) -> str:
 _ESCAPED = "gpt-image-2-escaped"
 
 
-def prepare_streams() -> None:
+def prepare_streams():
     """Makes the standard streams of this process fit to be used, whoever started it and how.
 
     The null device stands for one that is closed: no file that is opened later can take its place, and be
@@ -2029,7 +2026,7 @@ def prepare_streams() -> None:
     """
     codecs.register_error(_ESCAPED, _escape)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        stream: Optional[TextIO] = getattr(sys, name)
+        stream = getattr(sys, name)
         if stream is None:
             null = os.open(os.devnull, os.O_RDWR)
             stream = open(null, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -2039,7 +2036,7 @@ def prepare_streams() -> None:
             reconfigure(errors=_ESCAPED if stream is sys.stdout else "backslashreplace")
 
 
-def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
+def _escape(error):
     """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
     if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
         error.end = error.start + 1
@@ -2048,7 +2045,7 @@ def _escape(error: UnicodeError) -> Tuple[Union[str, bytes], int]:
     return codecs.backslashreplace_errors(error)
 
 
-def print_text(text: str, stream: TextIO) -> None:
+def print_text(text, stream):
     """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
     images are safe."""
     try:
@@ -2059,8 +2056,8 @@ def print_text(text: str, stream: TextIO) -> None:
 
 
 def print_json(
-    value: Mapping[str, object], stdout: TextIO, rows: Optional[Iterable[Mapping[str, object]]] = None
-) -> None:
+    value, stdout, rows=None
+):
     """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
 
     Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
@@ -2081,7 +2078,7 @@ def print_json(
         detach(stdout)
 
 
-def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
+def _json_text(value, stdout):
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode("utf-8")
@@ -2091,19 +2088,19 @@ def _json_text(value: Mapping[str, object], stdout: TextIO) -> str:
     return text
 
 
-def detach(stream: TextIO) -> None:
+def detach(stream):
     """Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
-def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None, None]:
+def ticking(tick, interval_s):
     """Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
     system has no thread left."""
     done = threading.Event()
 
-    def run() -> None:
+    def run():
         while not done.wait(interval_s):
             tick()
 
@@ -2123,7 +2120,7 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
 #
-# One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+# One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
 # `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
@@ -2134,7 +2131,7 @@ _CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
 
 
-def output_for(arguments: List[str]) -> Output:
+def output_for(arguments):
     prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return EventsOutput(flags) if "--events" in flags else Output(flags)
@@ -2143,7 +2140,7 @@ def output_for(arguments: List[str]) -> Output:
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, flags: List[str]) -> None:
+    def __init__(self, flags):
         self.is_json = "--json" in flags
         self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
@@ -2152,37 +2149,38 @@ class Output:
         self.is_live = is_terminal and not self._quiet
         self._lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._typical_s: Optional[float] = None
+        self._typical_s = None
         self._note = ""
 
-    def result(self, text: str) -> None:
+    def result(self, text):
         if not self.is_json:
             self.live("")
             print_text(text + "\n", sys.stdout)
 
-    def say(self, text: str) -> None:
+    def say(self, text):
         if not self._quiet:
             self._print(text)
 
-    def warn(self, text: str) -> None:
-        self._print(text, "warning", _YELLOW)
+    def warn(self, text):
+        if not self._quiet:
+            self._print(text, "warning", _YELLOW)
 
-    def complain(self, text: str) -> None:
+    def complain(self, text):
         """A failure among many; programs get it with the rest of its row."""
         if not self.is_json:
             self._print(text, "error", _RED)
 
-    def live(self, text: str) -> None:
+    def live(self, text):
         if self.is_live:
             with self._lock:
                 print_text(_CLEAR_LINE + text, sys.stderr)
 
-    def event(self, line: Mapping[str, object]) -> None:
+    def event(self, line):
         """Something happened; only `--events` shows it."""
 
     def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
+        self, outcome, rows=None
+    ):
         """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
         if not self.is_json:
             return
@@ -2191,7 +2189,7 @@ class Output:
         except Exception as defect:  # how the command ended stands, whatever cannot be told of it
             self.warn(f"the rows could not all be told: {defect}")
 
-    def fail(self, error: GptImage2Error, command: str) -> None:
+    def fail(self, error, command):
         """The error that the command ended with; for people what to do, and whether money may be gone."""
         self.finish(error_json(error, command))
         if self.is_json:
@@ -2200,18 +2198,19 @@ class Output:
         self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
         if error.result and error.result.attempts:
             request = f", request id {error.request_id}" if error.request_id else ""
-            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+            sent = error.result.requests_sent
+            self._print(f"billed: {error.billed.value} (requests sent: {sent}{request})")
 
     @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
+    def heartbeat(self):
         """In this context a line comes from time to time under `--events`."""
         yield
 
     @contextmanager
-    def observer(self, results: bool) -> Generator[Observer, None, None]:
+    def observer(self, results):
         """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
 
-        def hear(event: Event) -> None:
+        def hear(event):
             self._hear(event)
             if results and isinstance(event, ImageSaved):
                 self.result(saved_line(event.image.path, event.image.size_bytes))
@@ -2220,7 +2219,7 @@ class Output:
             yield hear
 
     @contextmanager
-    def _clock(self) -> Generator[None, None, None]:
+    def _clock(self):
         """The live line counts the seconds of a call in this context."""
         self._started_s = time.monotonic()
         if not self.is_live:
@@ -2232,11 +2231,11 @@ class Output:
         finally:
             self.live("")
 
-    def _show_clock(self) -> None:
+    def _show_clock(self):
         about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
         self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event):
         if isinstance(event, RequestStarted):
             self._typical_s, self._note = event.typical_s, ""
         elif isinstance(event, PartialImage):
@@ -2249,13 +2248,13 @@ class Output:
             done = "" if event.percent is None else f", {event.percent:.0f} %"
             self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
-            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+            self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
 
-    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+    def _print(self, text, label="", colour=""):
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
         self.live("")
@@ -2265,39 +2264,39 @@ class Output:
 class EventsOutput(Output):
     """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
 
-    def __init__(self, flags: List[str], heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, flags, heartbeat_s=HEARTBEAT_S):
         super().__init__(flags)
         self.is_live = False
         self._heartbeat_s = heartbeat_s
 
-    def warn(self, text: str) -> None:
+    def warn(self, text):
         self.event({"event": "warning", "message": text})
 
-    def event(self, line: Mapping[str, object]) -> None:
+    def event(self, line):
         self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
 
     def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
+        self, outcome, rows=None
+    ):
         self.event({"event": "finished", **outcome})
         super().finish(outcome, rows)
 
     @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
+    def heartbeat(self):
         with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
             yield
 
     _clock = heartbeat
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event):
         line = event_json(event)
         if line is not None:
             self._write(line)
 
-    def _print(self, text: str, label: str = "", colour: str = "") -> None:
+    def _print(self, text, label="", colour=""):
         """Nothing: lines in words are for people."""
 
-    def _write(self, line: Mapping[str, object]) -> None:
+    def _write(self, line):
         """One object on one line."""
         with self._lock:
             print_text(json.dumps(line) + "\n", sys.stderr)
@@ -2344,17 +2343,17 @@ class Address(Record):
     port: int
 
     @property
-    def origin(self) -> Tuple[str, str, int]:
+    def origin(self):
         """Scheme, host and port: what a key belongs to."""
         return self.scheme, self.host, self.port
 
     @property
-    def is_ip(self) -> bool:
+    def is_ip(self):
         """Whether the host is a number, and no name."""
         return _is_ip(self.host)
 
 
-def read_address(text: str, base: str = "") -> Address:
+def read_address(text, base=""):
     """The plain spelling of an address; one that is relative is taken from `base`.
 
     Raises:
@@ -2376,7 +2375,7 @@ def read_address(text: str, base: str = "") -> Address:
     return Address(f"{scheme}://{user}{at}{shown}{path}{query}", scheme, host, port)
 
 
-def plain_host(host: str) -> str:
+def plain_host(host):
     """The one spelling of a host that is checked and connected to.
 
     Raises:
@@ -2399,7 +2398,7 @@ def plain_host(host: str) -> str:
     return _plain_ipv4(plain) if re.fullmatch(_NUMBER, plain.rpartition(".")[2]) else plain
 
 
-def resolve_addresses(host: str) -> List[str]:
+def resolve_addresses(host):
     """The IP addresses of a host, none when it has none."""
     import socket
 
@@ -2410,7 +2409,7 @@ def resolve_addresses(host: str) -> List[str]:
     return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
-def is_public(address: str) -> bool:
+def is_public(address):
     """Whether an IP address belongs to the public internet, and to no cloud's inside."""
     import ipaddress
 
@@ -2426,12 +2425,12 @@ def is_public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast and address not in _CLOUD_ADDRESSES
 
 
-def is_local_name(host: str) -> bool:
+def is_local_name(host):
     """Whether a plain host is a name that never means a host of the public internet."""
     return any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
 
 
-def is_loopback_host(host: str) -> bool:
+def is_loopback_host(host):
     """Whether a host is this machine, by its name or its number."""
     try:
         host = plain_host(host)
@@ -2441,7 +2440,7 @@ def is_loopback_host(host: str) -> bool:
     return is_number or host == "localhost" or host.endswith(".localhost")
 
 
-def _plain_ipv4(host: str) -> str:
+def _plain_ipv4(host):
     """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
     texts = host.split(".")
     if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
@@ -2456,7 +2455,7 @@ def _plain_ipv4(host: str) -> str:
     return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
 
-def _is_ip(host: str) -> bool:
+def _is_ip(host):
     """Whether a plain host is a number: no name ends in one."""
     return ":" in host or host.rpartition(".")[2].isdigit()
 
@@ -2479,7 +2478,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 class BadBase64(ValueError):
     """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
 
-    def __init__(self, rest: bytes) -> None:
+    def __init__(self, rest):
         super().__init__("not base64")
         self.rest = rest
 
@@ -2487,11 +2486,11 @@ class BadBase64(ValueError):
 class Base64Decoder:
     """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._pending = b""
         self._padding = 0
 
-    def feed(self, text: bytes) -> bytes:
+    def feed(self, text):
         """The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding."""
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
@@ -2510,7 +2509,7 @@ class Base64Decoder:
         self._pending = body[cut:]
         return binascii.a2b_base64(body[:cut])
 
-    def finish(self) -> bytes:
+    def finish(self):
         """The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong."""
         rest, self._pending = self._pending, b""
         wanted = -len(rest) % 4
@@ -2519,11 +2518,11 @@ class Base64Decoder:
         return binascii.a2b_base64(rest + b"=" * wanted)
 
 
-def _is_plain(text: bytes) -> bool:
+def _is_plain(text):
     return not text.translate(None, _ALPHABET)
 
 
-def _decode_plain(text: memoryview) -> Optional[bytes]:
+def _decode_plain(text):
     """Decodes whole groups of nothing but plain base64; None for anything else."""
     try:
         decoded = binascii.a2b_base64(text)
@@ -2561,19 +2560,19 @@ class BodyDecoder:
     header. So does what is compressed in a way that only others know, for `finish` to refuse.
     """
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding):
         names = [name.strip().lower() for name in encoding.split(",")]
         self._names = [name for name in names if name not in _PLAIN]
         self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
         self._unknown += self._names[_MAX_LAYERS:][:1]
-        self._layers: List[_Inflater] = []
+        self._layers = []
         if not self._unknown:
             # The last that is named was the last to be applied.
             self._layers = [_Inflater(name) for name in reversed(self._names)]
         self._came = 0
         self._given = 0
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data):
         """The pieces that these bytes bring.
 
         Raises:
@@ -2582,7 +2581,7 @@ class BodyDecoder:
         self._came += len(data)
         yield from self._through(data, 0)
 
-    def finish(self) -> Iterator[bytes]:
+    def finish(self):
         """The last pieces.
 
         Raises:
@@ -2594,7 +2593,7 @@ class BodyDecoder:
         if self._came and self._unknown:
             raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
 
-    def _through(self, data: bytes, layer: int) -> Iterator[bytes]:
+    def _through(self, data, layer):
         if layer < len(self._layers):
             for piece in self._layers[layer].feed(data):
                 yield from self._through(piece, layer + 1)
@@ -2608,14 +2607,14 @@ class BodyDecoder:
 class _Inflater:
     """One layer of gzip or deflate."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name):
         self._is_gzip = name != "deflate"
         self._start = b""
         self._passes = False
         self._zlib = zlib.decompressobj(31)
         self._begun = False
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data):
         if not self._begun:
             self._start += data
             if len(self._start) < len(_GZIP_START):
@@ -2645,7 +2644,7 @@ class _Inflater:
                 yield piece
             data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
 
-    def finish(self) -> Iterator[bytes]:
+    def finish(self):
         if not self._begun:
             if self._start:
                 yield self._start
@@ -2658,7 +2657,7 @@ class _Inflater:
                 raise BadEncoding("the compressed answer ends too early")
             yield piece
 
-    def _choose(self, start: bytes) -> None:
+    def _choose(self, start):
         """Tells by the first bytes what it is: what servers call deflate comes in two forms."""
         if self._is_gzip:
             self._passes = not start.startswith(_GZIP_START)
@@ -2670,7 +2669,7 @@ class _Inflater:
         self._zlib = zlib.decompressobj(15 if is_zlib else -15)
 
 
-def _until_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+def _until_damage(inflate, data):
     """What came before the byte that is wrong, which zlib throws away together with it."""
     for at in range(len(data)):
         try:
@@ -2699,18 +2698,18 @@ class HeadReader:
     """`feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
     passed over, as is all that follows: trailers come by the same way."""
 
-    def __init__(self) -> None:
-        self.head: Optional[_Head] = None
+    def __init__(self):
+        self.head = None
         self.size_bytes = 0
         self._rest = b""
-        self._lines: List[bytes] = []
+        self._lines = []
 
     @property
-    def is_too_long(self) -> bool:
+    def is_too_long(self):
         """Whether the headers are longer than any that are real."""
         return self.size_bytes > MAX_HEAD_BYTES
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data):
         """Takes the next bytes."""
         self.size_bytes += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -2727,12 +2726,12 @@ class HeadReader:
                 self.head = head
 
 
-def parse_head(lines: List[bytes]) -> Optional[_Head]:
+def parse_head(lines):
     """The status line and headers of one block, or None when it is no HTTP answer."""
     match = re.match(_STATUS_LINE, lines[0]) if lines else None
     if match is None:
         return None
-    headers: Dict[str, str] = {}
+    headers = {}
     name = ""
     for line in lines[1:]:
         text = _header_text(line)
@@ -2746,7 +2745,7 @@ def parse_head(lines: List[bytes]) -> Optional[_Head]:
     return int(match.group(1)), headers
 
 
-def _header_text(line: bytes) -> str:
+def _header_text(line):
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
@@ -2766,6 +2765,8 @@ def _header_text(line: bytes) -> str:
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _MAX_DEPTH = 64
+#: No answer has so many: what follows them is kept unread, which is quick.
+_MAX_STRINGS = 200_000
 IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
@@ -2791,7 +2792,7 @@ class Place(Record):
 class _Container:
     """An object or a list under way; `name` is where it stands in the one around it."""
 
-    def __init__(self, name: str, is_list: bool, number: int) -> None:
+    def __init__(self, name, is_list, number):
         self.name = name
         self.is_list = is_list
         self.number = number
@@ -2803,28 +2804,32 @@ class JsonSplitter:
     """`feed` pieces of a document of any length.
 
     `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
-    gets every byte that no sink took.
+    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    after more strings than any answer has. `keep` gets every byte that no sink took.
     """
 
-    def __init__(self, wants: Callable[[Place], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
+    def __init__(self, wants, keep):
         self._wants = wants
         self._keep = keep
         self._inside = False
-        self._sink: Optional[StringSink] = None
+        self._sink = None
         self._carry = b""  # the beginning of an escape whose end has not come yet
-        self._key: Optional[bytes] = None  # the string under way, where it is a key
-        self._open: List[_Container] = []
+        self._key = None  # the string under way, where it is a key
+        self._open = []
         self._number = 0
+        self._strings = 0
         self._too_deep = 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data):
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):
+            if self._strings == _MAX_STRINGS and not self._inside:
+                self._keep(data[at:])
+                return
             at = self._in_string(data, at) if self._inside else self._outside(data, at)
 
-    def _outside(self, data: bytes, at: int) -> int:
+    def _outside(self, data, at):
         quote = data.find(b'"', at)
         end = len(data) if quote < 0 else quote
         for byte in data[at:end].translate(None, _NO_STRUCTURE):
@@ -2832,15 +2837,18 @@ class JsonSplitter:
         self._keep(data[at : end + 1])
         if quote >= 0:
             self._inside = True
+            self._strings += 1
             inmost = self._open[-1] if self._open and not self._too_deep else None
-            if inmost is not None and inmost.at_value:
+            if not self._open:
+                self._sink = self._wants(Place((), 0))
+            elif inmost is not None and inmost.at_value:
                 path = (*(one.name for one in self._open[1:]), inmost.key)
                 self._sink = self._wants(Place(path, inmost.number))
             elif inmost is not None:
                 self._key = b""
         return end + 1
 
-    def _step(self, byte: int) -> None:
+    def _step(self, byte):
         """One of the marks between strings."""
         inmost = self._open[-1] if self._open else None
         if byte in _OPENING:
@@ -2857,7 +2865,7 @@ class JsonSplitter:
         elif inmost is not None and not inmost.is_list and not self._too_deep:
             inmost.at_value = byte == ord(":")
 
-    def _in_string(self, data: bytes, at: int) -> int:
+    def _in_string(self, data, at):
         """Passes the string's content on, as far as it is here; the position after it."""
         quote = data.find(b'"', at)
         while quote >= 0 and _ends_in_open_backslash(data, at, quote):
@@ -2875,7 +2883,7 @@ class JsonSplitter:
         self._inside, self._sink, self._key = False, None, None
         return quote + 1
 
-    def _pass_on(self, piece: bytes) -> None:
+    def _pass_on(self, piece):
         if self._sink is not None:
             if piece:
                 self._sink(_unescape(piece))
@@ -2885,12 +2893,12 @@ class JsonSplitter:
             self._key += piece[: _MAX_KEY_BYTES + 1]
 
 
-def json_escaped(text: bytes) -> bytes:
+def json_escaped(text):
     """The content of a JSON string that stands for a text."""
     return re.sub(rb'[\x00-\x1f"\\]', lambda match: b"\\u%04x" % ord(match.group()), text)
 
 
-def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
+def _ends_in_open_backslash(data, start, end):
     """Whether an odd number of backslashes stands before `end`."""
     at = end
     while at > start and data[at - 1] == 0x5C:
@@ -2898,7 +2906,7 @@ def _ends_in_open_backslash(data: bytes, start: int, end: int) -> bool:
     return (end - at) % 2 == 1
 
 
-def _whole_escapes_end(data: bytes, start: int) -> int:
+def _whole_escapes_end(data, start):
     """Where the last escape that is not complete begins, or the end of the data."""
     at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
     if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
@@ -2907,7 +2915,7 @@ def _whole_escapes_end(data: bytes, start: int) -> int:
     return at if len(data) - at < (_ESCAPE_BYTES if is_unicode else 2) else len(data)
 
 
-def _whole_pairs_end(data: bytes, start: int) -> int:
+def _whole_pairs_end(data, start):
     """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
     end = _whole_escapes_end(data, start)
     at = end - _ESCAPE_BYTES
@@ -2915,7 +2923,7 @@ def _whole_pairs_end(data: bytes, start: int) -> int:
     return at if is_half and _ends_in_open_backslash(data, start, at + 1) else end
 
 
-def _unescape(text: bytes) -> bytes:
+def _unescape(text):
     """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
     if b"\\" in text and b"\\\\" not in text:
         for escape, plain in _USUAL_ESCAPES:
@@ -2923,15 +2931,15 @@ def _unescape(text: bytes) -> bytes:
     return re.sub(_ESCAPE, _unescape_match, text) if b"\\" in text else text
 
 
-def _unescape_match(match: Match[bytes]) -> bytes:
+def _unescape_match(match):
     return _unescape_one(match.group())
 
 
 @lru_cache(maxsize=256)
-def _unescape_one(escape: bytes) -> bytes:
+def _unescape_one(escape):
     """What one escape stands for, or a surrogate pair of two."""
     try:
-        content: str = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
+        content = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
     except ValueError:
         return escape
     return content.encode("utf-8", "surrogatepass")
@@ -2995,16 +3003,16 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
-    #: Whether it went through a proxy, or was to.
-    through_proxy: bool = False
+    #: The variable that names the proxy that it went through, or was to, and that proxy; empty without one.
+    proxy: str = ""
 
     @property
-    def is_undecodable(self) -> bool:
+    def is_undecodable(self):
         """Whether it was ended since the body cannot be decompressed."""
         return self.exit_code == BAD_ENCODING
 
     @property
-    def is_too_long(self) -> bool:
+    def is_too_long(self):
         """Whether it was ended since the body has more bytes than the request admits."""
         return self.exit_code == TOO_LONG
 
@@ -3037,10 +3045,10 @@ _REPORTED = ("time_pretransfer", "time_namelookup", "time_connect", "time_appcon
 _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
-def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) -> str:
+def render_config(request, proxy, heads_path, mark):
     """What curl reads on its standard input: one option a line, every value quoted. Headers go to
     `heads_path`; `mark` is what its report on standard error begins with."""
-    lines: List[Tuple[str, str]] = [
+    lines = [
         ("url", request.url),
         ("proto", "=http,https"),
         ("connect-timeout", f"{min(CONNECT_TIMEOUT_S, request.timeout_s):.3f}"),
@@ -3065,12 +3073,12 @@ def render_config(request: HttpRequest, proxy: str, heads_path: str, mark: str) 
     return "".join([f"{flag}\n" for flag in flags] + [f"{name} = {quote(value)}\n" for name, value in lines])
 
 
-def quote(value: str) -> str:
+def quote(value):
     """A value in double quotes, as a curl config file and curl's `--form` understand them."""
     return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
 
 
-def form_filename(name: str) -> str:
+def form_filename(name):
     """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
 
     Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
@@ -3078,7 +3086,7 @@ def form_filename(name: str) -> str:
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
 
 
-def _form_line(part: FormPart) -> Tuple[str, str]:
+def _form_line(part):
     if part.path is None:
         return "form-string", f"{part.name}={part.text or ''}"
     if part.filename is None:
@@ -3087,7 +3095,7 @@ def _form_line(part: FormPart) -> Tuple[str, str]:
     return "form", f"{value};type={part.mime_type}" if part.mime_type else value
 
 
-def _quote_form(value: str) -> str:
+def _quote_form(value):
     """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
@@ -3108,16 +3116,33 @@ def _quote_form(value: str) -> str:
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
-def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+#: The kinds of proxy that curl speaks to; one without a kind is `http`.
+_PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
+def proxy_for(env, scheme, host, port):
     """The proxy for a host, as the environment spells it; empty where there is none."""
-    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+    return env.get(proxy_variable(env, scheme, host, port), "")
+
+
+def proxy_variable(env, scheme, host, port):
+    """The variable that names the proxy for a host; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(
+        env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
+    ):
         return ""
     # Where variables have no case (Windows), both spellings are one variable.
     loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
     return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
 
 
-def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
+def is_known_kind(proxy):
+    """Whether a proxy is of a kind that curl can speak to."""
+    kind, colon, _ = proxy.partition("://")
+    return not colon or kind.lower() in _PROXY_KINDS
+
+
+def is_without_proxy(no_proxy, host, port):
     """Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
     front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`."""
     try:
@@ -3127,13 +3152,13 @@ def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
     return any(_covers(entry.lower(), host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
-def without_credentials(text: str, proxy: str) -> str:
+def without_credentials(text, proxy):
     """What curl says, without the name and the password that stand in a proxy's address."""
     user, at, _ = proxy.partition("//")[2].rpartition("@") if "//" in proxy else proxy.rpartition("@")
     return text.replace(user + at, "****@") if user else text
 
 
-def _covers(entry: str, host: str, port: int) -> bool:
+def _covers(entry, host, port):
     match = re.fullmatch(r"(.*?\]|[^:]*):([0-9]{1,5})", entry)
     if match:
         if int(match.group(2)) != port:
@@ -3155,9 +3180,9 @@ def _covers(entry: str, host: str, port: int) -> bool:
         return False
 
 
-def _first(env: Mapping[str, str], *names: str) -> str:
-    """The first variable that is set and not empty, as curl takes it."""
-    return next((env[name] for name in names if env.get(name)), "")
+def _first(env, *names):
+    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    return next((name for name in names if env.get(name)), "")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3181,26 +3206,41 @@ _BAD_OPTION = 2
 class Curl:
     """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
 
-    def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
+    def __init__(self, env, secrets, stop):
         self.env = env
         self.secrets = tuple(secrets)
         self.stop = stop
 
-    def proxy_for(self, url: str) -> str:
-        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+    def proxy_for(self, url):
+        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
+
+        Raises:
+            NetworkError: it is a proxy of a kind that curl cannot speak to.
+        """
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
             return ""
-        return proxy_for(self.env, address.scheme, address.host, address.port)
+        variable = proxy_variable(self.env, address.scheme, address.host, address.port)
+        if variable and not is_known_kind(self.env[variable]):
+            raise NetworkError(
+                f"{variable} names a proxy of an unknown kind: {self.shown_proxy(variable)}",
+                hint="it begins with http://, https://, socks5h:// or another kind that curl knows",
+                code="proxy",
+            )
+        return variable
+
+    def shown_proxy(self, variable):
+        """The proxy that a variable names, without name and password."""
+        return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
         self,
-        request: HttpRequest,
-        take: Callable[[bytes], object],
-        on_head: Callable[[ResponseHead], object] = lambda _: None,
-        salvage: Optional[Callable[[bytes], object]] = None,
-    ) -> Received:
+        request,
+        take,
+        on_head=lambda _: None,
+        salvage=None,
+    ):
         """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
         until that returns True: all has come then, although the server keeps the connection open.
 
@@ -3213,6 +3253,7 @@ class Curl:
 
         Raises:
             ConfigError: there is no curl, or one that is too old.
+            NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
         size = 0
@@ -3248,10 +3289,12 @@ class Curl:
 class _Transfer:
     """A running curl."""
 
-    def __init__(self, request: HttpRequest, curl: Curl) -> None:
+    def __init__(self, request, curl):
         self._stop = curl.stop
-        self._cancelled: Optional[TransferEnd] = None
-        self._proxy = curl.proxy_for(request.url)
+        self._cancelled = None
+        variable = curl.proxy_for(request.url)
+        self._proxy = curl.env[variable] if variable else ""
+        self._shown_proxy = f"{variable} ({curl.shown_proxy(variable)})" if variable else ""
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
@@ -3285,7 +3328,7 @@ class _Transfer:
             self.close()  # or else it would send the request when its input is closed, with nobody to read
             raise
 
-    def _begin(self, request: HttpRequest) -> None:
+    def _begin(self, request):
         assert self._process.stdout is not None and self._process.stdin is not None
         self._heads.started(self._process.stdout.fileno())
         self._stop.watch(self._process.terminate)
@@ -3296,7 +3339,7 @@ class _Transfer:
         except BrokenPipeError:
             pass  # curl has ended already; its exit code says why
 
-    def close(self) -> None:
+    def close(self):
         """Ends the process, whatever happened."""
         self._stop.unwatch(self._process.terminate)
         self._terminate()
@@ -3305,7 +3348,7 @@ class _Transfer:
                 pipe.close()
         self._heads.close()
 
-    def read_head(self) -> Optional[ResponseHead]:
+    def read_head(self):
         """The final status and headers, as soon as they are here; None when none ever come."""
         if not self._heads.is_pipe:
             self._first = self._read()  # curl writes the headers before the first byte of the body
@@ -3320,7 +3363,7 @@ class _Transfer:
             reader.feed(data)
         return ResponseHead(*reader.head)
 
-    def body(self, encoding: str) -> Iterator[bytes]:
+    def body(self, encoding):
         """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
 
         Raises:
@@ -3333,20 +3376,20 @@ class _Transfer:
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep: Callable[[bytes], object]) -> None:
+    def salvage(self, keep):
         """Gives the piece that was read last, and all that is still to come, to `keep`."""
         assert self._process.stdout is not None
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
 
-    def cancel(self, code: int, reason: str) -> None:
+    def cancel(self, code, reason):
         """Ends it for a reason of our own, under the code that curl has for such a thing."""
         if self._cancelled is None:
             self._cancelled = TransferEnd(code, reason, sent=True)
         self._terminate()
 
-    def end(self) -> TransferEnd:
+    def end(self):
         """How it ended; waits for curl."""
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
@@ -3357,10 +3400,11 @@ class _Transfer:
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+        said = re.search(r"^curl: \(\d+\) (.*)", message, re.M)  # what follows is advice on curl's options
+        message = without_credentials(said.group(1) if said else message.strip(), self._proxy)
+        return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
-    def _read(self) -> bytes:
+    def _read(self):
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
         assert self._process.stdout is not None
         self._piece, self._first = self._first, b""
@@ -3370,7 +3414,7 @@ class _Transfer:
             self._piece = os.read(body, _CHUNK_BYTES)
         return self._piece
 
-    def _terminate(self) -> None:
+    def _terminate(self):
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -3384,11 +3428,11 @@ class _HeadsChannel:
     """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
     a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
         #: What curl must be started with.
-        self.inherited: Tuple[int, ...] = ()
-        self._poll: Optional[select.poll] = None
+        self.inherited = ()
+        self._poll = None
         if self.is_pipe:
             self._fd, end = os.pipe()
             self.inherited, self.path = (end,), f"/dev/fd/{end}"
@@ -3397,7 +3441,7 @@ class _HeadsChannel:
 
             self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
 
-    def started(self, body: int) -> None:
+    def started(self, body):
         """curl runs, and gives the body to this descriptor."""
         if self.is_pipe:
             self._close_inherited()
@@ -3405,10 +3449,10 @@ class _HeadsChannel:
             self._poll.register(self._fd, select.POLLIN)
             self._poll.register(body, select.POLLIN)
 
-    def read(self) -> bytes:
+    def read(self):
         return os.read(self._fd, _CHUNK_BYTES)
 
-    def drain_until_readable(self, body: int) -> None:
+    def drain_until_readable(self, body):
         """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
         while self._poll is not None:
             ready = [fd for fd, _ in self._poll.poll()]
@@ -3417,20 +3461,20 @@ class _HeadsChannel:
             if body in ready:
                 return
 
-    def close(self) -> None:
+    def close(self):
         self._close_inherited()
         os.close(self._fd)
         if not self.is_pipe:
             with suppress(OSError):
                 os.unlink(self.path)
 
-    def _close_inherited(self) -> None:
+    def _close_inherited(self):
         for end in self.inherited:
             os.close(end)
         self.inherited = ()
 
 
-def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[str, str]:
+def clean_environment(env, secrets):
     """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
     curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
     hidden = [secret for secret in secrets if secret]
@@ -3444,7 +3488,7 @@ def clean_environment(env: Mapping[str, str], secrets: Iterable[str]) -> Dict[st
 
 
 @lru_cache(maxsize=None)
-def find_curl() -> str:
+def find_curl():
     """The path of curl; a `ConfigError` where there is none."""
     name = "curl.exe" if os.name == "nt" else "curl"
     places = [os.path.join(folder, name) for folder in os.get_exec_path()]
@@ -3458,7 +3502,7 @@ def find_curl() -> str:
     return path
 
 
-def curl_version(path: str) -> Tuple[int, ...]:
+def curl_version(path):
     """The version of a curl program, () when it does not tell."""
     done = subprocess.run(
         [path, "-q", "--version"],
@@ -3472,7 +3516,7 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
+def _too_old_error(end):
     """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
     if end.exit_code != _BAD_OPTION or end.sent:
         return None
@@ -3501,7 +3545,7 @@ class SseSplitter:
     """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
     line; `on_event` gets the event's name at the blank line that ends it."""
 
-    def __init__(self, on_data: Callable[[bytes], None], on_event: Callable[[], None]) -> None:
+    def __init__(self, on_data, on_event):
         self._on_data = on_data
         self._on_event = on_event
         self._line = b""  # the line so far, until it is known to be data
@@ -3512,7 +3556,7 @@ class SseSplitter:
         #: The name that the `event` field gave to the event under way; empty without one.
         self.event = ""
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece):
         at = 0
         while at < len(piece):
             if self._after_cr and piece[at] == 0x0A:
@@ -3522,7 +3566,7 @@ class SseSplitter:
             self._after_cr = False
             at = self._data(piece, at) if self._in_data else self._field(piece, at)
 
-    def _data(self, piece: bytes, at: int) -> int:
+    def _data(self, piece, at):
         if self._skip_space:
             self._skip_space = False
             if piece[at] == 0x20:
@@ -3535,7 +3579,7 @@ class SseSplitter:
             self._after_cr = piece[end] == 0x0D
         return end + 1
 
-    def _field(self, piece: bytes, at: int) -> int:
+    def _field(self, piece, at):
         """Reads a line up to its end, or as far as it shows that it is data."""
         end = _line_end(piece, at)
         line = self._line + piece[at:end]
@@ -3552,7 +3596,7 @@ class SseSplitter:
             self._end_line()
         return end + 1
 
-    def _end_line(self) -> None:
+    def _end_line(self):
         line, self._line = self._line, b""
         if not line:
             self._on_event()
@@ -3561,7 +3605,7 @@ class SseSplitter:
             self.event = line[len(b"event:") :].strip().decode("utf-8", "replace")
 
 
-def _line_end(piece: bytes, at: int) -> int:
+def _line_end(piece, at):
     """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
     feed = piece.find(b"\n", at)
     end = len(piece) if feed < 0 else feed
@@ -3605,16 +3649,16 @@ _KINDS = {
 class NotOurs(PermissionError):
     """What lies at a path is not ours to use; `strerror` says what it is and what to do."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path, reason):
         super().__init__(errno.EPERM, reason, str(path))
 
 
-def is_mine(info: os.stat_result) -> bool:
+def is_mine(info):
     """Whether this user owns it; on Windows the folder's own rights decide."""
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
-def stat_of(path: Path) -> Optional[os.stat_result]:
+def stat_of(path):
     """What is at a path, a link being itself; None where nothing is."""
     try:
         return os.lstat(str(path))
@@ -3622,27 +3666,27 @@ def stat_of(path: Path) -> Optional[os.stat_result]:
         return None
 
 
-def kind_of(info: os.stat_result) -> str:
+def kind_of(info):
     """What it is in words; empty for a regular file."""
     kind = stat.S_IFMT(info.st_mode)
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no regular file")
 
 
-def check_replaceable(path: Path) -> None:
+def check_replaceable(path):
     """A `NotOurs` where something else than a regular file would be renamed over."""
     info = stat_of(path)
     if info is not None and kind_of(info):
         raise NotOurs(path, f"it is {kind_of(info)}; move it away")
 
 
-def check_ours(path: Path) -> None:
+def check_ours(path):
     """A `NotOurs` where there is something else than a regular file of this user with one name."""
     info = stat_of(path)
     if info is not None:
         _check(path, info)
 
 
-def open_ours(path: Path, flags: int, mode: int = 0o600) -> int:
+def open_ours(path, flags, mode=0o600):
     """Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
 
     Raises:
@@ -3662,13 +3706,13 @@ def open_ours(path: Path, flags: int, mode: int = 0o600) -> int:
     return descriptor
 
 
-def read_ours(path: Path) -> bytes:
+def read_ours(path):
     """The content of a file that `open_ours` opens."""
     with os.fdopen(open_ours(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
-def real_path(path: Path, follow: bool = True) -> Path:
+def real_path(path, follow=True):
     """The path with its links followed; without `follow` the last part stays as it is.
 
     A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
@@ -3705,7 +3749,7 @@ def real_path(path: Path, follow: bool = True) -> Path:
     return Path(here)
 
 
-def try_lock(descriptor: int) -> Optional[bool]:
+def try_lock(descriptor):
     """Locks an open file until it is closed. False where somebody else has it locked, None where files have
     no locks."""
     try:
@@ -3724,7 +3768,7 @@ def try_lock(descriptor: int) -> Optional[bool]:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Generator[None, None, None]:
+def folder_lock(folder):
     """One of our processes and threads after the other, where folders have locks (not on Windows).
 
     Nobody waits for long: a stopped process must not keep an image from its name.
@@ -3743,7 +3787,7 @@ def folder_lock(folder: Path) -> Generator[None, None, None]:
             os.close(descriptor)
 
 
-def _check(path: Path, info: os.stat_result) -> None:
+def _check(path, info):
     kind = kind_of(info)
     if kind:
         raise NotOurs(path, f"it is {kind}, which is not followed or written to; move it away")
@@ -3753,7 +3797,7 @@ def _check(path: Path, info: os.stat_result) -> None:
         raise NotOurs(path, "it belongs to another user; put a copy of your own in its place")
 
 
-def _owner_of_new_files(folder: Path) -> int:
+def _owner_of_new_files(folder):
     """Whose the files are that we make there: some file systems give all files to one user."""
     probe = folder / f".gi2-{os.urandom(6).hex()}.tmp"
     try:
@@ -3768,7 +3812,7 @@ def _owner_of_new_files(folder: Path) -> int:
             os.unlink(str(probe))
 
 
-def _check_link(link: str, info: os.stat_result, folder: os.stat_result) -> None:
+def _check_link(link, info, folder):
     is_open_to_all = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
     if is_open_to_all and not is_mine(info) and info.st_uid != folder.st_uid:
         raise NotOurs(Path(link), f"{link} is a link of another user in a folder that everybody may write to")
@@ -3808,17 +3852,17 @@ class OutputPlan(Record):
     #: replaced. None where nobody has looked.
     met: Optional[Dict[str, Optional[FileMark]]] = None
 
-    def path(self, index: int) -> Path:
+    def path(self, index):
         """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
         number = f"-{index}" if self.numbered or index > 1 else ""
         return self.folder / f"{self.stem}{number}{self.suffix}"
 
-    def partial_path(self, index: int, partial_index: int) -> Path:
+    def partial_path(self, index, partial_index):
         """The path of a preview of that image."""
         path = self.path(index)
         return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
 
-    def free_paths(self, target: Path, index: int) -> Iterator[Path]:
+    def free_paths(self, target, index):
         """A target, then the names that `--no-clobber` may take in its stead."""
         yield target
         stem = self.stem if target == self.path(index) else target.stem
@@ -3827,8 +3871,8 @@ class OutputPlan(Record):
 
 
 def plan_output(
-    output: str, output_format: str, n: int, prompt: str, rescue_folder: Path, no_clobber: bool = False
-) -> OutputPlan:
+    output, output_format, n, prompt, rescue_folder, no_clobber=False
+):
     """Where the images go: a file name, or a folder (existing, or with a trailing slash).
 
     Raises:
@@ -3858,13 +3902,13 @@ def plan_output(
     return plan
 
 
-def looked_at(plan: OutputPlan, n: int, previews: int = 0) -> OutputPlan:
+def looked_at(plan, n, previews=0):
     """The plan with what is at its names now: those of `n` images, each with so many previews.
 
     Raises:
         UsageError: a link of somebody else leads there, or what has a name is no regular file.
     """
-    met: Dict[str, Optional[FileMark]] = {}
+    met = {}
     try:
         real_path(plan.folder)
         for index in range(1, n + 1) if not plan.no_clobber else ():
@@ -3879,7 +3923,7 @@ def looked_at(plan: OutputPlan, n: int, previews: int = 0) -> OutputPlan:
     return replace(plan, met=met)
 
 
-def folders_of(plan: OutputPlan, numbers: Iterable[int]) -> Tuple[Path, ...]:
+def folders_of(plan, numbers):
     """Every folder that a plan writes to: its own, and those that links in it lead to.
 
     Raises:
@@ -3889,13 +3933,13 @@ def folders_of(plan: OutputPlan, numbers: Iterable[int]) -> Tuple[Path, ...]:
     return (plan.folder, *(real_path(path).parent for path in paths if path.is_symlink()))
 
 
-def mark_of(path: Path) -> Optional[FileMark]:
+def mark_of(path):
     """What tells the file at a path from another; None where there is nothing."""
     info = stat_of(path)
     return None if info is None else (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size)
 
 
-def name_problem(name: str) -> str:
+def name_problem(name):
     """What keeps a file name, or a relative path, from being an output on every system, in words that follow
     the name; empty where nothing does.
 
@@ -3914,7 +3958,7 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def canonical(name: str) -> str:
+def canonical(name):
     """What is equal for two names that one folder may take for the same: by case, or by how an accent is
     written."""
     from unicodedata import normalize
@@ -3922,17 +3966,17 @@ def canonical(name: str) -> str:
     return normalize("NFC", normalize("NFC", name).casefold())
 
 
-def extension(image_format: str) -> str:
+def extension(image_format):
     """The usual file extension of a format, without the dot."""
     return _EXTENSIONS.get(image_format, (image_format,))[0]
 
 
-def has_matching_extension(path: str, image_format: str) -> bool:
+def has_matching_extension(path, image_format):
     """Whether a file name says what the bytes are."""
     return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
 
 
-def slug(prompt: str, limit: int = 40) -> str:
+def slug(prompt, limit=40):
     """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
     words = re.findall(r"[^\W_]+", prompt.lower())
     text = ""
@@ -3944,7 +3988,7 @@ def slug(prompt: str, limit: int = 40) -> str:
     return text or "image"
 
 
-def _expanded(output: str) -> str:
+def _expanded(output):
     """The output with `~` replaced.
 
     Raises:
@@ -3959,11 +4003,11 @@ def _expanded(output: str) -> str:
     return path
 
 
-def _bad_name(name: str, problem: str) -> UsageError:
+def _bad_name(name, problem):
     return UsageError(f"the output {show(name, limit=200)!r} {problem}", hint="give -o another name")
 
 
-def _met(path: Path) -> Optional[FileMark]:
+def _met(path):
     real = real_path(path)
     info = stat_of(real)
     if info is not None and kind_of(info):
@@ -3991,18 +4035,18 @@ _UNMARKED_S = 3600.0
 class OwnedFolder:
     """A folder of this process. A context manager: leaving it closes it. Neither way out ever raises."""
 
-    def __init__(self, path: Path, marker: int) -> None:
+    def __init__(self, path, marker):
         self.path = path
         self._marker = marker
         self._made = os.lstat(str(path))
 
-    def __enter__(self) -> OwnedFolder:
+    def __enter__(self):
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_):
         self.close()
 
-    def close(self) -> None:
+    def close(self):
         """Deletes it with all that is in it. It may be gone by then, or another folder have its name."""
         marker, self._marker = self._marker, -1
         if marker < 0:
@@ -4017,24 +4061,24 @@ class OwnedFolder:
             with suppress(OSError):
                 self.path.rmdir()
 
-    def leave(self) -> None:
+    def leave(self):
         """Leaves it where it is, abandoned, for another process to take over."""
         marker, self._marker = self._marker, -1
         if marker >= 0:
             with suppress(OSError):
                 os.close(marker)
 
-    def _is_there(self) -> bool:
+    def _is_there(self):
         info = _folder_stat(self.path)
         return info is not None and os.path.samestat(info, self._made)
 
 
-def owned_folder(parent: Path, prefix: str) -> OwnedFolder:
+def owned_folder(parent, prefix):
     """A new folder of this process with a name of its own; an `OSError` where it cannot be made."""
     return own_folder(parent / f"{prefix}{os.urandom(4).hex()}", prefix.strip("-"))
 
 
-def own_folder(folder: Path, kind: str) -> OwnedFolder:
+def own_folder(folder, kind):
     """As `owned_folder`, by exactly this name. `kind` is for those who look into the marker."""
     folder.mkdir(mode=0o700)
     marker = -1
@@ -4058,7 +4102,7 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
         raise
 
 
-def taken_over(folder: Path) -> Optional[OwnedFolder]:
+def taken_over(folder):
     """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
     path = folder / _MARKER
     info = _folder_stat(folder)
@@ -4068,7 +4112,7 @@ def taken_over(folder: Path) -> Optional[OwnedFolder]:
         marker = open_ours(path, os.O_RDWR)
     except OSError:
         return None
-    owned: Optional[OwnedFolder] = None
+    owned = None
     with suppress(OSError):
         if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
             owned = OwnedFolder(folder, marker)
@@ -4077,7 +4121,7 @@ def taken_over(folder: Path) -> Optional[OwnedFolder]:
     return owned
 
 
-def is_abandoned(folder: Path) -> bool:
+def is_abandoned(folder):
     """Whether it has our marker and no living owner. Without locks, what is younger than a day has one."""
     owned = taken_over(folder)
     if owned is not None:
@@ -4085,7 +4129,7 @@ def is_abandoned(folder: Path) -> bool:
     return owned is not None
 
 
-def sweep_unmarked(folder: Path) -> None:
+def sweep_unmarked(folder):
     """Deletes a folder that `is_unmarked`. For places where only we make folders."""
     if is_unmarked(folder):
         _delete_marker(folder)
@@ -4093,7 +4137,7 @@ def sweep_unmarked(folder: Path) -> None:
             folder.rmdir()
 
 
-def is_unmarked(folder: Path) -> bool:
+def is_unmarked(folder):
     """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
     without its mark that nobody holds."""
     info = _folder_stat(folder)
@@ -4112,7 +4156,7 @@ def is_unmarked(folder: Path) -> bool:
         return False
 
 
-def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
+def _has_no_owner(marker, path, folder):
     lock = try_lock(marker)
     opened, there = os.fstat(marker), stat_of(path)
     if lock is None:
@@ -4120,7 +4164,7 @@ def _has_no_owner(marker: int, path: Path, folder: os.stat_result) -> bool:
     return lock and there is not None and os.path.samestat(opened, there)
 
 
-def _folder_stat(folder: Path) -> Optional[os.stat_result]:
+def _folder_stat(folder):
     """What is known of a real folder; None for a link (on Windows a junction too), and for anything else."""
     try:
         info = stat_of(folder)
@@ -4131,7 +4175,7 @@ def _folder_stat(folder: Path) -> Optional[os.stat_result]:
     return info
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder):
     """Deletes what is in a folder, but for its marker."""
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
@@ -4146,7 +4190,7 @@ def _empty(folder: Path) -> None:
                 os.unlink(entry.path)
 
 
-def _delete_marker(folder: Path) -> None:
+def _delete_marker(folder):
     with suppress(OSError):
         os.unlink(str(folder / _MARKER))
 
@@ -4171,7 +4215,7 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
+def prepare_folder(folder, hint="choose another place with -o; nothing was sent"):
     """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
@@ -4191,7 +4235,7 @@ def prepare_folder(folder: Path, hint: str = "choose another place with -o; noth
         ) from None
 
 
-def free_bytes(folder: Path) -> Optional[int]:
+def free_bytes(folder):
     """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
     while not os.path.exists(str(folder)) and folder != folder.parent:
         folder = folder.parent
@@ -4210,12 +4254,12 @@ def free_bytes(folder: Path) -> Optional[int]:
 class Room:
     """The room on disk that calls under way are going to need. Safe for threads."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._lock = threading.Lock()
         self._taken = 0
 
     @contextmanager
-    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
+    def taken(self, size_bytes, folders):
         """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
         not enough for all that is under way."""
         with self._lock:
@@ -4238,7 +4282,7 @@ class Room:
 
 
 @contextmanager
-def temporary_folder() -> Generator[Path, None, None]:
+def temporary_folder():
     """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
 
     It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
@@ -4255,7 +4299,7 @@ def temporary_folder() -> Generator[Path, None, None]:
         yield folder.path
 
 
-def temp_place() -> Path:
+def temp_place():
     """The system's folder for temporary files; an `OSError` where it has none."""
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
@@ -4265,25 +4309,25 @@ def temp_place() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def new_private_file(path: Path) -> IO[bytes]:
+def new_private_file(path):
     """A new file that only the user may read (0600), open for writing."""
     return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path, data):
     """Writes a new file that only the user may read (0600)."""
     with new_private_file(path) as file:
         file.write(data)
 
 
-def write_config(path: Path, text: str, force: bool) -> None:
+def write_config(path, text, force):
     """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
     if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
 
 
-def write_private_file(path: Path, text: str) -> None:
+def write_private_file(path, text):
     """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
 
     An `OutputError` where it cannot be written.
@@ -4296,7 +4340,7 @@ def write_private_file(path: Path, text: str) -> None:
     write_whole(path, [text], 0o600)
 
 
-def write_whole(path: Path, pieces: Iterable[str], mode: int = 0o666) -> None:
+def write_whole(path, pieces, mode=0o666):
     """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
     try:
         part, file = open_part(path, mode)
@@ -4314,12 +4358,12 @@ def write_whole(path: Path, pieces: Iterable[str], mode: int = 0o666) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def sweep(folder: Path, rescue_folder: Path) -> List[str]:
+def sweep(folder, rescue_folder):
     """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
 
     Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
     """
-    rescued: List[str] = []
+    rescued = []
     parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
     for path, part_name in parts.items():
         match = re.match(_PART, part_name)
@@ -4348,7 +4392,7 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
     return rescued
 
 
-def rescue_folders(rescue_folder: Path) -> List[Path]:
+def rescue_folders(rescue_folder):
     """Where an image goes that its target does not take, best first."""
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folders = [rescue_folder]
@@ -4357,7 +4401,7 @@ def rescue_folders(rescue_folder: Path) -> List[Path]:
     return folders
 
 
-def private_folder(folder: Path) -> Path:
+def private_folder(folder):
     """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     if not is_mine(os.lstat(str(folder))):
@@ -4365,14 +4409,14 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_all(file: IO[bytes], data: bytes) -> None:
+def write_all(file, data):
     """Writes every byte to an unbuffered file. Tests inject a full disk here."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
-def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
+def open_part(target, mode=0o666):
     """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
     tells that its process lives."""
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
@@ -4383,14 +4427,14 @@ def open_part(target: Path, mode: int = 0o666) -> Tuple[Path, IO[bytes]]:
     return part, os.fdopen(descriptor, "r+b", buffering=0)
 
 
-def shortened(name: str) -> str:
+def shortened(name):
     """A file name to which something can be added, its end kept."""
     while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
         name = name[1:]
     return name
 
 
-def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
+def copy_bytes(source, target, size):
     """Copies the first `size` bytes of an open file to the end of another."""
     source.seek(0)
     while size > 0:
@@ -4401,14 +4445,14 @@ def copy_bytes(source: IO[bytes], target: IO[bytes], size: int) -> None:
         size -= len(block)
 
 
-def rename(part: Path, target: Path, file: IO[bytes]) -> None:
+def rename(part, target, file):
     """Replaces the target atomically. Windows cannot rename an open file, so there it is closed first."""
     if os.name == "nt":
         file.close()
     os.replace(str(part), str(target))
 
 
-def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
+def rename_if_free(part, target, file):
     """Gives the part this name unless something has it; False when it is taken."""
     try:
         os.link(str(part), str(target))
@@ -4425,7 +4469,7 @@ def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     return True
 
 
-def move_aside(path: Path) -> Path:
+def move_aside(path):
     """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
 
     The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
@@ -4446,7 +4490,7 @@ def move_aside(path: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _is_same(path: str, other: str) -> bool:
+def _is_same(path, other):
     """Whether two paths are names of one file; a link is not what it leads to."""
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
@@ -4454,9 +4498,9 @@ def _is_same(path: str, other: str) -> bool:
         return False
 
 
-def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
+def _stale(folder, pattern):
     """What this user left in a folder under such a name, a day ago or longer."""
-    found: List[os.DirEntry[str]] = []
+    found = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
             if not re.match(pattern, entry.name):
@@ -4478,11 +4522,11 @@ def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
 
 
 def adopt(
-    notes: Iterable[Mapping[str, Any]], plan: OutputPlan
-) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
+    notes, plan
+):
     """The images of a sending, saved by now; and where previews were kept that nobody knows to be final."""
-    images: List[SavedImage] = []
-    previews: List[str] = []
+    images = []
+    previews = []
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
@@ -4500,16 +4544,16 @@ def adopt(
     return tuple(images), tuple(previews)
 
 
-def _by_part(notes: Iterable[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+def _by_part(notes):
     """All that was noted of each part, in the order in which they were begun."""
-    parts: Dict[str, Dict[str, Any]] = {}
+    parts = {}
     for note in notes:
         if "part" in note:
             parts.setdefault(str(note["part"]), {}).update(note)
     return list(parts.values())
 
 
-def _already_saved(note: Mapping[str, Any]) -> Any:
+def _already_saved(note):
     """The image of a part that has its name; one that was killed while it got it is known by its bytes."""
     for place in (note.get("saved"), note.get("target")):
         image = saved_image_at(str(place)) if place else None
@@ -4518,7 +4562,7 @@ def _already_saved(note: Mapping[str, Any]) -> Any:
     return None
 
 
-def _is_whole_file(part: str) -> bool:
+def _is_whole_file(part):
     try:
         with open(part, "rb") as file:
             return is_whole_image(file)
@@ -4526,7 +4570,7 @@ def _is_whole_file(part: str) -> bool:
         return False
 
 
-def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
+def _given_name(part, plan, number):
     """Gives a part the name that was planned, or the next that is free; else a place in the rescue folder."""
     try:
         with open(part, "rb") as file:
@@ -4541,7 +4585,7 @@ def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
     return None
 
 
-def _rescued(part: str, plan: OutputPlan) -> List[str]:
+def _rescued(part, plan):
     import shutil
 
     for folder in rescue_folders(plan.rescue_folder):
@@ -4569,51 +4613,51 @@ ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "imag
 class InFlight:
     """The folder of one sending. Where the disk does not take it, the call goes on without."""
 
-    def __init__(self, state_folder: Path, asked: Mapping[str, object]) -> None:
-        self._folder: Optional[OwnedFolder] = None
+    def __init__(self, state_folder, asked):
+        self._folder = None
         with suppress(OSError, GptImage2Error):
             self._folder = owned_folder(private_folder(state_folder / FOLDER), f"{asked.get('id') or 0}-")
         self._write(ASKED, asked)
 
     @property
-    def body_path(self) -> Optional[Path]:
+    def body_path(self):
         """Where the answer's body goes; None where there is no folder."""
         return self._folder.path / BODY if self._folder else None
 
     @property
-    def id(self) -> str:
+    def id(self):
         """What `resume` calls it; empty where there is no folder."""
         return self._folder.path.name if self._folder else ""
 
-    def head_came(self, status: int, headers: Mapping[str, str]) -> None:
+    def head_came(self, status, headers):
         """Status and headers of the answer are here."""
         self._write(HEAD, {"status": status, "headers": dict(headers)})
 
-    def note(self, event: Mapping[str, object]) -> None:
+    def note(self, event):
         """Something became of an image: one line, on disk when this returns."""
         if self._folder is not None:
             add_note(self._folder.path, event)
 
-    def close(self) -> None:
+    def close(self):
         """The outcome is recorded: nothing is left to be finished."""
         if self._folder is not None:
             self._folder.close()
             self._folder = None
 
-    def leave(self) -> None:
+    def leave(self):
         """Something is left to be finished, by this process or another."""
         if self._folder is not None:
             self._folder.leave()
             self._folder = None
 
-    def _write(self, name: str, content: Mapping[str, object]) -> None:
+    def _write(self, name, content):
         if self._folder is None:
             return
         with suppress(OSError), new_private_file(self._folder.path / name) as file:
             file.write(json.dumps(content).encode("ascii"))
 
 
-def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
+def is_anything_left(state_folder, and_tried=False):
     """Whether something is left that nobody has tried to finish yet, or with `and_tried` anything."""
     folder = state_folder / FOLDER
     try:
@@ -4626,7 +4670,7 @@ def is_anything_left(state_folder: Path, and_tried: bool = False) -> bool:
     )
 
 
-def add_note(folder: Path, event: Mapping[str, object]) -> None:
+def add_note(folder, event):
     """One more line in the notes of a sending, on disk when this returns."""
     with suppress(OSError), open(str(folder / IMAGE_NOTES), "ab", buffering=0) as file:
         file.write(json.dumps(event).encode("ascii") + b"\n")
@@ -4649,7 +4693,7 @@ _BASE64_BLOCK = 3 << 18
 class NotAnImage(Exception):
     """The bytes of an image are no image; `kept` is where they are."""
 
-    def __init__(self, kept: str) -> None:
+    def __init__(self, kept):
         super().__init__(kept)
         self.kept = kept
 
@@ -4661,13 +4705,13 @@ class MovingFile:
     """
 
     def __init__(
-        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
-    ) -> None:
+        self, rescue_folder, name, target=None, follow=True
+    ):
         """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
         there is no target, in a rescue folder."""
         self._rescue_folder = rescue_folder
         self._name = name
-        self._open: Optional[Tuple[Path, IO[bytes]]] = None
+        self._open = None
         self.size_bytes = 0
         #: Why it is not beside its target; empty while it is.
         self.moved_reason = ""
@@ -4679,18 +4723,18 @@ class MovingFile:
             self.move(error)
 
     @property
-    def path(self) -> Path:
+    def path(self):
         """Where it is now."""
         assert self._open is not None
         return self._open[0]
 
     @property
-    def file(self) -> IO[bytes]:
+    def file(self):
         """The open file."""
         assert self._open is not None
         return self._open[1]
 
-    def write(self, data: bytes) -> None:
+    def write(self, data):
         """Appends bytes."""
         try:
             write_all(self.file, data)
@@ -4700,10 +4744,10 @@ class MovingFile:
 
     def move(
         self,
-        reason: OSError,
-        more: bytes = b"",
-        fill: Callable[[IO[bytes], IO[bytes], int], None] = copy_bytes,
-    ) -> None:
+        reason,
+        more=b"",
+        fill=copy_bytes,
+    ):
         """Goes on in the first rescue folder that takes what was written so far, and `more`."""
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
@@ -4725,7 +4769,7 @@ class MovingFile:
             hint="free some disk space; this image is lost",
         )
 
-    def name_rescued(self, name: str) -> Path:
+    def name_rescued(self, name):
         """Gives it a name of its own in its rescue folder, and closes it; where it is then."""
         name = shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
         path = self.path.with_name(name)
@@ -4740,7 +4784,7 @@ class MovingFile:
         self.file.close()
         return path
 
-    def remove(self) -> None:
+    def remove(self):
         _remove(self.path, self.file)
 
 
@@ -4750,7 +4794,7 @@ class ImageWriter:
     Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
     """
 
-    def __init__(self, plan: OutputPlan, target: Path) -> None:
+    def __init__(self, plan, target):
         self._plan = plan
         self._hash = hashlib.sha256()
         self._head = b""
@@ -4758,33 +4802,33 @@ class ImageWriter:
         self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
         self.size_bytes = 0
         #: What the user should know of the image and how it got its name.
-        self.warnings: List[str] = []
+        self.warnings = []
 
     @property
-    def part(self) -> Path:
+    def part(self):
         """Where the bytes are until they have a name."""
         return self._file.path
 
     @property
-    def sha256(self) -> str:
+    def sha256(self):
         """The SHA-256 of what was written so far, in hex."""
         return self._hash.hexdigest()
 
     @property
-    def rescue_reason(self) -> str:
+    def rescue_reason(self):
         """Why the image is not going where it was asked for; empty while it is."""
         return self._file.moved_reason
 
     @property
-    def looks_like_image(self) -> bool:
+    def looks_like_image(self):
         """Whether the first bytes are those of a png, jpeg or webp."""
         return sniff_format(self._head) is not None
 
-    def aim(self, plan: OutputPlan) -> None:
+    def aim(self, plan):
         """Says by which plan it is to be named, where that was not known at its beginning."""
         self._plan = plan
 
-    def write(self, data: bytes) -> None:
+    def write(self, data):
         """Appends bytes."""
         if len(self._head) < SNIFF_BYTES:
             self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
@@ -4792,7 +4836,7 @@ class ImageWriter:
         self._file.write(data)
         self.size_bytes += len(data)
 
-    def commit(self, target: Path, number: int, keep_existing: bool = False) -> SavedImage:
+    def commit(self, target, number, keep_existing=False):
         """Renames the whole image to its target and says where it is. With `keep_existing`, as under
         `--no-clobber`, it takes the next free name instead of replacing a file.
 
@@ -4827,24 +4871,24 @@ class ImageWriter:
             number=number,
         )
 
-    def keep(self, name: str) -> str:
+    def keep(self, name):
         """Moves what there is to the rescue folder under a name of its own; its path there."""
         if not self.rescue_reason:
             self._file.move(OSError("kept aside"))
         return str(self._file.name_rescued(name))
 
-    def undo_base64(self) -> None:
+    def undo_base64(self):
         """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
-    def discard(self) -> None:
+    def discard(self):
         self._file.remove()
 
-    def close(self) -> None:
+    def close(self):
         """Leaves the part as it is."""
         self._file.file.close()
 
-    def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
+    def _place(self, target, number, keep_existing):
         """Gives the part its final name, atomically; the name."""
         real = real_path(target, follow=not keep_existing)
         with folder_lock(real.parent):
@@ -4862,12 +4906,12 @@ class ImageWriter:
         )
         return path
 
-    def _take_free_name(self, target: Path, number: int) -> Path:
+    def _take_free_name(self, target, number):
         part, file = self._file.path, self._file.file
         names = self._plan.free_paths(target, number)
         return next(path for path in names if rename_if_free(part, path, file))
 
-    def _replace(self, real: Path, target: Path) -> bool:
+    def _replace(self, real, target):
         """Gives the part a name that nothing has, or the file that was met there; False for another file.
 
         Raises:
@@ -4895,17 +4939,17 @@ class ImageWriter:
 class Spool:
     """An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too."""
 
-    def __init__(self, rescue_folder: Path, path: Optional[Path] = None) -> None:
+    def __init__(self, rescue_folder, path=None):
         """`path` is where it goes; where that fails, or there is none, a rescue folder."""
         self._rescue_folder = rescue_folder
         self._path = path
-        self._file: Optional[MovingFile] = None
+        self._file = None
         self._pending = bytearray()
         self._beginning = bytearray()
         self._is_full = False
         self.size_bytes = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data):
         """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
         self.size_bytes += len(data)
         self._pending += data
@@ -4914,7 +4958,7 @@ class Spool:
         if len(self._pending) > _SPOOL_BYTES:
             self.flush()
 
-    def flush(self) -> None:
+    def flush(self):
         """All that was written is on disk, where a disk takes it."""
         data, self._pending = bytes(self._pending), bytearray()
         if self._is_full or not data:
@@ -4926,7 +4970,7 @@ class Spool:
         except OutputError:
             self._is_full = True
 
-    def keep(self, name: str) -> Optional[str]:
+    def keep(self, name):
         """Gives all that was written a name in the rescue folder; its path, None when no folder takes it."""
         self.flush()
         file, self._file = self._file, None
@@ -4939,18 +4983,18 @@ class Spool:
         except OutputError:
             return None
 
-    def text(self) -> str:
+    def text(self):
         """The beginning of what was written, as text: all of a usual answer."""
         return self._beginning.decode("utf-8", "replace")
 
-    def discard(self) -> None:
+    def discard(self):
         if self._file is not None:
             self._file.remove()
         self._file = None
         self._pending = bytearray()
 
 
-def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
+def _copy_as_base64(source, target, size):
     """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
     source.seek(0)
     while size > 0:
@@ -4961,7 +5005,7 @@ def _copy_as_base64(source: IO[bytes], target: IO[bytes], size: int) -> None:
         size -= len(block)
 
 
-def _remove(part: Path, file: IO[bytes]) -> None:
+def _remove(part, file):
     file.close()
     with suppress(OSError):
         os.unlink(str(part))
@@ -4989,16 +5033,16 @@ class ImageCollector:
 
     def __init__(
         self,
-        plan: OutputPlan,
-        indices: Iterator[int],
-        on_saved: Callable[[SavedImage, str], object] = lambda _image, _reason: None,
-        on_partial: Callable[[int, Optional[str]], object] = lambda _index, _path: None,
-        save_partials: bool = False,
-        asked: Optional[int] = None,
-        on_warning: Callable[[str], None] = lambda _: None,
-        note: Callable[[Mapping[str, object]], None] = lambda _: None,
-        known: Iterable[str] = (),
-    ) -> None:
+        plan,
+        indices,
+        on_saved=lambda _image, _reason: None,
+        on_partial=lambda _index, _path: None,
+        save_partials=False,
+        asked=None,
+        on_warning=lambda _: None,
+        note=lambda _: None,
+        known=(),
+    ):
         self._plan = plan
         self._asked = asked
         self._indices = indices
@@ -5008,17 +5052,17 @@ class ImageCollector:
         self._save_partials = save_partials
         self._note = note
         #: Where each image came from, by its SHA-256.
-        self._places: Dict[str, Optional[Tuple[str, ...]]] = dict.fromkeys(known)
-        self._index: Optional[int] = None
-        self._preview: Optional[ImageWriter] = None
-        self._writers: List[ImageWriter] = []
-        self.images: Tuple[SavedImage, ...] = ()
+        self._places = dict.fromkeys(known)
+        self._index = None
+        self._preview = None
+        self._writers = []
+        self.images = ()
         #: Where the bytes are that were to be images and are none.
-        self.kept_aside: Tuple[str, ...] = ()
+        self.kept_aside = ()
         #: Why images were lost: no folder took them.
-        self.lost: Tuple[str, ...] = ()
+        self.lost = ()
 
-    def begin(self, url: str = "") -> ImageWriter:
+    def begin(self, url=""):
         """A writer for the next image, which is fetched from `url` where it did not come itself.
 
         An `OutputError` where no folder takes it.
@@ -5030,7 +5074,7 @@ class ImageCollector:
         self._note({"part": str(writer.part), "number": self._index, "url": url})
         return writer
 
-    def finish(self, writer: ImageWriter, place: Tuple[str, ...] = ()) -> None:
+    def finish(self, writer, place=()):
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
         or is known."""
         if self._places.setdefault(writer.sha256, place) != place:
@@ -5056,13 +5100,20 @@ class ImageCollector:
         self._index = None
         self._writers.remove(writer)
 
-    def let_go(self, writer: ImageWriter) -> None:
+    def comes_again(self):
+        """The answer broke off, and will be asked for once more: what is saved of it is known."""
+        self._preview = None
+        for writer in list(self._writers):
+            self._abandon(writer)
+        self._places = dict.fromkeys(self._places)
+
+    def let_go(self, writer):
         """A final image is whole, and somebody else names it."""
         self._writers.remove(writer)
 
-    def preview(self, writer: ImageWriter, partial_index: int) -> None:
+    def preview(self, writer, partial_index):
         """A preview is whole: it is saved when asked for, else held until something better comes."""
-        path: Optional[str] = None
+        path = None
         self._note({"part": str(writer.part), "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
@@ -5080,7 +5131,7 @@ class ImageCollector:
             self._preview = writer
         self._on_partial(partial_index, path)
 
-    def keep_aside(self, writer: ImageWriter, name: str) -> None:
+    def keep_aside(self, writer, name):
         """What arrived is no image: it is kept under another name."""
         self._writers.remove(writer)
         self._index = None
@@ -5089,11 +5140,11 @@ class ImageCollector:
         except OutputError as error:
             self.lost += (error.message,)
 
-    def take(self, url: str, fetch: Callable[[Callable[[bytes], object], Callable[[], None]], None]) -> None:
+    def take(self, url, fetch):
         """An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came."""
         writer = self.begin(url)
 
-        def restart() -> None:
+        def restart():
             nonlocal writer
             self._abandon(writer)
             writer = self.begin(url)
@@ -5101,20 +5152,20 @@ class ImageCollector:
         fetch(lambda data: writer.write(data), restart)
         self.finish(writer)
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason):
         """No folder took an image."""
         self.lost += (reason,)
 
-    def break_off(self) -> None:
+    def break_off(self):
         """Closes every file as it is: what was noted tells what to do with them."""
         for writer in self._writers:
             writer.close()
         self._writers = []
 
-    def close(self) -> Optional[str]:
+    def close(self):
         """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
         in the rescue folder; its path, or None."""
-        kept: Optional[str] = None
+        kept = None
         if self._preview is not None and not self.images and self._preview.looks_like_image:
             preview, self._preview = self._preview, None
             self._writers.remove(preview)
@@ -5125,12 +5176,12 @@ class ImageCollector:
         self._writers = []
         return kept
 
-    def _drop_preview(self) -> None:
+    def _drop_preview(self):
         if self._preview is not None:
             self._abandon(self._preview)
             self._preview = None
 
-    def _abandon(self, writer: ImageWriter) -> None:
+    def _abandon(self, writer):
         self._writers.remove(writer)
         writer.discard()
 
@@ -5147,10 +5198,16 @@ _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
 _MAX_TEXT_BYTES = 1 << 16
-_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_DATA_URI = rb"(?i:data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,)"
+#: The base64 of an image, of which so many characters are looked at, and which nothing of its kind precedes.
+_BARE_CHARS = 31
+_BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
+_IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
+_MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
-#: What ends a data URI inside a text.
-_AFTER_URI = rb"[)\"'<>\]}`|]"
+#: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
+_END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
+_MAX_LINE_CHARS = 80
 _ADDRESS_STARTS = (b"http://", b"https://")
 
 
@@ -5165,12 +5222,12 @@ class ImageText:
 
     def __init__(
         self,
-        collector: ImageCollector,
-        keep: Callable[[bytes, bool], None],
-        on_image: Callable[[ImageWriter], None],
-        on_text: Callable[[bytes], None],
-        is_base64: bool = False,
-    ) -> None:
+        collector,
+        keep,
+        on_image,
+        on_text,
+        is_base64=False,
+    ):
         self._collector = collector
         self._keep_text = keep
         self._on_image = on_image
@@ -5180,12 +5237,12 @@ class ImageText:
         self._pending = b""  # what is not known to be text or image yet
         self._text = bytearray()
         self._is_image = False  # whether an image is under way
-        self._ends_in_text = False  # whether more text may follow it
-        self._decoder: Optional[Base64Decoder] = None
+        self._line_chars = 0  # of its line that is under way
+        self._decoder = None
         self._is_faulty = self._is_lost = False
-        self._writer: Optional[ImageWriter] = None
+        self._writer = None
 
-    def __call__(self, piece: Optional[bytes]) -> None:
+    def __call__(self, piece):
         """Takes the next piece, or None at the end."""
         if piece is None:
             if not self._is_image:
@@ -5199,7 +5256,7 @@ class ImageText:
             self._pending += piece
             self._look(at_end=False)
 
-    def _look(self, at_end: bool) -> None:
+    def _look(self, at_end):
         """Looks for the beginning of an image in what is pending; what cannot be one any more is text."""
         while self._pending and not self._is_image:
             head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
@@ -5219,33 +5276,45 @@ class ImageText:
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
                 continue
-            uri = re.search(_DATA_URI, head)
-            if uri is not None:
-                self._add_text(head[: uri.start()])
-                self._ends_in_text = True
-                self._begin(head[uri.end() :], Base64Decoder())
+            start = _IMAGE_IN_TEXT.search(head)
+            if start is not None:
+                self._add_text(head[: start.start()])
+                self._begin(head[start.end() :], Base64Decoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
             self._pending = head[len(head) - hold :]
             return
 
-    def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
+    def _begin(self, first, decoder):
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer = decoder, None
+        self._decoder, self._writer, self._line_chars = decoder, None, 0
         self._take(first)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data):
         """More of the image, up to where the text goes on."""
-        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
-        self._write(data[: end.start()] if end else data)
-        if end is not None:
+        end = self._end_of_image(data)
+        self._write(data[:end])
+        if end < len(data):
             self._image_ended()
-            self._pending = data[end.start() :]
+            self._pending = data[end:]
             self._look(at_end=False)
 
-    def _write(self, data: bytes) -> None:
+    def _end_of_image(self, data):
+        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        if self._is_base64 or self._is_faulty or self._decoder is None:
+            return len(data)
+        line_at = -self._line_chars
+        for end in _END_IN_TEXT.finditer(data):
+            at = end.start()
+            if end.group() not in b"\r\n" or not 0 < at - line_at <= _MAX_LINE_CHARS:
+                return at
+            line_at = at + 1 if end.group() == b"\n" else line_at
+        self._line_chars = len(data) - line_at
+        return len(data)
+
+    def _write(self, data):
         if self._is_lost or not data:
             return
         try:
@@ -5258,7 +5327,7 @@ class ImageText:
         except OutputError as error:
             self._lose(error)
 
-    def _give_up_decoding(self, rest: bytes) -> None:
+    def _give_up_decoding(self, rest):
         assert self._writer is not None
         self._is_faulty = True
         try:
@@ -5267,7 +5336,7 @@ class ImageText:
         except OutputError as error:
             self._lose(error)
 
-    def _image_ended(self) -> None:
+    def _image_ended(self):
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
                 self._writer.write(self._decoder.finish())
@@ -5283,12 +5352,12 @@ class ImageText:
         else:
             self._on_image(writer)
 
-    def _lose(self, error: OutputError) -> None:
+    def _lose(self, error):
         """No folder takes it: the rest of it is read and dropped."""
         self._collector.lose(error.message)
         self._is_lost = True
 
-    def _add_text(self, text: bytes) -> None:
+    def _add_text(self, text):
         room = _MAX_TEXT_BYTES - len(self._text)
         near, far = text[:room], text[room:]
         self._text += near
@@ -5297,20 +5366,22 @@ class ImageText:
                 self._keep_text(part, is_far)
 
 
-def _base64_head(text: bytes) -> Optional[bytes]:
+def _base64_head(text):
     """What a text begins with where it is base64."""
     with suppress(BadBase64):
         return Base64Decoder().feed(text[:_HEAD_CHARS])
     return None
 
 
-def _held_back(text: bytes) -> int:
-    """How many of the last bytes may be the beginning of a data URI."""
-    last = text[-_MAX_URI_HEADER_BYTES:].lower()
-    at = last.rfind(b"data:")
+def _held_back(text):
+    """How many of the last bytes may be the beginning of an image."""
+    last = text[-_MAX_URI_HEADER_BYTES:]
+    at = last.lower().rfind(b"data:")
     if at >= 0:
         return len(last) - at
-    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)
+    maybe = re.search(_MAYBE_BARE, last[-_BARE_CHARS - 1 :])
+    size = len(maybe.group()) if maybe else 0
+    return size if size <= _BARE_CHARS else len(b"data")
 
 
 # ============================================================================================================
@@ -5356,7 +5427,7 @@ class InputFile(Record):
     sha256: str
     size_bytes: int
 
-    def json(self) -> Dict[str, object]:
+    def json(self):
         """As JSON, in the ledger and for those who read it."""
         return {
             "source": self.source,
@@ -5399,8 +5470,8 @@ class Ending(Record):
 
 
 def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
-) -> Opening:
+    base_url, request, plan, estimate
+):
     """The opening of a checked request; its input files are read to hash them."""
     return Opening(
         base_url=base_url,
@@ -5414,7 +5485,7 @@ def opening_of(
     )
 
 
-def input_file(image: InputImage) -> InputFile:
+def input_file(image):
     """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
     source = image.source or image.path
     lasting = source != "-" and not is_address(source)
@@ -5423,14 +5494,14 @@ def input_file(image: InputImage) -> InputFile:
     )
 
 
-def input_file_of(fields: Mapping[str, Any]) -> InputFile:
+def input_file_of(fields):
     """The input that `InputFile.json` made an object of."""
     return InputFile(
         fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
     )
 
 
-def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]) -> None:
+def check_unchanged(request, expected):
     """Raises a `UsageError` where an input's SHA-256 is another than expected."""
     known = dict(expected)
     for field, image in (*(("image", image) for image in request.images), *request.beside):
@@ -5442,7 +5513,7 @@ def check_unchanged(request: ImageRequest, expected: Tuple[Tuple[str, str], ...]
             )
 
 
-def ending_of(result: Result, error: Optional[BaseException], asked: int) -> Ending:
+def ending_of(result, error, asked):
     """How a request ended, by its result and its error; `asked` is the number of images asked for."""
     if result.tasks:
         status = Status.PENDING
@@ -5457,7 +5528,7 @@ def ending_of(result: Result, error: Optional[BaseException], asked: int) -> End
     return Ending(status, result, *(("interrupted", type(error).__name__) if error else ()))
 
 
-def ending_without_result(error: BaseException, opening: Opening, elapsed_s: float) -> Ending:
+def ending_without_result(error, opening, elapsed_s):
     """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
     if isinstance(error, GptImage2Error):
         billed, code, message = error.billed, error.code, error.message
@@ -5469,14 +5540,14 @@ def ending_without_result(error: BaseException, opening: Opening, elapsed_s: flo
     return Ending(status, result, code, message)
 
 
-def utc_text(seconds: float) -> str:
+def utc_text(seconds):
     """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
 
 
-def other_fields(request: ImageRequest) -> Mapping[str, object]:
+def other_fields(request):
     """The fields of a request but for model, prompt and images, by the API's names."""
     wire = request.wire_fields("output_format")
     return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
@@ -5502,7 +5573,7 @@ _OFF_HINT = "or leave history off with --no-history"
 #: A statement, or what cannot be said by one.
 _Step = Union[str, Callable[["Database"], None]]
 
-_VERSION_1: Tuple[_Step, ...] = (
+_VERSION_1 = (
     """
     CREATE TABLE requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -5597,7 +5668,7 @@ _VERSION_1: Tuple[_Step, ...] = (
 )
 #: A job of a batch is one JSON object in place of a column a field, and is found by its number. What was only
 #: being prepared was never sent.
-_VERSION_2: Tuple[_Step, ...] = (
+_VERSION_2 = (
     "DELETE FROM batch_jobs WHERE batch IN (SELECT number FROM batches WHERE status = 'preparing')",
     "DELETE FROM batches WHERE status = 'preparing'",
     "ALTER TABLE batch_jobs RENAME TO batch_jobs_1",
@@ -5617,36 +5688,36 @@ _VERSION_2: Tuple[_Step, ...] = (
     "DROP TABLE batch_jobs_1",
 )
 #: Hosts answer with tasks, which are asked after by their ids.
-_VERSION_3: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
+_VERSION_3 = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 class Database:
     """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
 
-    def __init__(self, path: Path, connection: Any) -> None:
+    def __init__(self, path, connection):
         self.path = path
         self._connection = connection
 
-    def rows(self, sql: str, values: Sequence[object] = ()) -> List[Dict[str, Any]]:
+    def rows(self, sql, values=()):
         """The rows that a query finds."""
         with _complaints_explained(self.path):
             return [dict(row) for row in self._connection.execute(sql, values)]
 
-    def change(self, sql: str, values: Sequence[object] = ()) -> int:
+    def change(self, sql, values=()):
         """Runs a statement that changes something; how many rows it changed."""
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).rowcount
 
-    def insert(self, sql: str, values: Sequence[object]) -> int:
+    def insert(self, sql, values):
         """Inserts one row; its id."""
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).lastrowid
 
     @contextmanager
-    def transaction(self) -> Generator[None, None, None]:
+    def transaction(self):
         """All that is changed inside is kept, or nothing of it."""
         self.change("BEGIN IMMEDIATE")
         try:
@@ -5657,17 +5728,17 @@ class Database:
                 self.change("ROLLBACK")
             raise
 
-    def close(self) -> None:
+    def close(self):
         self._connection.close()
 
 
-def read_database(path: Path) -> Database:
+def read_database(path):
     """The ledger's file to read or to delete from; an empty stand-in where there is none."""
     with _complaints_explained(path):
         return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
 
 
-def open_database(path: Path) -> Database:
+def open_database(path):
     """The ledger's file, made where it is missing."""
     with _complaints_explained(path):
         private_folder(path.parent)
@@ -5676,7 +5747,7 @@ def open_database(path: Path) -> Database:
         return _connected(path)
 
 
-def stored(text: str) -> bytes:
+def stored(text):
     """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -5684,11 +5755,11 @@ def stored(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def _loaded(data: bytes) -> str:
+def _loaded(data):
     return data.decode("utf-8", "surrogateescape")
 
 
-def _create(path: Path) -> None:
+def _create(path):
     part, file = open_part(path, 0o600)
     file.close()  # before SQLite locks it: closing any descriptor drops a process's locks
     try:
@@ -5703,7 +5774,7 @@ def _create(path: Path) -> None:
             part.unlink()
 
 
-def _connected(path: Path, other_place: Optional[str] = None) -> Database:
+def _connected(path, other_place=None):
     import sqlite3
 
     for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
@@ -5728,7 +5799,7 @@ def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     return database
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database):
     if _version(database) == SCHEMA_VERSION:
         return
     with database.transaction():
@@ -5746,7 +5817,7 @@ def _migrate(database: Database) -> None:
         database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _move_jobs(database: Database) -> None:
+def _move_jobs(database):
     """Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON."""
     last = -1, ""
     query = (
@@ -5767,13 +5838,13 @@ def _move_jobs(database: Database) -> None:
         last = page[-1]["batch"], page[-1]["custom_id"]
 
 
-def _version(database: Database) -> int:
+def _version(database):
     (row,) = database.rows("PRAGMA user_version")
     return int(row["user_version"])
 
 
 @contextmanager
-def _complaints_explained(path: Path) -> Generator[None, None, None]:
+def _complaints_explained(path):
     """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
     try:
         import sqlite3
@@ -5804,7 +5875,7 @@ def _complaints_explained(path: Path) -> Generator[None, None, None]:
         ) from None
 
 
-def locked(path: Path) -> LedgerError:
+def locked(path):
     """The error of a ledger that another program holds for too long."""
     return LedgerError(
         f"the ledger {path} is locked by another program",
@@ -5853,44 +5924,44 @@ class Ledger:
     `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
     """
 
-    def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
+    def __init__(self, folder, secrets=()):
         self.path = folder / LEDGER_NAME
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
         self._lock = threading.Lock()
-        self._database: Optional[Database] = None
-        self._close: Callable[[], object] = lambda: None
+        self._database = None
+        self._close = lambda: None
         self._has_warned = False
 
-    def begin(self, opening: Opening, warn: Warn) -> Optional[int]:
+    def begin(self, opening, warn):
         """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
 
         Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         """
         return self._attempt(lambda database: self._insert(database, opening), warn)
 
-    def accepted(self, row: int, task_id: str, warn: Warn) -> None:
+    def accepted(self, row, task_id, warn):
         """The host has accepted a request as a task of this id."""
         values = (stored(self._masked(task_id)), row)
         self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
-    def finish(self, row: int, ending: Ending, warn: Warn) -> None:
+    def finish(self, row, ending, warn):
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
     def record(
         self,
-        opening: Opening,
-        ending: Ending,
-        warn: Warn,
-        also: Callable[[Database], None] = lambda _: None,
-    ) -> Optional[int]:
+        opening,
+        ending,
+        warn,
+        also=lambda _: None,
+    ):
         """Writes a request that has ended already, such as one line of a batch's results, in one go with
         what `also` writes: all of it, or nothing.
 
         Returns its id; None when it was not recorded.
         """
 
-        def write(database: Database) -> int:
+        def write(database):
             with database.transaction():
                 row = self._insert(database, opening)
                 self._fill(database, row, ending)
@@ -5899,7 +5970,7 @@ class Ledger:
 
         return self._attempt(write, warn)
 
-    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+    def _attempt(self, work, warn):
         if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
             self._tell(locked(self.path), warn)
             return None
@@ -5916,22 +5987,22 @@ class Ledger:
         self._tell(problem, warn)
         return None
 
-    def _opened(self) -> Database:
+    def _opened(self):
         if self._database is None:
             self._database = open_database(self.path)
             self._close = weakref.finalize(self, self._database.close)
         return self._database
 
-    def _drop(self) -> None:
+    def _drop(self):
         self._close()
         self._database = None
 
-    def _tell(self, error: LedgerError, warn: Warn) -> None:
+    def _tell(self, error, warn):
         if not self._has_warned:
             self._has_warned = True
             warn(f"this call is not in the history: {error.message}; {error.hint}")
 
-    def _insert(self, database: Database, opening: Opening) -> int:
+    def _insert(self, database, opening):
         request, estimate = opening.request, opening.estimate
         return database.insert(
             _INSERT,
@@ -5955,11 +6026,11 @@ class Ledger:
             ),
         )
 
-    def _complete(self, database: Database, row: int, ending: Ending) -> None:
+    def _complete(self, database, row, ending):
         with database.transaction():
             self._fill(database, row, ending)
 
-    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+    def _fill(self, database, row, ending):
         result = ending.result
         found = database.change(
             _COMPLETE,
@@ -5995,41 +6066,41 @@ class Ledger:
                 ),
             )
 
-    def _input_json(self, file: InputFile) -> Dict[str, object]:
+    def _input_json(self, file):
         return {**file.json(), "source": self._masked(file.source)}
 
-    def _beside_json(self, opening: Opening) -> Optional[str]:
+    def _beside_json(self, opening):
         """What stands in the column `mask`: a mask, or a markup that says so."""
         if opening.markup is not None:
             return json.dumps({**self._input_json(opening.markup), "field": "markup"})
         return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
 
-    def _masked(self, text: str) -> str:
+    def _masked(self, text):
         return mask_secrets(text, self._secrets)
 
 
-def _usage_json(result: Result) -> Optional[str]:
+def _usage_json(result):
     """The tokens of a result, those of an SVG's author within them under their own name."""
-    usage: Dict[str, object] = {} if result.usage is None else dict(vars(result.usage))
+    usage = {} if result.usage is None else dict(vars(result.usage))
     if result.svg_usage is not None:
         usage["svg_usage"] = vars(result.svg_usage)
     return json.dumps(usage) if usage else None
 
 
 def recorded(
-    ledger: Ledger, opening: Opening, run: Callable[[Tuple[str, ...], int], Result], observer: Observer
-) -> Result:
+    ledger, opening, run, observer
+):
     """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
 
     `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
     only at its end goes to `observer`, and to the result.
     """
-    early: List[str] = []
-    late: List[str] = []
+    early = []
+    late = []
     started = time.monotonic()
     row = _tried(lambda: ledger.begin(opening, early.append), None)
 
-    def finish(result: Optional[Result], error: Optional[BaseException]) -> Result:
+    def finish(result, error):
         if result is None:
             assert error is not None
             ending = ending_without_result(error, opening, time.monotonic() - started)
@@ -6045,7 +6116,7 @@ def recorded(
     try:
         result = run(tuple(early), row or 0)
     except BaseException as error:
-        known: Optional[Result] = getattr(error, "result", None)
+        known = getattr(error, "result", None)
         finished = _tried(partial(finish, known, error), known)
         if known is not None and isinstance(error, GptImage2Error):
             error.result = finished
@@ -6053,7 +6124,7 @@ def recorded(
     return _tried(partial(finish, result, None), result)
 
 
-def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
+def _tried(work, otherwise):
     """What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
     was paid for. Whatever comes of it, the call itself ends as it ended."""
     for _ in range(_RECORDING_TRIES):
@@ -6071,176 +6142,58 @@ def _tried(work: Callable[[], _Made], otherwise: _Made) -> _Made:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/config_file
+# settings/host_field
 #
-# Reads a config file: its known fields and prices, and what is odd about it, by file, line and field.
+# A header, or a parameter of the query, that a config adds to each request to its own host. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: The fields of a config file, and the JSON type of each.
-CONFIG_FIELDS: Mapping[str, type] = {
-    "base_url": str,
-    "api_key": str,
-    "api_key_env": str,
-    "format_field": str,
-    "model": str,
-    "history": bool,
-    "prices": dict,
-}
-_KIND_NAMES: Mapping[type, str] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    bool: "a boolean",
-    type(None): "null",
-}
-_CURES: Mapping[type, str] = {
-    str: "put the value in double quotes, or remove the field",
-    bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
-}
-NO_PRICES: Mapping[str, Prices] = {}
+_KEY_HEADERS = ("authorization", "api-key")
+#: The words in front of a token, which tell no secret.
+_TOKEN_KINDS = ("bearer", "basic", "token")
 
 
-class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
+class HostField(Record):
+    """One of them. `value` is None where `variable`, which is to hold it, is not set."""
 
-    `fields` are those that hold text. `history` is None where the file does not say.
-    """
-
-    path: str
-    fields: Mapping[str, str]
-    warnings: Tuple[str, ...] = ()
-    history: Optional[bool] = None
-    prices: Mapping[str, Prices] = NO_PRICES
-    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
+    name: str
+    value: Optional[str]
+    variable: str = ""
+    is_secret: bool = False
 
     @property
-    def given(self) -> Tuple[str, ...]:
-        has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
-        return (*self.fields, *(name for name, is_set in others if is_set))
+    def shown(self):
+        """The value as it may be shown."""
+        if self.value is None:
+            return "(none)"
+        kind, _, token = self.value.partition(" ")
+        if not self.is_secret:
+            return self.value
+        return f"{kind} {mask_key(token)}" if kind.lower() in _TOKEN_KINDS and token else mask_key(self.value)
+
+    @property
+    def is_key(self):
+        """Whether it is a header that stands in for the key's own."""
+        return self.name.lower() in _KEY_HEADERS
+
+    @property
+    def secrets(self):
+        """What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        query."""
+        if not self.value or not self.is_secret:
+            return ()
+        return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
 
 
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields; a `ConfigError` where it cannot be used."""
-    try:
-        text = written_text(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
-        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
-    try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise ConfigError(
-            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
-            hint="mend that line, or write a fresh file with: config --init --force",
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
-            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
-        )
-    fields = cast(Dict[str, Any], content)
-
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
-
-    warnings = _mode_warnings(path, fields)
-    for name, value in fields.items():
-        kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
-            raise ConfigError(
-                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
-                hint=_CURES[kind],
-            )
-    prices, text_prices = read_prices(fields.get("prices", {}), place)
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=prices,
-        text_prices=text_prices,
-    )
-
-
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
-    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
-    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
-
-
-def _line_of(text: str, *names: str) -> int:
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
-    at = 0
-    for name in names:
-        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
-        if match is None:
-            return 1
-        at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _json_type(value: object) -> str:
-    return _KIND_NAMES.get(type(value), "a number")
-
-
-_MAX_USD = 1_000_000
-_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
-
-
-def read_prices(
-    content: Mapping[str, Any], place: Callable[..., str]
-) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
-    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
-    are missing are those of the list price. `place` names the file and line of a field, given its name and
-    those around it, outermost first."""
-    prices: Dict[str, Prices] = {}
-    text_prices: Dict[str, TextPrices] = {}
-    for model, value in content.items():
-        if isinstance(value, dict) and "text_out" in value:
-            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
-        else:
-            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
-    return prices, text_prices
-
-
-def _read_model(
-    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
-) -> Dict[str, float]:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in known:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in known if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
-            "writes SVGs text_in and text_out",
-        )
-    return parts
+def with_query(url, query, shown=False):
+    """An address with the parameters added that it lacks; with `shown` as it may be shown."""
+    pairs = []
+    there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    for field in query:
+        if field.value is not None and field.name not in there:
+            value = field.shown if shown else percent_encode(field.value, safe="")
+            pairs.append(f"{percent_encode(field.name, safe='')}={value}")
+    return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6258,7 +6211,8 @@ _FILE_NAME = "hosts.json"
 class HostFacts(Record):
     """What one base URL really does. None means: the probe could not tell.
 
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
+    a task comes first.
     """
 
     probed_on: str
@@ -6269,27 +6223,28 @@ class HostFacts(Record):
     honours_size: Optional[bool] = None
     edits: Optional[bool] = None
     refusal: Optional[str] = None
+    tasks: Optional[bool] = None
 
 
-def today() -> str:
+def today():
     return time.strftime("%Y-%m-%d")
 
 
-def load_facts(state_folder: Path, base_url: str) -> Optional[HostFacts]:
+def load_facts(state_folder, base_url):
     entry = _read(state_folder).get(base_url)
     if not isinstance(entry, dict):
         return None
     known = HostFacts.__match_args__
-    values: Dict[str, Any] = {"probed_on": ""}
+    values = {"probed_on": ""}
     values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
     return HostFacts(**values)
 
 
-def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
+def save_facts(state_folder, base_url, facts):
     _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
 
 
-def forget_facts(state_folder: Path, base_url: str) -> bool:
+def forget_facts(state_folder, base_url):
     """Forgets a base URL; False when nothing was known of it."""
     everything = _read(state_folder)
     if base_url not in everything:
@@ -6299,15 +6254,15 @@ def forget_facts(state_folder: Path, base_url: str) -> bool:
     return True
 
 
-def _read(state_folder: Path) -> Dict[str, Any]:
+def _read(state_folder):
     try:
-        content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
+        content = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
     except (OSError, ValueError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 
 
-def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
+def _write(state_folder, everything):
     text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
     write_private_file(state_folder / _FILE_NAME, text)
 
@@ -6322,7 +6277,7 @@ def _write(state_folder: Path, everything: Dict[str, Any]) -> None:
 CONFIG_NAME = "gpt-image-2"
 
 
-def config_locations(env: Mapping[str, str]) -> List[Path]:
+def config_locations(env):
     """The places where a config file is looked for, best first; those in the home folder only where there is
     one."""
     xdg = env.get("XDG_CONFIG_HOME", "")
@@ -6338,7 +6293,7 @@ def config_locations(env: Mapping[str, str]) -> List[Path]:
     ]
 
 
-def home_folder(env: Mapping[str, str]) -> Path:
+def home_folder(env):
     """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
     home = _find_home(env)
     if home is None:
@@ -6350,7 +6305,7 @@ def home_folder(env: Mapping[str, str]) -> Path:
     return home
 
 
-def state_folder(env: Mapping[str, str]) -> Path:
+def state_folder(env):
     """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
     `ConfigError` where there is neither that variable nor a home folder."""
     xdg = env.get("XDG_STATE_HOME", "")
@@ -6358,7 +6313,7 @@ def state_folder(env: Mapping[str, str]) -> Path:
     return base / CONFIG_NAME
 
 
-def _find_home(env: Mapping[str, str]) -> Optional[Path]:
+def _find_home(env):
     home = env.get("HOME") or env.get("USERPROFILE") or ""
     if not home and os.name == "posix":
         import pwd
@@ -6392,13 +6347,13 @@ class Poll(Record):
     failed: Tuple[str, ...] = ()
     images: str = ""
 
-    def address(self, base_url: str, task_id: str) -> str:
+    def address(self, base_url, task_id):
         """Where a task is asked for, whatever characters its id has; empty where no path is given."""
         path = self.path.replace("{id}", percent_encode(task_id, safe=""))
         return base_url + path if path.startswith("/") else path
 
 
-def value_at(document: object, place: str) -> object:
+def value_at(document, place):
     """What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
     where nothing does."""
     for step in place.split("."):
@@ -6412,9 +6367,252 @@ def value_at(document: object, place: str) -> object:
 
 
 # ------------------------------------------------------------------------------------------------------------
+# settings/config_file
+#
+# Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The fields of a config file, and the JSON type of each. A profile has them too, but for the last two.
+CONFIG_FIELDS = {
+    "base_url": str,
+    "api_key": str,
+    "api_key_env": str,
+    "format_field": str,
+    "model": str,
+    "history": bool,
+    "prices": dict,
+    "headers": dict,
+    "query": dict,
+    "poll": dict,
+    "profile": str,
+    "profiles": dict,
+}
+_KIND_NAMES = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CURES = {
+    str: "put the value in double quotes, or remove the field",
+    bool: "write true or false without quotes, or remove the field",
+    dict: 'it should look like {"name": …}; mend it, or remove the field',
+}
+NO_PRICES = {}
+
+
+class ConfigFile(Record):
+    """A config file as read: its path, its known fields, and what is odd about it.
+
+    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
+    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    warnings: Tuple[str, ...] = ()
+    history: Optional[bool] = None
+    prices: Mapping[str, Prices] = NO_PRICES
+    text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
+    poll: Optional[Poll] = None
+    profile: str = ""
+    profile_source: str = ""
+    of_profile: Tuple[str, ...] = ()
+    #: The base URL at the top of the file where no key stands beside it; empty elsewhere.
+    keyless_host: str = ""
+
+    @property
+    def given(self):
+        has_prices = bool(self.prices or self.text_prices)
+        others = (("history", self.history is not None), ("prices", has_prices))
+        return (*self.fields, *(name for name, is_set in others if is_set))
+
+    @property
+    def has_own_host(self):
+        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        return "base_url" in self.of_profile
+
+    def source(self, name):
+        """Where a field in force stands, in words."""
+        return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
+
+
+def read_config_file(
+    path, env, profile=None, profile_source=""
+):
+    """A config file with the profile of that name in force; None is that which the file names, empty none.
+
+    Raises:
+        ConfigError: it cannot be used, or has no such profile.
+    """
+    text, content = read_object(path)
+    fields, of_profile = content, ()
+    if profile is None and "profile" in content:
+        profile, profile_source = content["profile"], f'"profile" in {path}'
+
+    def place(*names):
+        inside = ("profiles", str(profile)) if names[0] in of_profile else ()
+        return f"config {path}, line {_line_of(text, *inside, *names)}"
+
+    _check_types(content, place)
+    if profile or "profiles" in content:
+        chosen = load_side("gpt_image2_more").chosen
+        profiles_of = load_side("gpt_image2_more").profiles_of
+        with_profile = load_side("gpt_image2_more").with_profile
+        profiles = profiles_of(content, place)
+        if profile:
+            own = chosen(profiles, profile, profile_source, str(path))
+            fields, of_profile = with_profile(content, own), tuple(own)
+            _check_types(fields, place)
+    known = CONFIG_FIELDS if fields is content else [name for name in CONFIG_FIELDS if "profile" not in name]
+    warnings = _mode_warnings(path, text)
+    warnings += [
+        f"{place(name)}: unknown field {name!r} is ignored (known: {', '.join(known)})"
+        for name in fields
+        if name not in known
+    ]
+    extras = {}
+    if not {"headers", "query", "poll"}.isdisjoint(fields):
+        read_host_fields = load_side("gpt_image2_more").read_host_fields
+        read_poll = load_side("gpt_image2_more").read_poll
+        extras = {
+            kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
+        }
+        extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
+    prices, text_prices = read_prices(fields.get("prices", {}), place)
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=prices,
+        text_prices=text_prices,
+        profile=profile or "",
+        profile_source=profile_source,
+        of_profile=of_profile,
+        keyless_host=""
+        if content.get("api_key") or content.get("api_key_env")
+        else content.get("base_url", ""),
+        **extras,
+    )
+
+
+def read_object(path):
+    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
+    try:
+        text = written_text(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8 or UTF-16"
+        raise ConfigError(f"cannot read config {path}: {reason}", hint="name a readable JSON file") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(
+            f"config {path}, line {line}: not valid JSON ({getattr(error, 'msg', error)})",
+            hint="mend that line, or write a fresh file with: config --init --force",
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
+            hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
+        )
+    return text, cast(Dict[str, Any], content)
+
+
+def _check_types(fields, place):
+    for name, value in fields.items():
+        kind = CONFIG_FIELDS.get(name)
+        if kind is not None and not isinstance(value, kind):
+            raise ConfigError(
+                f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
+                hint=_CURES[kind],
+            )
+
+
+def _mode_warnings(path, text):
+    if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return []
+    what = "holds an API key and is" if re.search(r'"api_key"\s*:\s*"[^"]', text) else "is"
+    return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
+
+
+def _line_of(text, *names):
+    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    at = 0
+    for name in names:
+        match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
+        if match is None:
+            return 1
+        at = match.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _json_type(value):
+    return _KIND_NAMES.get(type(value), "a number")
+
+
+_MAX_USD = 1_000_000
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
+
+
+def read_prices(
+    content, place
+):
+    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    are missing are those of the list price. `place` names the file and line of a field, given its name and
+    those around it, outermost first."""
+    prices = {}
+    text_prices = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
+
+
+def _read_model(
+    model, content, place, known
+):
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in known if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
+        )
+    return parts
+
+
+# ------------------------------------------------------------------------------------------------------------
 # settings/base_url
 #
-# What a base URL may be, and whose it is: OpenAI's, this machine's, the sandbox's. Pure.
+# What a base URL may be, what of a pasted address is one, and whose it is: OpenAI's, Azure's, this
+# machine's, the sandbox's. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -6422,26 +6620,84 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 #: What the sandbox says of itself in every answer.
 SANDBOX_HEADER = "x-gpt-image-2-sandbox"
 #: The base URLs of the sandboxes that this process runs itself.
-OWN_SANDBOXES: Set[str] = set()
+OWN_SANDBOXES = set()
 
 
-def check_base_url(url: str, source: str) -> None:
-    """Refuses a base URL that cannot be one, or that carries credentials."""
+#: The one parameter that belongs to a base URL: which form of the API is spoken, at Azure and its gateways.
+API_VERSION = "api-version"
+_AZURE_HOSTS = (
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+)
+#: Endpoints below a base URL, as they are pasted from documentation and portals.
+_ENDPOINTS = (
+    r"(/+(images/+(generations|edits|variations)|chat/+completions|completions|responses|models|embeddings"
+    r"|audio/+(speech|transcriptions|translations)|files|batches))+$"
+)
+#: What portals and habit give for a resource at Azure instead of its base URL.
+_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
+_DEPLOYMENT = r"/openai/deployments/([^/]+)"
+_AZURE_PATH, _OFFICIAL_PATH = "/openai/v1", "/v1"
+
+
+class BaseUrl(Record):
+    """A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
+    what was made of an address that is none as it was given, else it is empty."""
+
+    url: str
+    query: Tuple[Tuple[str, str], ...] = ()
+    said: str = ""
+
+
+def read_base_url(url, source):
+    """The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
+
+    Raises:
+        ConfigError: it cannot be one, or it carries credentials.
+    """
     problem = _base_url_problem(url)
     if problem:
-        raise ConfigError(
-            f"base URL from {source} {problem}",
-            hint=f"expected something like {DEFAULT_BASE_URL}",
-            code="bad_base_url",
+        raise _refused(source, problem)
+    parts = urlsplit(url)
+    path = re.sub(_ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
+    is_endpoint = path != parts.path.rstrip("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    others = [name for name, _ in query if name != API_VERSION]
+    if others and not is_endpoint:
+        raise _refused(
+            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
         )
+    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
+    what, advice = "the address of an endpoint" if is_endpoint else "", ""
+    deployment = re.fullmatch(_DEPLOYMENT, path)
+    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
+        what = "an Azure deployment" if deployment else "an Azure resource"
+        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
+        path = _AZURE_PATH  # whose versions are words; those that are dates belong to deployments
+        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
+    elif is_official(url) and not path:
+        what, path = what or "a bare host", _OFFICIAL_PATH
+    if others:
+        advice += f"; {', '.join(others)} is left out"
+    base = f"{parts.scheme}://{parts.netloc}{path}"
+    return BaseUrl(
+        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
+    )
 
 
-def is_official(url: str) -> bool:
+def is_azure(url):
+    """Whether a URL is of a resource at Azure, which takes its key in a header of its own."""
+    return (urlsplit(url).hostname or "").endswith(_AZURE_HOSTS)
+
+
+def is_official(url):
     """Whether a base URL is OpenAI's own, over TLS."""
     return has_same_origin(url, DEFAULT_BASE_URL)
 
 
-def has_same_origin(url: str, other: str) -> bool:
+def has_same_origin(url, other):
     """Whether two URLs are of one server: of one scheme, host and port."""
     try:
         return read_address(url).origin == read_address(other).origin
@@ -6449,20 +6705,20 @@ def has_same_origin(url: str, other: str) -> bool:
         return False
 
 
-def is_sandbox(url: str, headers: Mapping[str, str]) -> bool:
+def is_sandbox(url, headers):
     """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
     header makes a host one that charges nothing."""
     return SANDBOX_HEADER in headers and is_loopback(url)
 
 
-def is_loopback(url: str) -> bool:
+def is_loopback(url):
     try:
         return is_loopback_host(urlsplit(url).hostname or "")
     except ValueError:
         return False
 
 
-def _base_url_problem(url: str) -> Optional[str]:
+def _base_url_problem(url):
     if re.search(r"[\x00-\x20\x7f\\]", url):
         return "has a blank, a backslash or a control character in it"
     try:
@@ -6482,9 +6738,126 @@ def _base_url_problem(url: str) -> Optional[str]:
         read_address(url)
     except ValueError as error:
         return f"cannot be read: {error}"
-    if parts.query or parts.fragment:
-        return "has a query or a fragment; only scheme, host and path belong in it"
-    return None
+    return "has a fragment (#)" if parts.fragment else None
+
+
+def _refused(
+    source, problem, hint=f"expected something like {DEFAULT_BASE_URL}"
+):
+    return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/keys
+#
+# Which key goes to a base URL, and why not another. Pure.
+#
+# A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the official base URL, or as a pair with
+# `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent to another host than the one that file
+# states. `GPT_IMAGE2_API_KEY` is for whatever base URL is in force; but where it has a host of its own, by
+# `GPT_IMAGE2_BASE_URL` or as the key that the top of a config file leaves out, no profile takes it to another.
+# ------------------------------------------------------------------------------------------------------------
+
+
+KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
+BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
+OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
+
+#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
+Found = Tuple[str, str]
+
+_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
+
+
+def pick_key(
+    env, file, flag, file_first, url
+):
+    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    by_flag = (flag, "--api-key") if flag is not None else None
+    if by_flag and not file_first:
+        return by_flag, ""
+    from_file, problem = _file_key(env, file, url) if file else (None, "")
+    found = from_file or by_flag
+    if found:
+        return found, ""
+    owner = env.get(BASE_URL_VARIABLE) or file.keyless_host if file and file.has_own_host else ""
+    if env.get(KEY_VARIABLE) and (not owner or has_same_origin(url, owner)):
+        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
+    if env.get(KEY_VARIABLE) and not problem:
+        problem = f"no API key for {url} ({KEY_VARIABLE} is that of {owner})"
+    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
+        owner = _official_url(env)
+        if has_same_origin(url, owner):
+            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
+        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
+    return None, problem
+
+
+def _file_key(env, file, url):
+    if file.fields.get("api_key"):
+        key = (file.fields["api_key"], file.source("api_key"))
+    elif file.fields.get("api_key_env"):
+        name, source = file.fields["api_key_env"], file.source("api_key_env")
+        if not env.get(name):
+            raise ConfigError(
+                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
+                hint=f"set it (export {name}=…), or change api_key_env"
+                + (
+                    f"; {KEY_VARIABLE} is set, but the config file goes first"
+                    if env.get(KEY_VARIABLE)
+                    else ""
+                ),
+                code="no_api_key",
+            )
+        key = (env[name], f"{name}, named by api_key_env in {source}")
+    else:
+        return None, ""
+    owner = file.fields.get("base_url")
+    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
+        owner = _official_url(env)
+    if owner is None or has_same_origin(owner, url) or (is_loopback(url) and not file.has_own_host):
+        return key, ""
+    return None, f"the key in {file.source('base_url')} belongs to {owner} and is not sent to {url}"
+
+
+def check_key(key, source):
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        raise ConfigError(
+            f"the API key from {source} has quotes around it, which would be sent as a part of it",
+            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
+            code="bad_api_key",
+        )
+    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"the API key from {source} has a line break, a blank or another character no key has",
+            hint="set it again without line breaks or quotes",
+            code="bad_api_key",
+        )
+
+
+def key_hint(file, base_url):
+    """How to give a key for a base URL."""
+    if file and file.has_own_host:
+        return f'name it in {file.source("base_url")}: "api_key_env": "{KEY_VARIABLE}", or another variable'
+    if is_official(base_url):
+        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
+    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
+
+
+def is_official_key_meant(env, file, flag):
+    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    fields = file.fields if file else {}
+    if "api_key" in fields or flag is not None:
+        return False
+    if "api_key_env" in fields:
+        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
+    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
+
+
+def _official_url(env):
+    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6493,30 +6866,18 @@ def _base_url_problem(url: str) -> Optional[str]:
 # Where every setting comes from, and which source won. Reads the config file and the environment.
 #
 # Priority, field by field: the file named by `--config` > flags > the config file that was found >
-# environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-# official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
-# to another host than the one that file states.
+# environment variables > defaults.
 # ------------------------------------------------------------------------------------------------------------
 
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
 
-KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
-BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
-OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
-
-TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
-
-
-#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
-_Found = Tuple[str, str]
 
 
 class Settings(Record):
@@ -6541,61 +6902,112 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: The profile in force, empty without one.
+    profile: str = ""
+    #: What goes with every request to the base URL's host, and nowhere else.
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
     #: How tasks of this host are asked for; None where the config does not say.
     poll: Optional[Poll] = None
 
-    def __repr__(self) -> str:
+    def __repr__(self):
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
 
     @property
-    def secrets(self) -> Tuple[str, ...]:
-        return (self.api_key,) if self.api_key else ()
+    def secrets(self):
+        own = (secret for field in (*self.headers, *self.query) for secret in field.secrets)
+        return (*((self.api_key,) if self.api_key else ()), *own)
 
     @property
-    def masked_key(self) -> str:
-        """The key as it may be shown, or a word that there is none."""
+    def masked_key(self):
+        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        if self.key_header:
+            return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
-    def require_key(self) -> str:
-        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
-        if self.api_key is None:
+    @property
+    def key_header(self):
+        """The header of the config that stands in for the key's own, None without one."""
+        return next((field for field in self.headers if field.is_key), None)
+
+    @property
+    def auth_headers(self):
+        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
+        return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
+
+    @property
+    def shown_headers(self):
+        """The same as they may be shown."""
+        key = () if self.key_header else (self._with_key(self.masked_key),)
+        return dict((*key, *((field.name, field.shown) for field in self.headers)))
+
+    def _with_key(self, key):
+        """Azure has a header of its own, everybody else takes a bearer token."""
+        speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
+        return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
+
+    def with_auth(self, *headers):
+        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        own = self.auth_headers
+        names = {name.lower() for name, _ in own}
+        return (*own, *(header for header in headers if header[0].lower() not in names))
+
+    def address(self, path):
+        """The address of a path below the base URL."""
+        return with_query(self.base_url + path, self.query)
+
+    def require_key(self):
+        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        to give it."""
+        missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
+        if missing is not None:
+            raise ConfigError(
+                f"the config names the variable {missing.variable} for {missing.name}, and it is not set",
+                hint=f"set it (export {missing.variable}=…), or remove {missing.name} from the config",
+                code="no_host_field",
+            )
+        if self.api_key is None and self.key_header is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
-                hint=self.key_hint or _key_hint(self.base_url),
+                hint=self.key_hint,
                 code="no_api_key",
             )
-        return self.api_key
 
 
 def load_settings(
-    env: Mapping[str, str],
+    env,
     *,
-    config: Optional[str] = None,
-    base_url: Optional[str] = None,
-    api_key: Optional[str] = None,
-) -> Settings:
+    config=None,
+    profile=None,
+    base_url=None,
+    api_key=None,
+):
     """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
     `Settings.require_key`."""
-    file = _active_file(env, config)
+    file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, flags, file_first)
-    check_base_url(url, url_source)
-    warnings += _shadowed_urls(env, file, url, url_source)
-    hint = ""
+    given_url, url_source = _pick_base_url(env, file, flags, file_first)
+    read = read_base_url(given_url, url_source)
+    url = read.url
+    warnings += [read.said] if read.said else []
+    warnings += _shadowed_urls(env, file, given_url, url_source)
+    hint = key_hint(file, url)
     try:
-        key, problem = _pick_key(env, file, api_key, file_first, url)
+        key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
+    host_file, left_out = _file_for(file, url)
+    warnings += left_out
     if key:
-        _check_key(*key)
-        if urlsplit(url).scheme == "http" and not is_loopback(url):
-            warnings.append(f"the key goes to {url} unencrypted; use https")
-    url = url.rstrip("/")
+        check_key(*key)
+    if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
+        warnings.append(f"the key goes to {url} unencrypted; use https")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     model, model_source = _pick_model(env, file)
@@ -6614,8 +7026,10 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.path if file and "history" in file.given else _DEFAULT,
-            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
+            "profile": file.profile_source if file and file.profile else _DEFAULT,
+            **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
@@ -6625,31 +7039,92 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
+        profile=file.profile if file else "",
+        headers=host_file.headers if host_file else (),
+        query=_whole_query(read.query, host_file),
+        poll=host_file.poll if host_file else None,
     )
 
 
-def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
+def _file_for(file, url):
+    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
+    if file is None or not (file.headers or file.query or file.poll):
+        return None, []
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def _whole_query(of_url, file):
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def _host_sources(
+    file, of_url, url_source
+):
+    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
+    sources = {f"query.{name}": url_source for name, _ in of_url}
+    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file and file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
+
+
+def _facts_of(env, url):
     try:
         return load_facts(state_folder(env), url)
     except ConfigError:  # without a home nothing was learnt
         return None
 
 
-def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
+def _active_file(
+    env, config, profile
+):
+    source = "--profile"
+    if profile is None:
+        profile, source = env.get(PROFILE_VARIABLE) or None, PROFILE_VARIABLE
+    path = find_config(env, config)
+    if path is not None:
+        return read_config_file(path, env, profile, source)
+    if profile:
+        raise ConfigError(
+            f"there is no config file, and so no profile {show(profile, limit=100)!r}, which {source} names",
+            hint="write one: config --init --profile NAME",
+            code="unknown_profile",
+        )
+    return None
+
+
+def find_config(env, config):
+    """The config file that is named, or else found; None where there is none."""
     if config is not None:
-        path = Path(os.path.expanduser(config))
+        path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
-        return read_config_file(path.absolute())
-    for path in config_locations(env):
-        if os.path.isfile(path):
-            return read_config_file(path)
-    return None
+        return path
+    return next((path for path in config_locations(env) if os.path.isfile(path)), None)
 
 
-def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> List[str]:
+def _shadowed_flags(file, flags):
     key_in_file = "api_key" in file.fields or "api_key_env" in file.fields
     shadowed = {"base_url": "base_url" in file.fields, "api_key": key_in_file}
     return [
@@ -6659,10 +7134,10 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
     ]
 
 
-def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
+def _shadowed_urls(env, file, url, source):
     """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
     think."""
-    by_file = file is not None and source == file.path
+    by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
         names.append(OFFICIAL_URL_VARIABLE)
@@ -6675,127 +7150,44 @@ def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str,
 
 
 def _pick_base_url(
-    env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
-) -> _Found:
-    found: List[_Found] = []
+    env, file, flags, file_first
+):
+    found = []
     if flags["base_url"] is not None:
         found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
+        place = 0 if file_first else len(found)
+        found.insert(place, (file.fields["base_url"], file.source("base_url")))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+    if env.get(OFFICIAL_URL_VARIABLE) and is_official_key_meant(env, file, flags["api_key"]):
         found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
 
 
-def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
-    fields: Mapping[str, str] = file.fields if file else {}
-    if "api_key" in fields or flag is not None:
-        return False
-    if "api_key_env" in fields:
-        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
-    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
-
-
-def _official_url(env: Mapping[str, str]) -> str:
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
-    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
-
-
-def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+def _pick_format_field(file, facts):
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
             raise ConfigError(
-                f"config {file.path}: format_field {name!r} is no name of an API field",
+                f"config {file.path}: format_field {show(name)!r} is no name of an API field",
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
-        return name, file.path
+        return name, file.source("format_field")
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
 
 
-def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> _Found:
+def _pick_model(env, file):
     """The model of requests that name none; a flag is no source of it, for it names one."""
     if file and "model" in file.fields:
-        return file.fields["model"], file.path
+        return file.fields["model"], file.source("model")
     return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
 
 
-def _probe_source(facts: HostFacts) -> str:
+def _probe_source(facts):
     return f"doctor --probe on {facts.probed_on}"
-
-
-def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
-) -> Tuple[Optional[_Found], str]:
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = (flag, "--api-key") if flag is not None else None
-    if by_flag and not file_first:
-        return by_flag, ""
-    from_file, problem = _file_key(env, file, url) if file else (None, "")
-    found = from_file or by_flag
-    if found:
-        return found, ""
-    if env.get(KEY_VARIABLE):
-        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
-    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        owner = _official_url(env)
-        if has_same_origin(url, owner):
-            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
-    return None, problem
-
-
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
-    if file.fields.get("api_key"):
-        key = (file.fields["api_key"], file.path)
-    elif file.fields.get("api_key_env"):
-        name = file.fields["api_key_env"]
-        if not env.get(name):
-            raise ConfigError(
-                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
-                hint=f"set it (export {name}=…), or change api_key_env"
-                + (
-                    f"; {KEY_VARIABLE} is set, but the config file goes first"
-                    if env.get(KEY_VARIABLE)
-                    else ""
-                ),
-                code="no_api_key",
-            )
-        key = (env[name], f"{name}, named by api_key_env in {file.path}")
-    else:
-        return None, ""
-    owner = file.fields.get("base_url")
-    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = _official_url(env)
-    if owner is None or has_same_origin(owner, url) or is_loopback(url):
-        return key, ""
-    return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
-
-
-def _check_key(key: str, source: str) -> None:
-    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
-        raise ConfigError(
-            f"the API key from {source} has quotes around it, which would be sent as a part of it",
-            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
-            code="bad_api_key",
-        )
-    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            f"the API key from {source} has a line break, a blank or another character no key has",
-            hint="set it again without line breaks or quotes",
-            code="bad_api_key",
-        )
-
-
-def _key_hint(base_url: str) -> str:
-    if is_official(base_url):
-        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
-    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"
 
 
 # ============================================================================================================
@@ -6822,15 +7214,15 @@ _ROUNDING_USD = 1e-9
 class Hold:
     """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
 
-    def __init__(self, high_usd: float) -> None:
+    def __init__(self, high_usd):
         self.high_usd = high_usd
         self.spent_usd = 0.0
 
-    def sent(self) -> None:
+    def sent(self):
         """A request went out: until it is settled it counts as paid for."""
         self.spent_usd = self.high_usd
 
-    def settle(self, billed: Billed, cost_usd: Optional[float]) -> None:
+    def settle(self, billed, cost_usd):
         """The call has ended: its cost where that is known, else its highest estimate."""
         if billed is Billed.NO:
             self.spent_usd = 0.0
@@ -6843,13 +7235,13 @@ class Hold:
 class Budget:
     """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
 
-    def __init__(self, max_cost_usd: Optional[float] = None, spent_usd: float = 0.0) -> None:
+    def __init__(self, max_cost_usd=None, spent_usd=0.0):
         self.max_cost_usd = max_cost_usd
         self._lock = threading.Lock()
         self._spent_usd = spent_usd
         self._held_usd = 0.0
 
-    def take(self, high_usd: float) -> Optional[Hold]:
+    def take(self, high_usd):
         """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
         with self._lock:
             taken = self._spent_usd + self._held_usd
@@ -6858,7 +7250,7 @@ class Budget:
             self._held_usd += high_usd
         return Hold(high_usd)
 
-    def release(self, hold: Hold) -> None:
+    def release(self, hold):
         """Books what a call has cost in place of what was set aside for it."""
         with self._lock:
             self._held_usd -= hold.high_usd
@@ -6866,8 +7258,8 @@ class Budget:
 
     @contextmanager
     def hold(
-        self, estimate: Optional[CostEstimate], what: str, way_out: str = "raise `max_cost_usd`"
-    ) -> Generator[Hold, None, None]:
+        self, estimate, what, way_out="raise `max_cost_usd`"
+    ):
         """`take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
 
         Raises:
@@ -6893,12 +7285,12 @@ class Budget:
         finally:
             self.release(hold)
 
-    def check(self, estimate: Optional[CostEstimate], what: str) -> None:
+    def check(self, estimate, what):
         """Refuses what `hold` would refuse."""
         with self.hold(estimate, what):
             pass
 
-    def json(self) -> Dict[str, Optional[float]]:
+    def json(self):
         """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
         with self._lock:
             spent, held = self._spent_usd, self._held_usd
@@ -6911,7 +7303,7 @@ class Budget:
         }
 
 
-def unknown_cost(what: str) -> UsageError:
+def unknown_cost(what):
     """The error where there is a cap, and a price is not known."""
     return UsageError(
         f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
@@ -6998,11 +7390,18 @@ OVERLOAD = Refusal(
 )
 BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
 PROXY = Refusal(
-    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
+)
+PLAIN_HTTP = Refusal(
+    NetworkError,
+    "tls",
+    "write https:// in base_url",
+    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
+    under=400,
 )
 
 #: In the order in which words are looked for.
-REFUSALS: Tuple[Refusal, ...] = (
+REFUSALS = (
     QUOTA,
     PROMPT_WORDS,
     MODERATION,
@@ -7058,10 +7457,11 @@ REFUSALS: Tuple[Refusal, ...] = (
     BAD_FIELD,
     Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
     PROXY,
+    PLAIN_HTTP,
 )
 
 
-def refusal_by_code(*names: str) -> Optional[Refusal]:
+def refusal_by_code(*names):
     """What an error's code or its type says that was refused, None where they say nothing known."""
     for name in names:
         for refusal in REFUSALS:
@@ -7070,7 +7470,7 @@ def refusal_by_code(*names: str) -> Optional[Refusal]:
     return None
 
 
-def refusal_by_words(message: str, status: int) -> Optional[Refusal]:
+def refusal_by_words(message, status):
     """What a message says that was refused, None where it says nothing known."""
     for refusal in REFUSALS:
         if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
@@ -7078,7 +7478,7 @@ def refusal_by_words(message: str, status: int) -> Optional[Refusal]:
     return None
 
 
-def refusal_by_status(status: int) -> Optional[Refusal]:
+def refusal_by_status(status):
     """What a status means by itself, None where that is nothing in particular."""
     return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
 
@@ -7095,7 +7495,7 @@ _MAX_TOKENS = 10**7
 _MODEL_CHARS = 100
 
 
-def read_usage(document: object) -> Optional[Usage]:
+def read_usage(document):
     """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
     cannot be true: no output, or a part that is more than its whole."""
     fields = members(members(document).get("usage"))
@@ -7106,7 +7506,7 @@ def read_usage(document: object) -> Optional[Usage]:
     return None
 
 
-def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Optional[Usage]:
+def _split_usage(fields, tokens_in, tokens_out):
     split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
     kinds = members(split.get("cached_tokens_details"))
     text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
@@ -7133,20 +7533,20 @@ def _split_usage(fields: Dict[str, Any], tokens_in: int, tokens_out: int) -> Opt
     )
 
 
-def read_svg_usage(document: object) -> Optional[SvgUsage]:
+def read_svg_usage(document):
     """The `svg_usage` of a parsed answer; None where it is missing or cannot be true."""
     fields = members(members(document).get("svg_usage"))
     names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
     tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
     if tokens_in is None or not tokens_out:
         return None
-    model: Any = fields.get("model")
+    model = fields.get("model")
     whole = max(total or 0, tokens_in + tokens_out)
     name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
     return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
 
 
-def _part(value: object) -> int:
+def _part(value):
     """A number of tokens that may be missing; one that cannot be true is more than any whole."""
     number = 0 if value is None else count_of(value, _MAX_TOKENS)
     return _MAX_TOKENS + 1 if number is None else number
@@ -7166,36 +7566,36 @@ def _part(value: object) -> int:
 class SentRequest:
     """One sending of a request, and all that is known of it by now."""
 
-    def __init__(self, in_flight: InFlight, rescue_folder: Path) -> None:
+    def __init__(self, in_flight, rescue_folder):
         self.in_flight = in_flight
         self._rescue_folder = rescue_folder
         self.spool = Spool(rescue_folder, in_flight.body_path)
-        self.notes: List[Mapping[str, Any]] = []
-        self.collector: Optional[ImageCollector] = None
+        self.notes = []
+        self.collector = None
         #: Whether the request may have left.
         self.may_have_left = False
         #: How it ended; None until that is known.
-        self.result: Optional[Result] = None
+        self.result = None
         #: Whether some of its images are still to be fetched from their addresses.
         self.is_unfinished = False
 
-    def poll_spool(self) -> Spool:
+    def poll_spool(self):
         """Where the next answer about a task goes; that of the request itself is understood by then."""
         self.spool.discard()
         folder = self.in_flight.body_path
         self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
         return self.spool
 
-    def left(self, may_have_left: bool) -> None:
+    def left(self, may_have_left):
         """Whether the request may have left by now."""
         self.may_have_left = may_have_left
 
     @property
-    def is_sent(self) -> bool:
+    def is_sent(self):
         """Whether the request left, or may have."""
         return self.may_have_left or self.result is not None
 
-    def note(self, event: Mapping[str, object]) -> None:
+    def note(self, event):
         """Remembers what became of an image, here and on disk."""
         self.notes.append(event)
         self.in_flight.note(event)
@@ -7204,19 +7604,19 @@ class SentRequest:
 class Gate:
     """The way out of one call, whose images go by `plan`; `asked` is how many it is to have."""
 
-    def __init__(self, plan: OutputPlan, asked: int, secrets: Tuple[str, ...]) -> None:
+    def __init__(self, plan, asked, secrets):
         self._plan = plan
         self._asked = asked
         self._secrets = secrets
-        self._sendings: List[SentRequest] = []
+        self._sendings = []
 
-    def begin(self, state_folder: Path, asked: Mapping[str, object]) -> SentRequest:
+    def begin(self, state_folder, asked):
         """A request is about to be sent."""
         sending = SentRequest(InFlight(state_folder, asked), self._plan.rescue_folder)
         self._sendings.append(sending)
         return sending
 
-    def close(self) -> None:
+    def close(self):
         """The outcome is recorded: only what is unfinished is left for `resume`."""
         for sending in self._sendings:
             with suppress(Exception):  # the call has ended as it ended
@@ -7225,21 +7625,22 @@ class Gate:
                 else:
                     sending.in_flight.close()
 
-    def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
+    def settle(self, defect, unsettled, warn):
         """The result of a call that a defect broke off, where every image is where it was asked for.
 
-        `unsettled` is the result but for images and `billed`. Where images are missing it raises what the
-        call ends with, the result attached: what was no error of this program becomes one.
+        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        raises what the call ends with, the result attached: what was no error of this program becomes one.
         """
-        images: List[SavedImage] = []
-        kept: List[str] = []
+        images = []
+        kept = []
         billed = Billed.NO
         for sending in self._sendings:
             saved, aside, cost = self._known_of(sending)
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
-        result = replace(unsettled, images=tuple(images), billed=billed)
+        sent = sum(sending.may_have_left for sending in self._sendings)
+        result = replace(unsettled, images=tuple(images), billed=billed, requests_sent=sent)
         is_ours = isinstance(defect, GptImage2Error)
         said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"
         said = mask_secrets(said, self._secrets)
@@ -7259,7 +7660,7 @@ class Gate:
         error.result = result
         raise error from defect
 
-    def _known_of(self, sending: SentRequest) -> Tuple[Sequence[SavedImage], Sequence[str], Billed]:
+    def _known_of(self, sending):
         """What is saved of a sending, where the rest was kept, and what it may have cost."""
         if sending.result is not None:
             return sending.result.images, (), sending.result.billed
@@ -7270,7 +7671,7 @@ class Gate:
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
         has_task = any("task" in note for note in sending.notes)
         sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
-        answer: Optional[str] = None
+        answer = None
         with suppress(Exception):
             answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
         billed = Billed.MAYBE if sending.may_have_left else Billed.NO
@@ -7278,7 +7679,7 @@ class Gate:
         return images, kept, Billed.YES if images or addresses else billed
 
 
-def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Billed) -> GptImage2Error:
+def _error_of(defect, said, saved, asked, billed):
     """The error that a call with missing images ends with."""
     if isinstance(defect, InterruptedCall):
         message = f"interrupted; {saved} of {asked} images saved" if saved else said
@@ -7292,6 +7693,200 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/findings
+#
+# Where the images of an answer are: found by what they are, whatever the names that lead to them.
+#
+# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
+# answer has ended: those where the API documents them, else those that are most surely of images.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_IMAGE_FILE_IN_TEXT = (
+    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
+)
+_MOST_FINDINGS = 1000
+
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
+_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
+
+#: Names of what was sent, and of what is no result.
+_NOT_OURS = re.compile(
+    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
+    r"|(init|input|source|original|reference)_?(images?|files?)_?(urls?)?|image_?inputs?|references"
+)
+_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
+#: Names of addresses that lead to images, and of those that lead elsewhere.
+_OF_RESULTS = re.compile(
+    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
+)
+_OF_SERVICE = re.compile(
+    r"(?i)poll|status|cancel|stream|web(?!p)|doc|help|hook|callback|avatar|logo|icon|profile|terms|home"
+    r"|response_?url|info|support|contact|endpoint|upgrade|dashboard|billing|site"
+)
+#: Names that say nothing of where an address leads, or that it leads to what an image was made of.
+_OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+_OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
+_DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
+
+
+class Finding(Record):
+    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    the list or object that holds it, `is_alone` that no image itself stands beside it."""
+
+    url: str
+    rank: int
+    where: Tuple[str, ...]
+    container: int
+    is_alone: bool = True
+
+
+class ImageFinder:
+    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+
+    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    `on_image(writer, place, is_preview)` each image that is whole.
+    """
+
+    def __init__(
+        self,
+        collector,
+        keep,
+        on_image,
+        images_at="",
+    ):
+        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
+        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
+        self._collector = collector
+        self._keep = keep
+        self._on_image = on_image
+        self._deltas = {}
+        self._in_document = []
+        self._findings = []
+        self._with_image = set()  # the objects of the document that hold an image themselves
+        self._lists_of_images = set()
+        #: What is said in words where images are expected: the text of a chat.
+        self.said = ""
+
+    def wants(self, place):
+        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
+        names = _keys(place.path)
+        is_base64 = place.path[-1:] == ("b64_json",)
+        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
+            return None
+        if "delta" not in names:
+            return self.text(place)
+        # One text in pieces, an event each.
+        sink = self._deltas.setdefault(place.path, self.text(place))
+        return lambda piece: None if piece is None else sink(piece)
+
+    def text(self, place):
+        """The sink for one text, which may be all of an answer."""
+        is_preview = any(map(_PREVIEW.search, place.path))
+        is_base64 = place.path[-1:] == ("b64_json",)
+
+        def image_ended(writer):
+            if place.path[-1:] != (IN_A_LIST,):
+                self._with_image.add(place.container)
+            self._lists_of_images.add(place.path[:-1])
+            self._on_image(writer, place.path[:-1], is_preview)
+
+        return ImageText(
+            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
+        )
+
+    def document_ended(self, counts):
+        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        image, or the address of one."""
+        found, self._in_document = self._in_document, []
+        with_image, self._with_image = self._with_image, set()
+        if counts:
+            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+        return bool(with_image) or any(one.rank > _PERHAPS for one in found)
+
+    def close(self):
+        """The answer has ended."""
+        for sink in self._deltas.values():
+            sink(None)
+        self.document_ended(counts=True)
+
+    def addresses(self, has_images, asked=1):
+        """The addresses of the images that did not come themselves, in their order, each once: those that
+        stand together first, and others only where these are fewer than were asked for."""
+        found = self._findings
+        if has_images:
+            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
+        best = max((one.rank for one in found), default=_NO_IMAGE)
+        found = [one for one in found if one.rank == best]
+        together = tuple(dict.fromkeys(one.url for one in found if one.where == found[0].where))
+        others = (one.url for one in found if one.url not in together)
+        return (*together, *dict.fromkeys(others))[: max(asked, len(together))]
+
+    def _text_ended(self, place, text):
+        name = (_keys(place.path) or [""])[-1]
+        words = text.decode("utf-8", "replace").strip()
+        if name in ("content", "text", "delta", "refusal"):
+            self.said = self.said or words
+        is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
+        if re.fullmatch(_ADDRESS, words) or (is_named and re.fullmatch(_RELATIVE, words)):
+            self._add(place, words, self._rank(place.path, name, words))
+            return
+        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        if embedded is not None:
+            self._read_embedded(place, embedded)
+        else:
+            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+                self._add(place, url, _SURE)
+
+    def _read_embedded(self, place, document):
+        """JSON in a string of JSON: the addresses in it."""
+        waiting = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
+
+    def _add(self, place, url, rank):
+        if rank and len(self._in_document) < _MOST_FINDINGS:
+            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
+
+    def _rank(self, path, name, url):
+        """How surely an address by itself is that of a result."""
+        names = _keys(path)
+        if self._images_at and names[: len(self._images_at)] == self._images_at:
+            return _DOCUMENTED
+        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
+            return _NO_IMAGE
+        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
+            return _DOCUMENTED
+        if _OF_ORIGIN.fullmatch(name):
+            return _PERHAPS
+        if (is_image_file(url) and url[:1] != "/") or not name:
+            return _SURE
+        if _OF_RESULTS.search(name):
+            return _BY_NAME
+        is_of_service = _OF_ANYTHING.fullmatch(name) or any(map(_OF_SERVICE.search, names))
+        return _NO_IMAGE if is_of_service else _PERHAPS
+
+
+def is_image_file(url):
+    """Whether an address ends as the name of an image file does."""
+    return re.match(_IMAGE_FILE, url) is not None
+
+
+def _keys(path):
+    return [name for name in path if name != IN_A_LIST]
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/task
 #
 # A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
@@ -7301,13 +7896,16 @@ def _error_of(defect: Exception, said: str, saved: int, asked: int, billed: Bill
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: The HTTP status under which any id is that of a task.
+TASK_ACCEPTED = 202
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
 #: Names of ids; the first ones tell by themselves that there is a task.
 _TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
 _ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
 _PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
 _REASON_NAMES = (
-    *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
+    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
+    *("error_message", "error_msg"),
     *("errorMessage", "status_message", "detail", "message", "msg"),
 )
 #: Names of addresses that tell of a task, the surest first.
@@ -7315,14 +7913,19 @@ _ADDRESS_NAMES = (
     *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
     *("self", "href", "url", "response_url", "result_url"),
 )
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
 _GOES_ON = re.compile(
-    r"queue(d|ing)?|in_queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_start(ed)?|waiting"
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
     r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
 )
-_DONE = re.compile(r"succe(ss|eded|ssful)|complete[d]?|done|finish(ed)?|ready|ok")
+_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
 _FAILED = re.compile(
-    r"fail(ed|ure)?|errors?|errored|cancel?led|canceled|expired|rejected|aborted|time(d_)?out|terminated|blocked"
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|incomplete"
 )
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
 _NOTHING_CHARGED = re.compile(
     r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
     r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
@@ -7357,8 +7960,8 @@ class Task(Record):
     """A task as one answer tells of it.
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
-    `is_found` whether any address knew of it.
+    answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
+    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
     """
 
     id: str
@@ -7367,32 +7970,42 @@ class Task(Record):
     percent: Optional[float] = None
     addresses: Tuple[str, ...] = ()
     reason: str = ""
+    is_told: bool = True
     is_free: bool = False
     is_found: bool = True
 
     @property
-    def in_words(self) -> str:
+    def in_words(self):
         """Its state for people."""
         status = self.status or self.state.value
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
-def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
-    """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
-    under which any id is enough. `poll` says where the host has its words."""
+def read_task(
+    document, is_accepted=False, poll=None, asked_for=""
+):
+    """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
+    own_id = ""
     status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
     state = _state_of(stating) if stating else None
     task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
     if poll is not None:
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
-        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
-    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
     if state is None or not task_id.strip("."):
         return None
     return Task(
@@ -7402,25 +8015,43 @@ def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] 
         percent=next((found for found in map(_percent_of, around) if found is not None), None),
         addresses=_addresses(around),
         reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
         is_free=any(map(_says_free, around)),
     )
 
 
-def addresses_of_task(task: Task, base_url: str, location: str, poll: Optional[Poll]) -> Tuple[str, ...]:
-    """Where to ask after a task, the surest first: by the profile's `poll`, the header `Location`, the
-    addresses in the answer, and the forms that hosts are known to use. Some are relative to the base URL."""
+def task_at(head):
+    """The task of an answer that has accepted one and says no more than where it is asked after."""
+    is_accepted = head is not None and head.status == TASK_ACCEPTED
+    location = head.headers.get("location", "") if head is not None and is_accepted else ""
+    path = re.sub(r"[?#].*", "", location).rstrip("/")
+    task_id = path[path.rfind("/") + 1 :]
+    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    """Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    `Location` or `Operation-Location`, and the answer. Some are relative to the base URL."""
     own = poll.address(base_url, task.id) if poll else ""
-    name = percent_encode(task.id, safe="")
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    """Where hosts are known to be asked after their tasks."""
+    name = percent_encode(task_id, safe="")
     known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
     root = re.sub(_VERSION, "", base_url)
     if root != base_url:
         known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses, *known))))
+    return tuple(known)
 
 
-def _objects(document: object) -> Iterator[Dict[str, Any]]:
+def _objects(document):
     """The objects of a document, outer ones first, as far as a task is told of in them."""
-    waiting: List[Tuple[object, int]] = [(document, 0)]
+    waiting = [(document, 0)]
     seen = 0
     while waiting and seen < _MOST_OBJECTS:
         value, depth = waiting.pop(0)
@@ -7435,7 +8066,7 @@ def _objects(document: object) -> Iterator[Dict[str, Any]]:
             waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
 
 
-def _state_of(fields: Mapping[str, Any]) -> Optional[TaskState]:
+def _state_of(fields):
     for name in _STATUS_NAMES:
         state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
         if state is not None:
@@ -7444,12 +8075,12 @@ def _state_of(fields: Mapping[str, Any]) -> Optional[TaskState]:
     return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
 
 
-def _state_in_words(status: str) -> Optional[TaskState]:
-    word = re.sub(r"[-\s]+", "_", status.lower())
+def _state_in_words(status):
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
     return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
 
 
-def _state_by(poll: Poll, status: str) -> Optional[TaskState]:
+def _state_by(poll, status):
     """The state of a host's own word, None where there is none."""
     if status.lower() in poll.done:
         return TaskState.DONE
@@ -7459,20 +8090,20 @@ def _state_by(poll: Poll, status: str) -> Optional[TaskState]:
     return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
 
 
-def _text_or_number(value: object, most: int) -> str:
+def _text_or_number(value, most):
     """A text or a number of at most so many characters; empty for anything else."""
     is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
     text = str(value).strip() if is_word else ""
     return text if len(text) <= most else ""
 
 
-def _first_word(objects: List[Dict[str, Any]], names: Tuple[str, ...], most: int) -> str:
+def _first_word(objects, names, most):
     """The first text or number under one of these names; empty without one."""
     words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
     return next(filter(None, words), "")
 
 
-def _percent_of(fields: Mapping[str, Any]) -> Optional[float]:
+def _percent_of(fields):
     for name in _PERCENT_NAMES:
         value = fields.get(name)
         if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
@@ -7482,7 +8113,7 @@ def _percent_of(fields: Mapping[str, Any]) -> Optional[float]:
     return None
 
 
-def _addresses(objects: List[Dict[str, Any]]) -> Tuple[str, ...]:
+def _addresses(objects):
     found = [
         cast(str, fields[name])
         for name in _ADDRESS_NAMES
@@ -7492,7 +8123,7 @@ def _addresses(objects: List[Dict[str, Any]]) -> Tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
 
 
-def _says_free(fields: Mapping[str, Any]) -> bool:
+def _says_free(fields):
     """Whether an object says that nothing was charged."""
     flags = (fields.get("charged"), fields.get("billed"))
     costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
@@ -7520,7 +8151,7 @@ _CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
 #: Where relays that have no `error` put it.
 _ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+_REASONS = (
     ("response", "incomplete_details", "reason"),
     ("incomplete_details", "reason"),
     ("choices", 0, "message", "refusal"),
@@ -7546,20 +8177,18 @@ class ServerError(Record):
     status: int = 0
 
 
-def read_server_error(document: object, task: Optional[Task] = None) -> Optional[ServerError]:
+def read_server_error(document, task=None):
     """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
     `task` is what the answer tells of one, where that is known."""
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
-    error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    task = task or read_task(fields)
-    goes_well = task is not None and task.state is not TaskState.FAILED
-    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
-    if not error and not goes_well and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
+    error = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
+    if error is True or (error and members(error) and not any(members(error).values())):
+        error = None  # it says nothing
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if not error and named and not _has_result(fields) and not _goes_well(fields, task):
+        error = named
     if not error:
         return _reason_elsewhere(fields)
     if isinstance(error, list):  # one error a field: the first says enough
@@ -7579,16 +8208,23 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
     )
 
 
-def _has_result(fields: Dict[str, Any]) -> bool:
+def _goes_well(fields, task):
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *_CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields):
     """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
     says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
     return says_ok or bool(fields.get("data")) or "b64_json" in fields
 
 
-def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+def _reason_elsewhere(fields):
     """A reason in one of the places where answers without an error and without an image give it."""
     for path in _REASONS:
-        value: Any = fields
+        value = fields
         for step in path:
             if isinstance(step, str) and isinstance(value, dict):
                 value = cast(Dict[str, Any], value).get(step)
@@ -7598,7 +8234,7 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
                 value = None
         if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
             return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
-    data: Any = fields.get("data")
+    data = fields.get("data")
     items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
     said = [{name: value for name, value in item.items() if value is not None} for item in items]
     reason = said[0].get("revised_prompt") if said else None
@@ -7607,13 +8243,13 @@ def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
     return None
 
 
-def _word(value: object) -> str:
+def _word(value):
     """A name or a number out of an error; empty for anything else."""
     is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
     return str(value)[:_MESSAGE_CHARS] if is_word else ""
 
 
-def _text_of(value: object) -> str:
+def _text_of(value):
     """What an error says, as text."""
     if isinstance(value, str):
         return value[:_MESSAGE_CHARS]
@@ -7623,188 +8259,13 @@ def _text_of(value: object) -> str:
         return ""
 
 
-def _names(value: object) -> List[object]:
+def _names(value):
     """A list of names from a list, or from an object whose true members are meant."""
     if isinstance(value, list):
         return cast(List[object], value)
     if isinstance(value, dict):
         return [name for name, on in cast(Dict[object, object], value).items() if on]
     return []
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/findings
-#
-# Where the images of an answer are: found by what they are, whatever the names that lead to them.
-#
-# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
-# answer has ended: those where the API documents them, else those that are most surely of images.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
-_MOST_FINDINGS = 1000
-
-_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
-#: An address without its server: a path from the root, or one with a file's extension.
-_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
-_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
-
-#: Names of what was sent, and of what is no result.
-_NOT_OURS = re.compile(
-    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
-    r"|(init|input|source|original|reference)_?(images?|files?)?_?(urls?)?|image_?inputs?|references"
-)
-_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
-#: Names of addresses that lead to images, and of those that lead elsewhere.
-_OF_RESULTS = re.compile(
-    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
-)
-_OF_SERVICE = re.compile(
-    r"(?i)poll|status|cancel|stream|web|doc|help|hook|callback|avatar|logo|icon|profile|terms|home|response_url"
-)
-_DOCUMENTED, _SURE, _BY_NAME, _NO_IMAGE = 3, 2, 1, 0
-
-
-class Finding(Record):
-    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
-    the list or object that holds it, `is_alone` that no image itself stands beside it."""
-
-    url: str
-    rank: int
-    where: Tuple[str, ...]
-    container: int
-    is_alone: bool = True
-
-
-class ImageFinder:
-    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
-
-    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
-    `on_image(writer, place, is_preview)` each image that is whole.
-    """
-
-    def __init__(
-        self,
-        collector: ImageCollector,
-        keep: Callable[[bytes, bool], None],
-        on_image: Callable[[ImageWriter, Tuple[str, ...], bool], None],
-        images_at: str = "",
-    ) -> None:
-        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
-        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
-        self._collector = collector
-        self._keep = keep
-        self._on_image = on_image
-        self._deltas: Dict[Tuple[str, ...], ImageText] = {}
-        self._in_document: List[Finding] = []
-        self._findings: List[Finding] = []
-        self._with_image: Set[int] = set()  # the objects of the document that hold an image themselves
-        self._lists_of_images: Set[Tuple[str, ...]] = set()
-        #: What is said in words where images are expected: the text of a chat.
-        self.said = ""
-
-    def wants(self, place: Place) -> Optional[StringSink]:
-        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
-        names = _keys(place.path)
-        is_base64 = place.path[-1:] == ("b64_json",)
-        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
-            return None
-        if "delta" not in names:
-            return self.text(place)
-        # One text in pieces, an event each.
-        sink = self._deltas.setdefault(place.path, self.text(place))
-        return lambda piece: None if piece is None else sink(piece)
-
-    def text(self, place: Place) -> ImageText:
-        """The sink for one text, which may be all of an answer."""
-        is_preview = any(map(_PREVIEW.search, place.path))
-        is_base64 = place.path[-1:] == ("b64_json",)
-
-        def image_ended(writer: ImageWriter) -> None:
-            if place.path[-1:] != (IN_A_LIST,):
-                self._with_image.add(place.container)
-            self._lists_of_images.add(place.path[:-1])
-            self._on_image(writer, place.path[:-1], is_preview)
-
-        return ImageText(
-            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
-        )
-
-    def document_ended(self, counts: bool) -> bool:
-        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had any,
-        or an image."""
-        found, self._in_document = self._in_document, []
-        with_image, self._with_image = self._with_image, set()
-        if counts:
-            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
-        return bool(found or with_image)
-
-    def close(self) -> None:
-        """The answer has ended."""
-        for sink in self._deltas.values():
-            sink(None)
-        self.document_ended(counts=True)
-
-    def addresses(self, has_images: bool) -> Tuple[str, ...]:
-        """The addresses of the images that did not come themselves, in their order, each once."""
-        found = self._findings
-        if has_images:
-            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
-        best = max((one.rank for one in found), default=_NO_IMAGE)
-        where = next((one.where for one in found if one.rank == best), ())
-        return tuple(dict.fromkeys(one.url for one in found if one.rank == best and one.where == where))
-
-    def _text_ended(self, place: Place, text: bytes) -> None:
-        name = (_keys(place.path) or [""])[-1]
-        words = text.decode("utf-8", "replace").strip()
-        if name in ("content", "text", "delta", "refusal"):
-            self.said = self.said or words
-        is_address = re.fullmatch(_ADDRESS, words) is not None
-        if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
-            self._add(place, words, self._rank(place.path, name, words))
-        elif words[:1] in ("{", "["):
-            self._read_embedded(place, first_json(words))
-        else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
-                self._add(place, url, _SURE)
-
-    def _read_embedded(self, place: Place, document: object) -> None:
-        """JSON in a string of JSON: the addresses in it."""
-        waiting: List[Tuple[Tuple[str, ...], object]] = [(place.path, document)]
-        while waiting and len(self._in_document) < _MOST_FINDINGS:
-            path, value = waiting.pop(0)
-            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
-                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
-            elif isinstance(value, dict):
-                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
-            elif isinstance(value, list):
-                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
-
-    def _add(self, place: Place, url: str, rank: int) -> None:
-        if rank and len(self._in_document) < _MOST_FINDINGS:
-            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
-
-    def _rank(self, path: Tuple[str, ...], name: str, url: str) -> int:
-        """How surely an address by itself is that of a result."""
-        names = _keys(path)
-        if self._images_at and names[: len(self._images_at)] == self._images_at:
-            return _DOCUMENTED
-        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
-            return _NO_IMAGE
-        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
-            return _DOCUMENTED
-        if re.match(_IMAGE_FILE, url) or not name:
-            return _SURE
-        return _BY_NAME if _OF_RESULTS.search(name) else _NO_IMAGE
-
-
-def _keys(path: Tuple[str, ...]) -> List[str]:
-    return [name for name in path if name != IN_A_LIST]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7820,7 +8281,6 @@ def _keys(path: Tuple[str, ...]) -> List[str]:
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -7854,37 +8314,42 @@ class Answer(Record):
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 
-    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    `asked` images have come.
     """
 
     def __init__(
-        self, collector: ImageCollector, spool: Spool, poll: Optional[Poll] = None, asked: int = 1
-    ) -> None:
+        self,
+        collector,
+        spool,
+        poll=None,
+        asked=1,
+        task_id="",
+    ):
         self._asked = asked
+        self._task_id = task_id
         self._collector = collector
         self._spool = spool
         self._poll = poll
         self._head = b""
-        self._feed: Optional[Callable[[bytes], None]] = None
+        self._feed = None
         self._shape = "empty"
-        self._sse: Optional[SseSplitter] = None
+        self._sse = None
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
         self._json = JsonSplitter(self._wants, self._keep)
-        self._body: Optional[ImageText] = None  # of an answer that is no JSON
+        self._body = None  # of an answer that is no JSON
         self._document = bytearray()  # the JSON under way, without its images
-        self._undecided: List[
-            Tuple[ImageWriter, Tuple[str, ...]]
-        ] = []  # whole, but not yet known to be final or previews
+        self._undecided = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
         self._status = 0
         #: Whether all has come, although the connection is still open.
         self.is_over = False
 
-    def head_came(self, head: ResponseHead) -> None:
+    def head_came(self, head):
         """Status and headers, which come before the body."""
         self._status = head.status
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk):
         if self._feed is not None:
             self._feed(chunk)
             return
@@ -7896,7 +8361,7 @@ class AnswerReader:
         else:
             self._head = head
 
-    def close(self) -> Answer:
+    def close(self):
         """What the body was, once it has ended or been cut."""
         if self._feed is None and self._choose(self._head, at_end=True):
             assert self._feed is not None
@@ -7912,8 +8377,13 @@ class AnswerReader:
         text = self._spool.text() if self._shape != "empty" else ""
         title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
         has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
-        is_under_way = task is not None and task.state is TaskState.UNDER_WAY
-        urls = () if is_under_way else self._finder.addresses(has_images)
+        urls = self._finder.addresses(has_images, self._asked)
+        if task is not None and task.state is TaskState.UNDER_WAY:
+            # Where only its id tells of a task, an image says more; an address may be where to ask.
+            asks = task.addresses if len(urls) == 1 else ()
+            images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
+            urls = () if task.is_told else tuple(images)
+            task = None if urls else task
         if error is None and not has_images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
@@ -7925,17 +8395,18 @@ class AnswerReader:
             complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
             urls=urls,
             error=error,
+            task=task,
             title=title.group(1) if title else "",
             text=text,
         )
 
-    def _choose(self, head: bytes, at_end: bool = False) -> bool:
+    def _choose(self, head, at_end=False):
         """Picks the way to read the body by its first bytes; False while there are too few."""
         if not head:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
         is_short = len(head) < len(_URI_START) if is_uri else needs_more(head)
-        if head[:1] in (b"{", b"["):
+        if head[:1] in (b"{", b"[", b'"'):
             self._shape, self._feed = "json", self._json.feed
         elif head.startswith(_SSE_STARTS) and not is_uri:
             self._sse = SseSplitter(self._json_data, self._event_ended)
@@ -7948,29 +8419,29 @@ class AnswerReader:
             self._read_as_text()
         return True
 
-    def _read_as_text(self) -> None:
+    def _read_as_text(self):
         """The body is one text, or an image itself."""
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
-    def _wants(self, place: Place) -> Optional[StringSink]:
+    def _wants(self, place):
         if place.path not in (("error",), ("error", "message")):
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
         return _ErrorWords(self._keep_text, quoted, self._quote_ended)
 
-    def _quote_ended(self, quoted: Answer) -> None:
+    def _quote_ended(self, quoted):
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
-    def _json_data(self, data: bytes) -> None:
+    def _json_data(self, data):
         self._json.feed(data)
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data):
         self._spool.write(data)
         if len(self._document) <= _EVENT_BYTES:
             self._document += data
 
-    def _keep_text(self, text: bytes, is_far: bool) -> None:
+    def _keep_text(self, text, is_far):
         """Keeps what a sink has found to be no image; in JSON it is a string again."""
         if self._body is not None:
             self._spool.write(text)
@@ -7981,7 +8452,7 @@ class AnswerReader:
         else:
             self._keep(text)
 
-    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
+    def _image_ended(self, writer, place, is_preview):
         """Commits an image at once where it is known to be final; in an event that may show only later."""
         if is_preview:
             self._collector.preview(writer, 0)
@@ -7990,22 +8461,22 @@ class AnswerReader:
         else:
             self._collector.finish(writer, place)
 
-    def _is_completed(self) -> bool:
+    def _is_completed(self):
         return any(kind.endswith("completed") for kind in self._event_kinds())
 
-    def _is_preview(self) -> bool:
+    def _is_preview(self):
         if self._shape != "sse" or self._is_completed():
             return False
         by_kind = any(kind.endswith("partial_image") for kind in self._event_kinds())
         return by_kind or re.search(_PARTIAL_INDEX, self._document) is not None
 
-    def _event_kinds(self) -> Tuple[str, ...]:
+    def _event_kinds(self):
         """What the event is by its name and by its `type`: servers give one, the other or both."""
         name = self._sse.event if self._sse else ""
         match = re.search(_TYPE, self._document)
         return name, match.group(1).decode("utf-8", "replace") if match else ""
 
-    def _event_ended(self) -> None:
+    def _event_ended(self):
         if not self._document and not self._undecided:
             return
         if self._is_preview():
@@ -8020,18 +8491,20 @@ class AnswerReader:
         self._document.clear()
         self._json = JsonSplitter(self._wants, self._keep)
 
-    def _finish_undecided(self) -> None:
+    def _finish_undecided(self):
         undecided, self._undecided = self._undecided, []
         for writer, place in undecided:
             self._collector.finish(writer, place)
 
-    def _document_ended(self) -> None:
+    def _document_ended(self):
         """Reads what is left of a document, or of an event's, when its images are out of it."""
         is_preview, is_last = self._is_preview(), self._is_last_event()
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        task = read_task(document, self._status == _ACCEPTED, self._poll) if self._shape == "json" else None
+        is_accepted = self._status == TASK_ACCEPTED
+        is_json = self._shape == "json"
+        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
@@ -8041,7 +8514,7 @@ class AnswerReader:
             complete=self._answer.complete
             or self._shape == "json"
             or error is not None
-            or is_last
+            or (is_last and document is not None)
             or self._is_completed()
             or (found and not is_preview),
             error=self._answer.error or error,
@@ -8050,7 +8523,7 @@ class AnswerReader:
             task=task,
         )
 
-    def _is_last_event(self) -> bool:
+    def _is_last_event(self):
         """Whether nothing comes after an event, however long the connection stays open."""
         if self._shape != "sse":
             return False
@@ -8063,15 +8536,15 @@ class _ErrorWords:
     LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
 
     def __init__(
-        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
-    ) -> None:
+        self, keep, quoted, on_quoted
+    ):
         self._keep = keep
         self._quoted = quoted
         self._on_quoted = on_quoted
         self._words = b""
         self._is_quoting = False
 
-    def __call__(self, piece: Optional[bytes]) -> None:
+    def __call__(self, piece):
         if self._is_quoting:
             if piece is None:
                 self._on_quoted(self._quoted.close())
@@ -8090,7 +8563,7 @@ class _ErrorWords:
         self._words = words
 
 
-def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
+def _add_usage(one, other):
     if one is None or other is None:
         return one or other
     return one + other
@@ -8113,7 +8586,7 @@ MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 _DATE_CHARS = 64
-_PAGE_CHARS = 200
+_PAGE_CHARS, _BAD_REQUEST_CHARS = 200, 600
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
@@ -8148,46 +8621,48 @@ class Attempt(Record):
     accepted: Optional[Task] = None
 
     @property
-    def status(self) -> int:
+    def status(self):
         """The HTTP status, 0 when none arrived."""
         return self.head.status if self.head else 0
 
     @property
-    def error(self) -> Optional[ServerError]:
+    def error(self):
         """What the server says went wrong."""
         return self.answer.error
 
     @property
-    def code(self) -> str:
+    def code(self):
         """The server's error code, else its type, else empty."""
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
-    def said_status(self) -> int:
+    def said_status(self):
         """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
         return self.error.status if self.error and self.error.status and self.status < 300 else self.status
 
     @property
-    def refusal(self) -> Optional[Refusal]:
+    def refusal(self):
         """What the server refused the request for, by its code or its words; of a page, its first words."""
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
-        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        title, text = self.answer.title, self.answer.text
+        page = f"{title} {text[:_BAD_REQUEST_CHARS]}" if status == 400 else title or text[:_PAGE_CHARS]
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
-    def is_pending(self) -> bool:
+    def is_pending(self):
         """Whether it was accepted as a task that has not ended: its images are still to come."""
-        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        has_images = bool(self.images) and not self.was_cut
+        has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property
-    def was_cut(self) -> bool:
+    def was_cut(self):
         """Whether the transfer ended in another way than HTTP ends."""
         return self.end.exit_code != 0
 
-    def header(self, name: str) -> str:
+    def header(self, name):
         """A header of the answer, empty when it is not there."""
         return self.head.headers.get(name, "") if self.head else ""
 
@@ -8202,7 +8677,7 @@ class Rule(Record):
     again: Again
 
 
-RULES: Tuple[Rule, ...] = (
+RULES = (
     Rule(
         "image-arrived",
         "at least one image, or the address of one, arrived",
@@ -8339,17 +8814,17 @@ RULES: Tuple[Rule, ...] = (
 )
 
 
-def judge(attempt: Attempt) -> Rule:
+def judge(attempt):
     """The first row of the policy that fits."""
     return next(rule for rule in RULES if rule.fits(attempt))
 
 
-def may_send_again(rule: Rule, retry_ambiguous: bool) -> bool:
+def may_send_again(rule, retry_ambiguous):
     """Whether the policy, and the user's word, allow one more request."""
     return rule.again is Again.SAFE or (rule.again is Again.OPT_IN and retry_ambiguous)
 
 
-def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[float]:
+def server_wait_s(attempt, now=None):
     """The wait that the server asks for in seconds, by header or by its message, at most
     `MAX_SERVER_WAIT_S`; None when it names none."""
     milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
@@ -8366,7 +8841,7 @@ def server_wait_s(attempt: Attempt, now: Optional[float] = None) -> Optional[flo
     return seconds
 
 
-def _until_date(text: str, now_s: float) -> Optional[float]:
+def _until_date(text, now_s):
     """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
     from email.utils import parsedate_to_datetime
 
@@ -8377,7 +8852,7 @@ def _until_date(text: str, now_s: float) -> Optional[float]:
     return min(max(0.0, wait_s), MAX_SERVER_WAIT_S)
 
 
-def backoff_s(retry: int, dice: Optional[float] = None) -> float:
+def backoff_s(retry, dice=None):
     """The wait before a retry (the first is 0) where the server names none: full jitter on 1, 2, 4 … 60 s.
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog. `dice` is a number from 0 to 1.
@@ -8389,41 +8864,41 @@ def backoff_s(retry: int, dice: Optional[float] = None) -> float:
     return dice * min(MAX_BACKOFF_S, 2.0 ** min(retry, _MAX_DOUBLINGS))
 
 
-def is_overload(attempt: Attempt) -> bool:
+def is_overload(attempt):
     """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
     is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
     return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
 
 
-def is_blocked(attempt: Attempt) -> bool:
+def is_blocked(attempt):
     """Whether moderation stopped it, perhaps only when the image was there."""
     stage = attempt.error.moderation_stage if attempt.error else ""
     return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
 
 
-def is_lasting(attempt: Attempt) -> bool:
+def is_lasting(attempt):
     """Whether the same request gets the same answer for good: nobody is asked again in vain."""
     if not attempt.end.sent:
         return re.search(_PROXY_REFUSED, attempt.end.message) is not None
     return attempt.said_status in _LASTING
 
 
-def is_too_large(attempt: Attempt) -> bool:
+def is_too_large(attempt):
     """Whether no wait would help: one request asks for more than a minute's limit."""
     return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
-def is_quota(code: str) -> bool:
+def is_quota(code):
     """Whether an error code says that the money is gone, not that it is too fast."""
     return refusal_by_code(code) is QUOTA
 
 
-def is_refusal(code: str) -> bool:
+def is_refusal(code):
     """Whether an error code by itself says that the request was refused before work."""
     return refusal_by_code(code) not in (None, MODERATION)
 
 
-def request_id(head: Optional[ResponseHead], secrets: Iterable[str]) -> Optional[str]:
+def request_id(head, secrets):
     """The id under which the server knows the request, None when it gave none."""
     if head is None:
         return None
@@ -8455,7 +8930,7 @@ _KEY_WANTED = (401, 403)
 class DownloadFailed(Exception):
     """An image could not be fetched; the text says why. `again` tells whether one more try may help."""
 
-    def __init__(self, reason: str, again: bool = False) -> None:
+    def __init__(self, reason, again=False):
         super().__init__(reason)
         self.again = again
 
@@ -8464,29 +8939,31 @@ class Downloader:
     """Fetches addresses under one set of limits.
 
     `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
     admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
     """
 
     def __init__(
         self,
-        curl: Curl,
+        curl,
         *,
-        max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        base_url: str = "",
-        key_header: Optional[Tuple[str, str]] = None,
-        allow_private: bool = False,
-        remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
-    ) -> None:
+        max_bytes=DEFAULT_MAX_DOWNLOAD_BYTES,
+        base_url="",
+        auth_headers=(),
+        query=(),
+        allow_private=False,
+        remaining_s=lambda: DOWNLOAD_TIMEOUT_S,
+    ):
         self._curl = curl
         self._max_bytes = max_bytes
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
-        self._key_header = key_header
+        self._auth_headers = auth_headers
+        self._query = query
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
-    def fetch(self, url: str, take: Callable[[bytes], object], restart: Callable[[], None]) -> None:
+    def fetch(self, url, take, restart):
         """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
 
         `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
@@ -8504,18 +8981,38 @@ class Downloader:
                 restart()
 
     def ask(
-        self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
-    ) -> Received:
-        """Asks at an address how far a task is; the key goes along to the server itself, and to nobody else.
+        self, url, take, on_head
+    ):
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
         address = _readable(url, self._base)
-        is_home = self._home is not None and address.origin == self._home.origin
-        key = (self._key_header,) if is_home and self._key_header else ()
-        return self._request(address, (("Accept", "application/json, image/*"), *key), take, on_head)
+        for _ in range(_MAX_REDIRECTS + 1):
+            following = []
 
-    def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
+            def head_came(head, following=following):
+                if head.status in _REDIRECTS and head.headers.get("location"):
+                    following.append(head.headers["location"])
+                else:
+                    on_head(head)
+
+            is_home = self._home is not None and address.origin == self._home.origin
+            if is_home:
+                address = _readable(with_query(address.url, self._query), "")
+            received = self._request(
+                address,
+                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
+                lambda chunk, following=following: None if following else take(chunk),
+                head_came,
+            )
+            if not following:
+                return received
+            address = _readable(following[0], address.url)
+        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
+
+    def _follow(self, address, take):
         for _ in range(_MAX_REDIRECTS + 1):
             following = self._get(address, take)
             if following is None:
@@ -8523,12 +9020,12 @@ class Downloader:
             address = _readable(following, address.url)
         raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
-    def _get(self, address: Address, take: Callable[[bytes], object]) -> Optional[str]:
+    def _get(self, address, take):
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
         is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, (self._key_header,))
+        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self._auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
@@ -8543,31 +9040,32 @@ class Downloader:
         return None
 
     def _ask(
-        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
-    ) -> Received:
+        self, address, take, auth
+    ):
         """One request for an image."""
-        statuses: List[int] = []
+        statuses = []
         return self._request(
             address,
-            (("Accept", "image/*"), *key),
+            (("Accept", "image/*"), *auth),
             lambda chunk: take(chunk) if statuses == [200] else None,
             lambda head: statuses.append(head.status),
         )
 
     def _request(
         self,
-        address: Address,
-        headers: Tuple[Tuple[str, str], ...],
-        take: Callable[[bytes], object],
-        on_head: Callable[[ResponseHead], object],
-    ) -> Received:
+        address,
+        headers,
+        take,
+        on_head,
+    ):
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
+        has_agent = any(name.lower() == "user-agent" for name, _ in headers)
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), *headers),
+            headers=headers if has_agent else (("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
@@ -8575,10 +9073,10 @@ class Downloader:
         )
         try:
             return self._curl.receive(request, take, on_head)
-        except ConfigError as error:  # curl has gone since the request that led here
+        except (ConfigError, NetworkError) as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
-    def _pin(self, address: Address) -> Optional[str]:
+    def _pin(self, address):
         """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
         if self._allow_private or self._is_home(address):
             return None
@@ -8597,7 +9095,7 @@ class Downloader:
             raise DownloadFailed(f"cannot find the host {shown}", again=True)
         return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
-    def _is_home(self, address: Address) -> bool:
+    def _is_home(self, address):
         """Whether an address is on the server itself; on this machine whatever the name that it has here."""
         home = self._home
         if home is None or address.port != home.port:
@@ -8605,29 +9103,29 @@ class Downloader:
         return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def _readable(url: str, base: str) -> Address:
+def _readable(url, base):
     try:
         return read_address(url, base)
     except ValueError as error:
         raise DownloadFailed(f"not an address: {show(str(error), limit=_ADDRESS_CHARS)}") from None
 
 
-def _home(base_url: str) -> Optional[Address]:
+def _home(base_url):
     try:
         return read_address(base_url)
     except ValueError:  # then no address is taken for its own
         return None
 
 
-def _bracketed(address: str) -> str:
+def _bracketed(address):
     return f"[{address}]" if ":" in address else address
 
 
 def fetch_images(
-    downloader: Downloader, urls: Sequence[str], collector: ImageCollector, secrets: Iterable[str]
-) -> List[str]:
+    downloader, urls, collector, secrets
+):
     """Fetches images into a collector; the addresses that could not be fetched, each with the reason."""
-    failures: List[str] = []
+    failures = []
     for url in urls:
         try:
             collector.take(url, lambda take, restart: downloader.fetch(url, take, restart))  # noqa: B023
@@ -8645,7 +9143,6 @@ def fetch_images(
 # ------------------------------------------------------------------------------------------------------------
 
 
-_AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
 _ASK_SANDBOX_S = 10.0
@@ -8659,32 +9156,26 @@ class Host(Record):
     state_folder: Path
 
     @property
-    def stop(self) -> StopSwitch:
+    def stop(self):
         """What ends the calls that are under way."""
         return self.curl.stop
 
 
-def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Host:
+def host_of(settings, env, stop):
     """The server of these settings."""
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = read_address(settings.base_url).host
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
 def send_once(
-    host: Host,
-    request: ImageRequest,
-    collector: ImageCollector,
-    spool: Spool,
-    timeout_s: float,
-    max_image_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-    on_head: Callable[[ResponseHead], object] = lambda _: None,
-    on_sent: Callable[[bool], object] = lambda _: None,
-) -> Attempt:
+    host,
+    request,
+    collector,
+    spool,
+    timeout_s,
+    max_image_bytes=DEFAULT_MAX_DOWNLOAD_BYTES,
+    on_head=lambda _: None,
+    on_sent=lambda _: None,
+):
     """Sends the request and reads the answer to its end, or to where it was cut.
 
     `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
@@ -8692,30 +9183,31 @@ def send_once(
 
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
+        NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
-    key = host.settings.require_key()
+    host.settings.require_key()
     reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
-    def head_came(head: ResponseHead) -> None:
+    def head_came(head):
         reader.head_came(head)
         on_head(head)
 
-    def take(chunk: bytes) -> bool:
+    def take(chunk):
         reader.feed(chunk)
         spool.flush()
         return reader.is_over
 
-    def salvage(chunk: bytes) -> None:
+    def salvage(chunk):
         spool.write(chunk)
         spool.flush()
 
     with temporary_folder() as folder:
-        http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = _http_request(host.settings, request, folder, timeout_s)
         http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, head_came, salvage)
-        except ConfigError:  # there is no curl that could have sent it
+        except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()
@@ -8723,11 +9215,12 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
+    task = None if is_refused or has_images else answer.task or task_at(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=None if is_refused or has_images else answer.task,
+        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -8735,13 +9228,13 @@ def send_once(
     )
 
 
-def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
+def send_free(curl, request):
     """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
     data = bytearray()
     received = curl.receive(replace(request, max_bytes=_FREE_ANSWER_BYTES), data.extend)
     text = data.decode("utf-8", "replace")
     try:
-        document: object = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
     answer = Answer(
@@ -8760,15 +9253,16 @@ def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
     return attempt, document
 
 
-def asks_sandbox(curl: Curl, base_url: str) -> bool:
+def asks_sandbox(curl, base_url):
     """Whether the sandbox answers at a base URL; asks it, without a key."""
     attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
     return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
 
 
-def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url + request.endpoint
+def describe(settings, request):
+    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
+    body by its parts."""
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
     format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
@@ -8778,34 +9272,32 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     return url, "\n".join(lines)
 
 
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url + request.endpoint
+def _http_request(settings, request, folder, timeout_s):
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", _accept(request)))
+    url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
         form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+        return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+    headers = (*headers, ("Content-Type", "application/json"))
+    return HttpRequest(url, headers, timeout_s, body_path=str(body))
 
 
-def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:
+def answer_bound(request, max_image_bytes):
     """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
 
-def _accept(request: ImageRequest) -> str:
+def _accept(request):
     return "text/event-stream, application/json" if request.stream else "application/json"
 
 
-def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple[FormPart, ...]:
+def _text_parts(request, format_field, folder):
     """The prompt goes through a private file, the other fields through curl's standard input."""
-    parts: List[FormPart] = []
+    parts = []
     for name, value in request.form_texts(format_field):
         if name == "prompt":
             path = folder / "prompt"
@@ -8817,7 +9309,7 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
     return tuple(parts)
 
 
-def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+def _file_parts(request, image_field):
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     named += request.beside
@@ -8834,9 +9326,6 @@ def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]
 # ------------------------------------------------------------------------------------------------------------
 
 
-_STREAM_HINT = (
-    "a gateway gives up on silent connections; add --stream: partial images keep the connection alive"
-)
 _MAYBE_HINT = "it may have been billed; check your usage before you send it again"
 _OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
@@ -8860,14 +9349,13 @@ class _Cause(NamedTuple):
     hint: str
 
 
-_PROXY_HINT = "check HTTPS_PROXY and HTTP_PROXY"
 TASK_PENDING = "task_pending"
-_CURL_REFUSED = 7
+_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
 _CODE_CHARS = 100
+_SHOWN_PAGE_CHARS = 4000
 
 #: What curl's exit codes mean for a user; {host} is the server's name.
-_CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
-    5: ("proxy", "the proxy's name cannot be resolved", _PROXY_HINT),
+_CURL_CAUSES = {
     6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
     7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
     35: (
@@ -8882,19 +9370,25 @@ _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
         "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
     ),
     77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
-    97: ("proxy", "the proxy refused the connection", "check HTTPS_PROXY and its credentials"),
 }
+#: Statuses whose pages are those of whoever keeps people out, and never the API's.
+_KEPT_OUT = (401, 403, 451)
 
 
 def explain(
-    attempt: Attempt, rule: Rule, request: ImageRequest, base_url: str, secrets: Iterable[str]
-) -> GptImage2Error:
-    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under."""
+    attempt, rule, request, base_url, secrets
+):
+    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
+    `request` is None for one that was for no image."""
     secrets = tuple(secrets)
     host = show(urlsplit(base_url).netloc, secrets)
-    hostname = urlsplit(base_url).hostname or ""
     if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        cause = _network_cause(attempt, host, hostname, secrets)
+        if attempt.end.sent:
+            cause = _cut_cause(attempt, request, secrets)
+        else:
+            cause = _unsent_cause(attempt, host, secrets)
+    elif _is_page_of_proxy(attempt, base_url):
+        cause = _proxy_page(attempt, secrets)
     elif attempt.error is not None or attempt.status >= 300:
         cause = _server_cause(attempt, request, secrets)
     else:
@@ -8917,7 +9411,7 @@ def explain(
     )
 
 
-def pending_error(task: Task, in_flight: str) -> NetworkError:
+def pending_error(task, in_flight):
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
     how = f"which has not ended ({show(task.in_words)})"
     hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
@@ -8932,12 +9426,12 @@ def pending_error(task: Task, in_flight: str) -> NetworkError:
     )
 
 
-def failed_task(attempt: Attempt, base_url: str, secrets: Iterable[str]) -> GptImage2Error:
+def failed_task(attempt, base_url, secrets):
     """The error for a task that has ended without an image, when its request is not known any more."""
-    return explain(attempt, judge(attempt), ImageRequest(prompt=""), base_url, secrets)
+    return explain(attempt, judge(attempt), None, base_url, secrets)
 
 
-def refuses_stream(attempt: Attempt) -> bool:
+def refuses_stream(attempt):
     """Whether the server refused the request before work because of `stream` or `partial_images`."""
     if attempt.status != 400 or attempt.error is None:
         return False
@@ -8946,7 +9440,7 @@ def refuses_stream(attempt: Attempt) -> bool:
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
 
 
-def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hint: str) -> str:
+def _hint_on_litellm(cause, attempt, request, hint):
     """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
 
     Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
@@ -8955,49 +9449,84 @@ def _hint_on_litellm(cause: _Cause, attempt: Attempt, request: ImageRequest, hin
         return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
     if attempt.said_status < 500:
         return hint
-    if request.stream:
+    if request and request.stream:
         hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
     return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
 
 
-def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable[str]) -> _Cause:
-    code = attempt.end.exit_code
-    said = show(attempt.end.message, secrets)
-    if not attempt.end.sent:
-        if code == _CURL_REFUSED and _is_about_proxy(said, hostname):
-            return _Cause(NetworkError, "proxy", f"the proxy cannot be reached ({said})", _PROXY_HINT)
-        if code in _CURL_CAUSES:
-            name, message, hint = _CURL_CAUSES[code]
-            if code == 60 and re.search(r"no alternative certificate subject name|does not match", said):
-                hint = "the certificate is for another host name; correct base_url"
-            return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
-        if code == 28:
-            return _Cause(
-                NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
-            )
-        if re.search(r"proxy|CONNECT", said):
-            return _Cause(
-                NetworkError, "proxy", f"the proxy refused ({said})", "check HTTPS_PROXY and its credentials"
-            )
-        if code in (1, 2, 3):
-            return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
-        return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
-    if code == 28:
+def _unsent_cause(attempt, host, secrets):
+    """Why no connection was made that could have carried the request."""
+    end = attempt.end
+    code, said = end.exit_code, show(end.message, secrets)
+    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
+        return _proxy_cause(attempt, host, said)
+    if code in _CURL_CAUSES:
+        name, message, hint = _CURL_CAUSES[code]
+        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
+            hint = "the certificate is for another host name; correct base_url"
+        return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
+    if code == _CURL_TIMEOUT:
         return _Cause(
-            NetworkError,
-            "timeout",
-            f"no whole answer within {attempt.elapsed_s:.0f} s",
-            "raise --timeout, or add --stream",
+            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
         )
+    if code in (1, 2, 3):
+        return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
+    return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
+
+
+def _proxy_cause(attempt, host, said):
+    """Why the proxy made no connection: it is not there, or does not want to, or cannot."""
+    end = attempt.end
+    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
+    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
+    if re.search(r"(response|HTTP code) 407\b", said):
+        return _password_wanted(proxy, said)
+    if end.exit_code == 5:
+        what = "cannot be found"
+    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
+        what, hint = "cannot be reached", f"is it running? {hint}"
+    elif end.exit_code == _CURL_TIMEOUT:
+        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
+    else:
+        what = f"did not connect to {host}"
+    return _Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
+
+
+def _password_wanted(proxy, said):
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
+        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
+    )
+
+
+def _cut_cause(attempt, request, secrets):
+    """How an answer to a request that may have left was cut off."""
+    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
+    if code == _CURL_TIMEOUT:
+        hint = "raise --timeout, or add --stream" if request else "try again"
+        return _Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
     if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
         return _Cause(
             NetworkError,
             "gateway_cut",
             f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
-            _STREAM_HINT,
+            _stream_hint(request),
         )
     if attempt.end.is_too_long:
-        return _Cause(NetworkError, "too_long", f"the answer is {said}", "see --max-download")
+        hint = "see --max-download" if request else ""
+        return _Cause(NetworkError, "too_long", f"the answer is {said}", hint)
+    if attempt.end.is_undecodable:
+        return _Cause(
+            NetworkError,
+            "bad_encoding",
+            f"the answer came, but cannot be decompressed ({said})",
+            "turn compression off in the gateway before the API",
+        )
+    if "HTTP/0.9" in said:
+        hint = "check base_url: its port may want https://, or serve something else"
+        return _Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
     if attempt.body_bytes:
         return _Cause(
             NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
@@ -9005,13 +9534,38 @@ def _network_cause(attempt: Attempt, host: str, hostname: str, secrets: Iterable
     return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
 
 
-def _is_about_proxy(said: str, hostname: str) -> bool:
-    """Whether curl could not connect to another host than the server: it names the one it tried."""
-    tried = re.search(r"connect to (\S+) port \d+( via )?", said)
-    return tried is not None and hostname.isascii() and (bool(tried.group(2)) or tried.group(1) != hostname)
+def _stream_hint(request):
+    why = "a gateway gives up on silent connections"
+    if request is None:
+        return why
+    if request.stream:
+        return f"{why}; raise --partial-images: previews keep the connection alive"
+    return f"{why}; add --stream: partial images keep the connection alive"
 
 
-def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str]) -> _Cause:
+def _is_page_of_proxy(attempt, base_url):
+    """Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks."""
+    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
+        return False
+    refusal = attempt.refusal
+    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
+    return is_page and (refusal is None or refusal.raises is AuthenticationError)
+
+
+def _proxy_page(attempt, secrets):
+    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
+    if attempt.status in PROXY.statuses:
+        return _password_wanted(proxy, "HTTP 407")
+    page = _describe_page(attempt, secrets)
+    return _Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
+        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
+    )
+
+
+def _server_cause(attempt, request, secrets):
     error = attempt.error
     status, said_status = attempt.status, attempt.said_status
     name = error.code if error else ""
@@ -9024,8 +9578,17 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    if refusal is PROXY:
-        return _Cause(PROXY.raises, PROXY.code, f"the proxy refused the request: {text}", PROXY.cure)
+    is_page = error is None and attempt.answer.shape == "html"
+    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
+        return _Cause(
+            ApiError,
+            "html_page",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
+        )
+    if status == 413:
+        return _Cause(ApiError, name or "too_large", text, _size_hint(request))
     if refusal is not None and refusal is not BAD_FIELD:
         cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
         by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
@@ -9039,13 +9602,13 @@ def _server_cause(attempt: Attempt, request: ImageRequest, secrets: Iterable[str
             "redirects are not followed with a key; correct base_url",
         )
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, name or "gateway_cut", text, _STREAM_HINT)
+        return _Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
 
 
-def _moderation(attempt: Attempt, text: str) -> _Cause:
+def _moderation(attempt, text):
     error = attempt.error
-    details: List[str] = []
+    details = []
     if error is not None and error.moderation_stage:
         details.append(f"stage: {show(error.moderation_stage)}")
     if error is not None and error.moderation_categories:
@@ -9054,10 +9617,21 @@ def _moderation(attempt: Attempt, text: str) -> _Cause:
     return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
 
 
-def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
+def _size_hint(request):
+    """What makes a request smaller, and how large its parts are."""
+    if request is None:
+        return ""
+    files = [*request.images, *([request.mask] if request.mask else [])]
+    if not files:
+        return f"the prompt has {len(request.prompt):,} characters: shorten it"
+    total = sum(file.size_bytes for file in files)
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
+
+
+def _bad_request(attempt, text, request):
     error = attempt.error
     assert error is not None
-    size = re.search(_SIZE, error.message) or re.search(_SIZE, request.effective_size)
+    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
     if "size" in (error.param or error.message[:60].lower()) and size:
         nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
         return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
@@ -9065,14 +9639,16 @@ def _bad_request(attempt: Attempt, text: str, request: ImageRequest) -> _Cause:
     param = error.param or (named.group(1) if named else "")
     if not param:
         return _Cause(ApiError, error.code or "bad_request", text, "")
-    flag = _FLAGS.get(param, f"--{param.replace('_', '-')}")
-    if param in dict(request.extra):
+    flag = _FLAGS.get(param) or (
+        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
+    )
+    if request and param in dict(request.extra):
         flag = f"--param {param}=…"
     verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
     return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
 
 
-def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
+def _unusable_cause(attempt, secrets):
     if attempt.kept_aside:
         places = ", ".join(attempt.kept_aside)
         return _Cause(
@@ -9097,11 +9673,14 @@ def _unusable_cause(attempt: Attempt, secrets: Iterable[str]) -> _Cause:
     return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
 
 
-def _describe_page(attempt: Attempt, secrets: Iterable[str]) -> str:
-    return show(attempt.answer.title or attempt.answer.text, secrets, 200) or "(no text)"
+def _describe_page(attempt, secrets):
+    text = attempt.answer.text
+    if attempt.answer.shape == "html":
+        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
+    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
 
 
-def _wait_hint(attempt: Attempt) -> str:
+def _wait_hint(attempt):
     if is_too_large(attempt):
         return "no wait helps: ask for fewer images at once (--n), or a smaller size"
     wait = server_wait_s(attempt)
@@ -9125,13 +9704,13 @@ _TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
-    request: ImageRequest,
-    sources: Sequence[str],
-    mask: Optional[str],
-    markup: Optional[str],
-    folder: Path,
-    downloader: Downloader,
-) -> ImageRequest:
+    request,
+    sources,
+    mask,
+    markup,
+    folder,
+    downloader,
+):
     """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
     into `folder`.
 
@@ -9157,8 +9736,8 @@ def load_inputs(
 
 
 def local_inputs(
-    request: ImageRequest, sources: Sequence[str], mask: Optional[str], markup: Optional[str]
-) -> ImageRequest:
+    request, sources, mask, markup
+):
     """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
     return _with_inputs(
         request,
@@ -9174,12 +9753,12 @@ def local_inputs(
 
 
 def _with_inputs(
-    request: ImageRequest,
-    sources: Sequence[str],
-    mask: Optional[str],
-    markup: Optional[str],
-    load: Callable[[str, str, int], InputImage],
-) -> ImageRequest:
+    request,
+    sources,
+    mask,
+    markup,
+    load,
+):
     request = replace(request, images=tuple(load(each, "input image", MAX_INPUT_BYTES) for each in sources))
     first = request.images[0] if sources else None
     for what, source, max_bytes in (("mask", mask, MAX_MASK_BYTES), ("markup", markup, MAX_INPUT_BYTES)):
@@ -9197,15 +9776,15 @@ def _with_inputs(
     return request
 
 
-def local_input(source: str, what: str = "input image", max_bytes: int = MAX_INPUT_BYTES) -> InputImage:
+def local_input(source, what="input image", max_bytes=MAX_INPUT_BYTES):
     """An input that is a file here, checked as by `load_inputs`."""
     path = Path(os.path.abspath(os.path.expanduser(source)))
     return _checked_file(source, path, path.name, what, max_bytes)
 
 
 def _load(
-    source: str, what: str, max_bytes: int, folder: Path, downloader: Downloader, name: str
-) -> InputImage:
+    source, what, max_bytes, folder, downloader, name
+):
     if source == "-":
         path, filename = folder / name, ""
         with new_private_file(path) as file:
@@ -9218,7 +9797,7 @@ def _load(
     return _checked_file(source, path, filename, what, max_bytes)
 
 
-def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: int) -> InputImage:
+def _checked_file(source, path, filename, what, max_bytes):
     name = f"{what} {show(source)}"
     try:
         if path.is_dir():
@@ -9254,7 +9833,7 @@ def _checked_file(source: str, path: Path, filename: str, what: str, max_bytes: 
     )
 
 
-def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
+def _check_mask(source, mask, first):
     name = f"mask {show(source)}"
     if mask.format != "png":
         raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
@@ -9270,7 +9849,7 @@ def _check_mask(source: str, mask: InputImage, first: InputImage) -> None:
         )
 
 
-def open_stdin(what: str) -> IO[bytes]:
+def open_stdin(what):
     """Standard input; a `UsageError` where nothing can ever come from it."""
     if sys.__stdin__ is None:
         raise UsageError(
@@ -9279,7 +9858,7 @@ def open_stdin(what: str) -> IO[bytes]:
     return sys.stdin.buffer
 
 
-def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
+def _copy_stdin(file, what, max_bytes):
     try:
         data = open_stdin(what).read(max_bytes + 1)
     except OSError as error:
@@ -9293,11 +9872,11 @@ def _copy_stdin(file: IO[bytes], what: str, max_bytes: int) -> None:
     file.write(data)
 
 
-def _download(url: str, path: Path, downloader: Downloader, what: str) -> None:
+def _download(url, path, downloader, what):
     try:
         with new_private_file(path) as file:
 
-            def restart() -> None:
+            def restart():
                 file.seek(0)
                 file.truncate()
 
@@ -9325,10 +9904,18 @@ _UNKNOWN_S = 30.0
 _MOST_EMPTY_LOOKS = 3
 #: Refusals to tell of a task that may pass, or come from the wrong address.
 _NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+#: As `_NO_WORD`, in words under another status.
+_NO_WORD_YET = (
+    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
+    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
+)
+#: Statuses of an answer that a host would give of a task that it does not have any more.
+_GONE = (404, 410)
 
 
 class TaskPoller:
-    """Asks after one task at one of several addresses: at all of them, until one knows of it.
+    """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
+    where others are asked, at `known`.
 
     `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
     task is, each time.
@@ -9336,95 +9923,105 @@ class TaskPoller:
 
     def __init__(
         self,
-        downloader: Downloader,
-        collector: ImageCollector,
-        stop: StopSwitch,
-        poll: Optional[Poll],
-        new_spool: Callable[[], Spool],
-        on_task: Callable[[Task], object],
-    ) -> None:
+        downloader,
+        collector,
+        stop,
+        poll,
+        new_spool,
+        on_task,
+        asked,
+    ):
         self._downloader = downloader
         self._collector = collector
         self._stop = stop
         self._poll = poll
         self._new_spool = new_spool
         self._on_task = on_task
-        self._asked: Set[str] = set()
-        self._addresses: List[str] = []
+        self._asked_for = asked
+        self._asked = set()
+        self._told = ()
+        self._addresses = []
         self._is_known = False
-        self.spool: Optional[Spool] = None
+        self.spool = None
 
     def wait(
         self,
-        task: Task,
-        addresses: Sequence[str],
-        remaining_s: Callable[[], float],
-        looks_once: bool = False,
-    ) -> Attempt:
+        task,
+        told,
+        known,
+        remaining_s,
+        looks_once=False,
+    ):
         """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
         that holds nothing but how far it is."""
-        self._addresses = list(addresses)
+        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
         started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
         while True:
-            attempt = self._look()
+            attempt = self._look(task.id)
             said = attempt.answer.task
             if said is not None:
                 task = replace(said, id=task.id)
                 self._on_task(task)
             attempt = replace(attempt, accepted=task)
-            is_empty = task.state is TaskState.DONE or (self._is_known and said is None)
-            empty_looks = empty_looks + 1 if is_empty else 0
-            if _has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
+            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
                 return attempt
             is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
             wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
             is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
             if is_late or self._stop.wait(wait_s):
-                pending = replace(task, is_found=self._is_known)
+                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
                 return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            self._collector.comes_again()
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
-    def _look(self) -> Attempt:
-        """Asks until somebody knows of the task; what was said last."""
+    def _look(self, task_id):
+        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
+        has said that it is asked: elsewhere nobody may know what a task is."""
         attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
         for address in list(self._addresses):
             try:
-                attempt = self._ask(address)
+                attempt = self._ask(address, task_id)
             except DownloadFailed:
                 self._addresses.remove(address)
                 continue
-            if self._stop.is_set:
-                break
-            if attempt.images or attempt.answer.urls or attempt.answer.task:
+            knows = attempt.images or attempt.answer.urls or attempt.answer.task
+            if knows or (address in self._told and self._has_ended(attempt)):
                 self._is_known = True
-                self._addresses = [address]
-                break
-        return self._result_elsewhere(attempt)
+                self._addresses, self._told = [address], [address]
+            if self._is_known or self._stop.is_set:
+                return self._result_elsewhere(attempt, task_id)
+        return replace(attempt, answer=replace(attempt.answer, error=None))
 
-    def _result_elsewhere(self, attempt: Attempt) -> Attempt:
+    def _result_elsewhere(self, attempt, task_id):
         """Where a task is done and its images are at another address that the answer names: what is there."""
         task = attempt.answer.task
-        if task is None or task.state is not TaskState.DONE or _has_ended(attempt):
+        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
             return attempt
         for address in task.addresses:
             if address not in self._asked:
                 try:
-                    found = self._ask(address)
+                    found = self._ask(address, task_id)
                 except DownloadFailed:
                     continue
-                if _has_ended(found):
+                if self._has_ended(found):
                     return found
         return attempt
 
-    def _ask(self, address: str) -> Attempt:
+    def _ask(self, address, task_id):
         """Reads the answer at one address."""
         self._asked.add(address)
         if self.spool is not None:
             self.spool.discard()
         self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll)
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
+        is_refusal = received.head is not None and received.head.status >= 300
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
         return Attempt(
             head=received.head,
             end=received.end,
@@ -9435,14 +10032,24 @@ class TaskPoller:
             elapsed_s=received.elapsed_s,
         )
 
+    def _has_ended(self, attempt):
+        """Whether an answer is the last word on a task."""
+        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
+        if attempt.images and attempt.was_cut:
+            return attempt.images >= self._asked_for
+        if attempt.images or attempt.answer.urls or attempt.kept_aside:
+            return True
+        if task is not None or error is None:
+            return task is not None and task.state is TaskState.FAILED
+        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
+        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
 
-def _has_ended(attempt: Attempt) -> bool:
-    """Whether an answer is the last word on a task."""
-    task, status = attempt.answer.task, attempt.said_status
-    if attempt.images or attempt.answer.urls or (task is not None and task.state is TaskState.FAILED):
-        return True
-    is_refusal = attempt.error is not None and status < 500 and status not in _NO_WORD
-    return is_refusal and not attempt.was_cut and task is None
+    def _is_empty(self, attempt):
+        """Whether a host that knew of a task has no word of it, or has no image of one that is done."""
+        if attempt.answer.task is not None:
+            return attempt.answer.task.state is TaskState.DONE
+        is_page = attempt.answer.shape == "html"
+        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9474,13 +10081,13 @@ class CallUnderWay:
 
     def __init__(
         self,
-        host: Host,
-        request: ImageRequest,
-        plan: OutputPlan,
-        policy: CallPolicy,
-        observer: Observer,
-        numbers: Optional[Sequence[int]] = None,
-    ) -> None:
+        host,
+        request,
+        plan,
+        policy,
+        observer,
+        numbers=None,
+    ):
         self.host = host
         self.request = request
         self.plan = plan
@@ -9488,16 +10095,16 @@ class CallUnderWay:
         self.policy = policy
         self.observer = observer
         self._lock = threading.Lock()
-        self.warnings: List[str] = []
+        self.warnings = []
         self.attempts = 0
         self.started = time.monotonic()
         self.gate = Gate(plan, request.count, host.settings.secrets)
         #: The row of the ledger, 0 where there is none.
         self.row = 0
         #: Is told the id of a task as soon as the host has accepted it.
-        self.on_accepted: Callable[[str], object] = lambda _: None
+        self.on_accepted = lambda _: None
 
-    def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
+    def begin_sending(self, request, numbers):
         """One more request is about to be sent, for the images with these numbers."""
         self.attempts += 1
         plan = self.plan
@@ -9506,6 +10113,7 @@ class CallUnderWay:
             {
                 "id": self.row,
                 "base_url": self.host.settings.base_url,
+                "profile": self.host.settings.profile,
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
@@ -9519,27 +10127,27 @@ class CallUnderWay:
         )
 
     @property
-    def elapsed_s(self) -> float:
+    def elapsed_s(self):
         """Seconds since the call began."""
         return time.monotonic() - self.started
 
     @property
-    def remaining_s(self) -> float:
+    def remaining_s(self):
         """Seconds until the call's time is up."""
         return self.policy.timeout_s - self.elapsed_s
 
-    def accepted(self, task: Task, sending: SentRequest, addresses: Sequence[str]) -> None:
+    def accepted(self, task, sending, addresses):
         """The host has accepted a request as a task: from now on it can be asked after, whatever happens."""
         sending.note({"task": task.id, "ask": list(addresses)})
         with suppress(Exception):  # the call goes on as it goes on
             self.on_accepted(task.id)
         self.task_came(task)
 
-    def task_came(self, task: Task) -> None:
+    def task_came(self, task):
         """Tells the observer how far a task is."""
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event):
         """Tells the observer; lanes take turns."""
         try:
             with self._lock:
@@ -9548,7 +10156,7 @@ class CallUnderWay:
             if not isinstance(event, Warned):
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
 
-    def warn(self, message: str) -> None:
+    def warn(self, message):
         """Tells the observer, and keeps it for the result."""
         with self._lock:
             if message in self.warnings:
@@ -9556,7 +10164,7 @@ class CallUnderWay:
             self.warnings.append(message)
         self.emit(Warned(message, self.elapsed_s))
 
-    def saved(self, image: SavedImage, rescue_reason: str) -> None:
+    def saved(self, image, rescue_reason):
         """An image is on disk: says so, and what differs from what was asked for."""
         self.emit(ImageSaved(image, self.elapsed_s))
         name = show(image.path, limit=None)
@@ -9592,17 +10200,17 @@ class Lane:
     images that nobody asked for."""
 
     def __init__(
-        self, call: CallUnderWay, request: ImageRequest, numbers: Sequence[int], further: Iterator[int]
-    ) -> None:
+        self, call, request, numbers, further
+    ):
         self._call = call
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
-    def run(self) -> LaneEnd:
+    def run(self):
         """Sends until there is an image, or nothing more may be sent."""
         while True:
             end, attempt, rule = self.send()
@@ -9610,7 +10218,7 @@ class Lane:
             if wait is None or self._call.host.stop.wait(wait):
                 return end
 
-    def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
+    def send(self):
         """Sends it once; how it ended."""
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
@@ -9638,6 +10246,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.accepted is not None:
             attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
@@ -9653,13 +10262,12 @@ class Lane:
         return end, attempt, rule
 
     def _follow_task(
-        self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
-    ) -> Attempt:
+        self, attempt, task, collector, sending
+    ):
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
         call, settings = self._call, self._call.host.settings
-        location = attempt.header("location") or attempt.header("operation-location")
-        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
-        call.accepted(task, sending, addresses)
+        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+        call.accepted(task, sending, told)
         if not call.policy.waits_for_tasks:
             return attempt
         poller = TaskPoller(
@@ -9669,12 +10277,14 @@ class Lane:
             settings.poll,
             sending.poll_spool,
             call.task_came,
+            self._request.count,
         )
-        return poller.wait(task, addresses, lambda: call.remaining_s)
+        known = known_addresses(task.id, settings.base_url)
+        return poller.wait(task, told, known, lambda: call.remaining_s)
 
     def _judge(
-        self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
-    ) -> Tuple[LaneEnd, Rule]:
+        self, attempt, collector, sending, failures
+    ):
         settings, spool = self._call.host.settings, sending.spool
         rule = judge(attempt)
         self._billed = max(self._billed, rule.billed, key=attrgetter("rank"))
@@ -9682,9 +10292,9 @@ class Lane:
         if preview:
             self._call.warn(f"no final image came; the last preview was kept: {preview}")
         images, asked = collector.images, self._request.count
-        error: Optional[GptImage2Error] = None
-        tasks: Tuple[str, ...] = ()
-        if attempt.accepted is not None and attempt.is_pending:
+        error = None
+        tasks = ()
+        if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
             tasks = (attempt.accepted.id,)
             if self._call.policy.waits_for_tasks:
                 error = pending_error(attempt.accepted, sending.in_flight.id)
@@ -9716,14 +10326,15 @@ class Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
             tasks=tasks,
         )
         return (result, error), rule
 
     def _too_few(
-        self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
-    ) -> GptImage2Error:
+        self, attempt, rule, saved, kept_aside
+    ):
         if attempt.was_cut or attempt.error is not None or kept_aside:
             settings = self._call.host.settings
             return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
@@ -9734,7 +10345,7 @@ class Lane:
             billed=rule.billed,
         )
 
-    def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
+    def _wait_before_retry(self, attempt, rule):
         """Seconds to wait before the request is sent once more, or None when it is not."""
         call = self._call
         if call.host.stop.is_set:
@@ -9760,7 +10371,7 @@ class Lane:
         call.emit(RetryWaiting(wait, reason, call.elapsed_s))
         return wait
 
-    def _download(self, attempt: Attempt, collector: ImageCollector) -> List[str]:
+    def _download(self, attempt, collector):
         """Fetches the images that came as addresses; what could not be fetched, and why."""
         host = self._call.host
         if not attempt.answer.urls:
@@ -9772,22 +10383,23 @@ class Lane:
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
 
-    def _downloader(self, max_bytes: int) -> Downloader:
+    def _downloader(self, max_bytes):
         host = self._call.host
         return Downloader(
             host.curl,
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
+            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 
-    def _head_came(self, head: ResponseHead, sending: SentRequest) -> None:
+    def _head_came(self, head, sending):
         sending.in_flight.head_came(head.status, head.headers)
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
-    def _partial_came(self, index: int, path: Optional[str]) -> None:
+    def _partial_came(self, index, path):
         self._call.emit(PartialImage(index, path, self._call.elapsed_s))
 
 
@@ -9808,7 +10420,7 @@ _EARLIER_HINT = "an earlier try may have been billed: check your usage before yo
 class Call(CallUnderWay):
     """A call, run to its end."""
 
-    def run(self, warnings: Tuple[str, ...] = (), row: int = 0) -> Result:
+    def run(self, warnings=(), row=0):
         """Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
 
         Raises:
@@ -9829,7 +10441,7 @@ class Call(CallUnderWay):
             )
             return self.gate.settle(defect, unsettled, self.warn)
 
-    def _run(self, warnings: Tuple[str, ...]) -> Result:
+    def _run(self, warnings):
         for warning in warnings:
             self.warn(warning)
         if self.request.stream and self.host.settings.streams is False:
@@ -9847,7 +10459,7 @@ class Call(CallUnderWay):
             raise error
         return result
 
-    def _run_lanes(self) -> List[LaneEnd]:
+    def _run_lanes(self):
         total = self.request.count
         further = count(max(self.numbers) + 1)
         if not (self.request.stream and total > 1):
@@ -9857,7 +10469,7 @@ class Call(CallUnderWay):
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
         return _run_side_by_side([lane.run for lane in lanes])
 
-    def _result(self, lanes: List[Result]) -> Result:
+    def _result(self, lanes):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
         # A sum without one of its parts would be too small.
         usage = sum(usages[1:], usages[0]) if usages and len(usages) == len(lanes) else None
@@ -9870,12 +10482,13 @@ class Call(CallUnderWay):
             images=tuple(image for lane in lanes for image in lane.images),
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),
         )
 
-    def _error(self, errors: List[GptImage2Error], result: Result) -> Optional[GptImage2Error]:
+    def _error(self, errors, result):
         """The error that the call ends with, None when every image is where it was asked for."""
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
@@ -9909,12 +10522,12 @@ class Call(CallUnderWay):
         )
 
 
-def _run_side_by_side(jobs: List[Callable[[], LaneEnd]]) -> List[LaneEnd]:
+def _run_side_by_side(jobs):
     """Runs every job in a thread of its own; how they ended, in their order."""
-    ends: List[Optional[LaneEnd]] = [None] * len(jobs)
-    failures: List[BaseException] = []
+    ends = [None] * len(jobs)
+    failures = []
 
-    def work(number: int) -> None:
+    def work(number):
         try:
             ends[number] = jobs[number]()
         except BaseException as error:
@@ -9931,7 +10544,7 @@ def _run_side_by_side(jobs: List[Callable[[], LaneEnd]]) -> List[LaneEnd]:
     return [end for end in ends if end is not None]
 
 
-def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
+def _interrupted(signum, result, errors):
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -9983,7 +10596,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -9995,19 +10609,20 @@ class Client:
     def __init__(
         self,
         *,
-        config: Optional[PathLike] = None,
-        base_url: Optional[str] = None,
-        api_key: Optional[str] = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        retries: int = DEFAULT_RETRIES,
-        retry_ambiguous: bool = False,
-        max_download_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
-        waits_for_server: bool = True,
-        env: Optional[Mapping[str, str]] = None,
-        observer: Optional[Observer] = None,
-        stop: Optional[StopSwitch] = None,
-        history: Optional[bool] = None,
-    ) -> None:
+        config=None,
+        profile=None,
+        base_url=None,
+        api_key=None,
+        timeout_s=DEFAULT_TIMEOUT_S,
+        retries=DEFAULT_RETRIES,
+        retry_ambiguous=False,
+        max_download_bytes=DEFAULT_MAX_DOWNLOAD_BYTES,
+        waits_for_server=True,
+        env=None,
+        observer=None,
+        stop=None,
+        history=None,
+    ):
         if not MIN_TIMEOUT_S <= timeout_s <= MAX_TIMEOUT_S:
             raise UsageError(
                 f"the timeout is {timeout_s} s; it must be more than 0 and at most {MAX_TIMEOUT_S:.0f}",
@@ -10017,10 +10632,11 @@ class Client:
             raise UsageError(
                 f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
             )
-        self._env: Mapping[str, str] = os.environ if env is None else env
-        self.settings: Settings = load_settings(
+        self._env = os.environ if env is None else env
+        self.settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )
@@ -10032,52 +10648,52 @@ class Client:
             save_partials=False,
             waits_for_server=waits_for_server,
         )
-        self._swept: Set[Path] = set()
+        self._swept = set()
         self._has_resumed = False
         self._room = Room()
-        self._observer: Observer = observer or _ignore
+        self._observer = observer or _ignore
         self._stop = stop or StopSwitch()
-        self.ledger: Optional[Ledger] = None
+        self.ledger = None
         if self.settings.history if history is None else history:
             self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
 
     @property
-    def rescue_folder(self) -> Path:
+    def rescue_folder(self):
         """Where images go that their output does not take, and answers that hold none."""
         return state_folder(self._env) / "rescued"
 
-    def with_model(self, request: ImageRequest) -> ImageRequest:
+    def with_model(self, request):
         """The request with the model of the settings where it names none."""
         return request if request.model else replace(request, model=self.settings.model)
 
     def generate(
         self,
-        prompt: str,
+        prompt,
         *,
-        output: Optional[PathLike] = None,
-        model: Optional[str] = None,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        complexity: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        frame_count: Optional[int] = None,
-        frame_duration_ms: Optional[int] = None,
-        svg_model: Optional[str] = None,
-        svg_effort: Optional[str] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        safety_identifier: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-        no_wait: bool = False,
-    ) -> Result:
+        output=None,
+        model=None,
+        n=None,
+        size=None,
+        quality=None,
+        complexity=None,
+        output_format=None,
+        output_compression=None,
+        frame_count=None,
+        frame_duration_ms=None,
+        svg_model=None,
+        svg_effort=None,
+        background=None,
+        moderation=None,
+        user=None,
+        safety_identifier=None,
+        stream=False,
+        partial_images=None,
+        extra=None,
+        no_clobber=False,
+        save_partials=False,
+        max_cost_usd=None,
+        no_wait=False,
+    ):
         """Images from a text. The names are the API's; None leaves a field to the server, the model to the
         settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
         id.
@@ -10089,45 +10705,45 @@ class Client:
 
     def edit(
         self,
-        image: Union[PathLike, Sequence[PathLike]],
-        prompt: str,
+        image,
+        prompt,
         *,
-        mask: Optional[PathLike] = None,
-        markup: Optional[PathLike] = None,
-        output: Optional[PathLike] = None,
-        model: Optional[str] = None,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        complexity: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        frame_count: Optional[int] = None,
-        frame_duration_ms: Optional[int] = None,
-        svg_model: Optional[str] = None,
-        svg_effort: Optional[str] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        safety_identifier: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-        no_wait: bool = False,
-    ) -> Result:
+        mask=None,
+        markup=None,
+        output=None,
+        model=None,
+        n=None,
+        size=None,
+        quality=None,
+        complexity=None,
+        output_format=None,
+        output_compression=None,
+        frame_count=None,
+        frame_duration_ms=None,
+        svg_model=None,
+        svg_effort=None,
+        background=None,
+        moderation=None,
+        user=None,
+        safety_identifier=None,
+        stream=False,
+        partial_images=None,
+        extra=None,
+        no_clobber=False,
+        save_partials=False,
+        max_cost_usd=None,
+        no_wait=False,
+    ):
         """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
         sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
         return self._make(sources, locals())
 
-    def _make(self, sources: Optional[Sequence[PathLike]], keywords: Mapping[str, Any]) -> Result:
+    def _make(self, sources, keywords):
         """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
         fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
         if fields["model"] is None:
             fields["model"] = self.settings.model
-        extra: Mapping[str, object] = keywords["extra"] or {}
+        extra = keywords["extra"] or {}
         request = ImageRequest(extra=tuple(extra.items()), **fields)
         with ExitStack() as stack:
             if sources is not None:
@@ -10144,13 +10760,13 @@ class Client:
     @contextmanager
     def with_inputs(
         self,
-        request: ImageRequest,
-        sources: Sequence[PathLike],
-        mask: Optional[PathLike] = None,
-        markup: Optional[PathLike] = None,
+        request,
+        sources,
+        mask=None,
+        markup=None,
         *,
-        allow_private: bool = True,
-    ) -> Generator[ImageRequest, None, None]:
+        allow_private=True,
+    ):
         """The request with its input images, mask and markup, loaded and checked; what was fetched goes at
         the end.
 
@@ -10180,12 +10796,12 @@ class Client:
 
     def prepare(
         self,
-        request: ImageRequest,
-        output: Optional[PathLike] = None,
+        request,
+        output=None,
         *,
-        no_clobber: bool = False,
-        max_cost_usd: Optional[float] = None,
-    ) -> PreparedCall:
+        no_clobber=False,
+        max_cost_usd=None,
+    ):
         """Everything that can be checked before paying, but for the output folder and the key.
 
         Raises:
@@ -10204,19 +10820,18 @@ class Client:
 
     def run(
         self,
-        prepared: PreparedCall,
-        save_partials: bool = False,
-        observer: Optional[Observer] = None,
-        no_wait: bool = False,
-    ) -> Result:
+        prepared,
+        save_partials=False,
+        observer=None,
+        no_wait=False,
+    ):
         """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
         With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
 
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
@@ -10224,8 +10839,8 @@ class Client:
             return self._run(prepared, save_partials, observer or self._observer, not no_wait)
 
     def _run(
-        self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
-    ) -> Result:
+        self, prepared, save_partials, observer, waits_for_tasks
+    ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self._env, self._stop)
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
@@ -10241,7 +10856,7 @@ class Client:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger
 
-            def run(warnings: Tuple[str, ...], row: int) -> Result:
+            def run(warnings, row):
                 call.on_accepted = lambda task_id: ledger.accepted(row, task_id, call.warn)
                 return call.run(known + warnings, row)
 
@@ -10249,12 +10864,23 @@ class Client:
         finally:
             call.gate.close()
 
-    def asks_sandbox(self) -> bool:
+    def check_way(self):
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
+
+    def asks_sandbox(self):
         """Whether the sandbox answers at the base URL; asks it, without a key."""
         host = host_of(self.settings, self._env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
-    def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
+    def _strays(self, plan):
         """Sweeps an output folder before its first call; what was found there, in words."""
         if plan.folder in self._swept:
             return ()
@@ -10264,7 +10890,7 @@ class Client:
             for path in sweep(plan.folder, plan.rescue_folder)
         )
 
-    def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
+    def finish_leftovers(self, waits=False):
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
         if self._has_resumed:
@@ -10273,7 +10899,7 @@ class Client:
         host = host_of(self.settings, self._env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
-        said: List[str] = []
+        said = []
         with suppress(OSError, GptImage2Error):  # none of it is this call's
             Resumer = load_side("gpt_image2_more").Resumer
             resumed_in_words = load_side("gpt_image2_more").resumed_in_words
@@ -10282,7 +10908,7 @@ class Client:
                 said += resumed_in_words(resumed)
         return tuple(said)
 
-    def tasks_under_way(self) -> FrozenSet[str]:
+    def tasks_under_way(self):
         """The outputs, by the path of their first image, that a host still works on."""
         folder = state_folder(self._env)
         if not is_anything_left(folder, and_tried=True):
@@ -10290,7 +10916,7 @@ class Client:
         outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
         return frozenset(outputs_of_tasks(folder))
 
-    def _default_output(self, output_format: str) -> str:
+    def _default_output(self, output_format):
         suffix = "png" if output_format == "png" else extension(output_format)
         try:
             return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
@@ -10298,23 +10924,23 @@ class Client:
             raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
 
 
-def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
+def generate(prompt, *, output=None, **options):
     """`Client().generate(...)` with the configuration that is found."""
     return Client().generate(prompt, output=output, **options)
 
 
 def edit(
-    image: Union[PathLike, Sequence[PathLike]],
-    prompt: str,
+    image,
+    prompt,
     *,
-    output: Optional[PathLike] = None,
-    **options: Any,
-) -> Result:
+    output=None,
+    **options,
+):
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
 
 
-def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
+def _folders(prepared):
     """Every folder that will be written to.
 
     Raises:
@@ -10330,7 +10956,7 @@ def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
         ) from None
 
 
-def _ignore(event: Event) -> None:
+def _ignore(event):
     del event
 
 
@@ -10390,18 +11016,18 @@ _FIELD_HELP = {
 }
 
 
-def flag_of(name: str) -> str:
+def flag_of(name):
     return _OTHER_FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
-def name_flags(error: UsageError) -> None:
+def name_flags(error):
     """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
     for part in ("message", "hint"):
         text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
         setattr(error, part, text)
 
 
-def add_field_flags(add: Callable[..., object]) -> None:
+def add_field_flags(add):
     """Adds a flag for each field of the API that a request may have besides its prompt and images."""
     for name, text in _FIELD_HELP.items():
         flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
@@ -10435,6 +11061,7 @@ def add_field_flags(add: Callable[..., object]) -> None:
 
 
 MEGABYTE = 1024 * 1024
+PROFILE_HELP = "this profile of the config file (see: config --list)"
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -10442,20 +11069,20 @@ class Parser(argparse.ArgumentParser):
     """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
     process."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
         settings.setdefault("formatter_class", partial(kind, width=_help_width()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
-    def _print_message(self, message: str, file: Any = None) -> None:
+    def _print_message(self, message, file=None):
         print_text(message, file or sys.stderr)
 
 
-def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
+def parser_of(command, description, usage="", epilog=EXIT_CODES):
     """The parser of a command; by default its usage is made from its flags."""
     prog = f"{PROGRAM} {command}"
     return Parser(
@@ -10463,7 +11090,7 @@ def parser_of(command: str, description: str, usage: str = "", epilog: str = EXI
     )
 
 
-def _help_width() -> int:
+def _help_width():
     """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
     try:
         columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
@@ -10476,15 +11103,22 @@ class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
     config: Optional[str]
+    profile: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
 
-    def settings(self) -> Settings:
-        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+    def settings(self):
+        return load_settings(
+            os.environ,
+            config=self.config,
+            profile=self.profile,
+            base_url=self.base_url,
+            api_key=self.api_key,
+        )
 
     @property
-    def history(self) -> Optional[bool]:
+    def history(self):
         """Whether calls are recorded; None leaves that to the settings."""
         return False if self.no_history else None
 
@@ -10523,7 +11157,7 @@ class ImageCommand(CallFlags):
     expected_sha256: Tuple[Tuple[str, str], ...]  # of sources that must not have changed
 
 
-def image_parser(command: str) -> Parser:
+def image_parser(command):
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
@@ -10543,20 +11177,7 @@ def image_parser(command: str) -> Parser:
     return parser
 
 
-def config_parser() -> Parser:
-    description = "Create a config file, or show which settings are in force and where they come from."
-    parser = parser_of("config", description, epilog="")
-    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
-    parser.add_argument(
-        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
-def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
+def read_image_command(name, argv):
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
     prompt = command.prompt
@@ -10570,9 +11191,9 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
     return command
 
 
-def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
+def request_of(flags, prompt):
     """The request of a command line; its model is empty where that names none."""
-    fields: Dict[str, Any] = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
+    fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     if fields.get("model") == "":
         raise UsageError("the model is empty", hint="leave --model out for the one that the settings name")
     fields["model"] = fields.get("model") or ""
@@ -10580,9 +11201,10 @@ def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
     return ImageRequest(prompt=prompt, extra=extra, **fields)
 
 
-def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
+def client_of(flags, stop, waits_for_server=True):
     return Client(
         config=flags.config,
+        profile=flags.profile,
         base_url=flags.base_url,
         api_key=flags.api_key,
         timeout_s=flags.timeout,
@@ -10595,7 +11217,7 @@ def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True)
     )
 
 
-def _parse(name: str, argv: List[str]) -> ImageCommand:
+def _parse(name, argv):
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
     parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
@@ -10610,7 +11232,7 @@ def _parse(name: str, argv: List[str]) -> ImageCommand:
     return command
 
 
-def amount(text: str) -> float:
+def amount(text):
     """A flag's value as a number from 0 up."""
     value = float(text)
     if not 0 <= value < float("inf"):
@@ -10618,7 +11240,7 @@ def amount(text: str) -> float:
     return value
 
 
-def add_image_flags(parser: Parser, is_edit: bool) -> None:
+def add_image_flags(parser, is_edit):
     group = parser.add_argument_group("the image")
     add = group.add_argument
     if is_edit:
@@ -10651,7 +11273,7 @@ def add_image_flags(parser: Parser, is_edit: bool) -> None:
     add("--save-partials", action="store_true", help="keep the previews, as NAME.partial-0.png")
 
 
-def add_call_flags(parser: Parser) -> None:
+def add_call_flags(parser):
     group = parser.add_argument_group("the call")
     add = group.add_argument
     add("--dry-run", action="store_true", help="print the exact request and its cost; send nothing")
@@ -10666,7 +11288,7 @@ def add_call_flags(parser: Parser) -> None:
     add_output_flags(add)
 
 
-def add_timeout_flag(add: Callable[..., object], text: str) -> None:
+def add_timeout_flag(add, text):
     add(
         "--timeout",
         type=float,
@@ -10676,7 +11298,7 @@ def add_timeout_flag(add: Callable[..., object], text: str) -> None:
     )
 
 
-def add_sending_flags(add: Callable[..., object]) -> None:
+def add_sending_flags(add):
     add_timeout_flag(add, "seconds for the whole call")
     add(
         "--retries",
@@ -10700,23 +11322,30 @@ def add_sending_flags(add: Callable[..., object]) -> None:
     add("--no-history", action="store_true", help="leave no trace of this call in the history")
 
 
-def add_output_flags(add: Callable[..., object]) -> None:
+def add_output_flags(add):
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="nothing but errors on stderr")
     add("--debug", action="store_true", help="show the traceback of an internal error")
 
 
-def add_setting_flags(parser: Parser) -> None:
+def add_config_flags(add):
+    """Adds the flags for commands that speak to no server of their own."""
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
+
+
+def add_setting_flags(parser):
     add = add_server_flags(parser)
     add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
 
 
-def add_server_flags(parser: Parser) -> Callable[..., object]:
+def add_server_flags(parser):
     """Adds the flags for server and key; returns what adds further flags to their group."""
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
     add("--base-url", metavar="URL", help="the API's base URL")
     add(
         "--api-key",
@@ -10726,7 +11355,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     return add
 
 
-def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequence[str]) -> str:
+def read_prompt(prompt, prompt_file, sources):
     if prompt is not None and prompt_file is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt-file, not both")
     if prompt_file is not None and prompt_file != "-":
@@ -10764,36 +11393,73 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    args = config_parser().parse_args(list(words))
-    outcome: Dict[str, object] = {"ok": True, "command": "config"}
+TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
+
+
+class ConfigCommand(ServerFlags):
+    """A `config` command line."""
+
+    init: bool
+    show: bool
+    list: bool
+    force: bool
+
+
+def config_parser():
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
+    return parser
+
+
+def run_config(words, output, _):
+    args = config_parser().parse_args(list(words), ConfigCommand())
+    outcome = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
+        path = _init(args)
         outcome["created"] = str(path)
         output.result(f"Created: {path}")
         output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
+    if args.list:
+        list_profiles = load_side("gpt_image2_more").list_profiles
+        outcome.update(list_profiles(args, output))
+    if args.show or not (args.init or args.list):
+        outcome.update(_show_config(args, output))
     output.finish(outcome)
     return ExitCode.OK
 
 
-def _first_location() -> Path:
+def _init(args):
+    """Writes a config file, or one more profile into the one that is there; its path."""
+    if args.profile:
+        add_profile = load_side("gpt_image2_more").add_profile
+        return add_profile(args.profile, args.config, args.force)
     places = config_locations(os.environ)
-    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
+    # Without a place: an error that says what is missing.
+    found = places[0] if places else home_folder(os.environ)
+    path = Path(os.path.expanduser(args.config)).absolute() if args.config else found
+    write_config(path, TEMPLATE, force=args.force)
+    return path
 
 
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    settings = load_settings(os.environ, config=config)
+def _show_config(args, output):
+    settings = args.settings()
     active = settings.config_file.path if settings.config_file else None
     file = settings.config_file
     own_prices = (*file.prices, *file.text_prices) if file else ()
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
-    if settings.api_key is None:
+    if not settings.auth_headers:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
+        "profile": show(settings.profile) or "none",
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
         "model": settings.model,
@@ -10803,6 +11469,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "history": YES_NO[settings.history],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
+        **_host_values(settings),
     }
     for warning in settings.warnings:
         output.warn(warning)
@@ -10821,6 +11488,15 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
     }
 
 
+def _host_values(settings):
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
+
+
 # ------------------------------------------------------------------------------------------------------------
 # commands/make_images
 #
@@ -10828,11 +11504,11 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def run_images(name: str, words: Sequence[str], output: Output, stop: StopSwitch) -> int:
+def run_images(name, words, output, stop):
     return make_images(read_image_command(name, words), output, stop)
 
 
-def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
+def make_images(command, output, stop):
     asked_size = command.request.size
     with ExitStack() as stack:
         if command.sandbox:
@@ -10879,7 +11555,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
     return ExitCode.OK
 
 
-def _target(command: ImageCommand, client: Client) -> Optional[str]:
+def _target(command, client):
     """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
     if command.output != "-":
         return command.output
@@ -10894,7 +11570,7 @@ def _target(command: ImageCommand, client: Client) -> Optional[str]:
     return str(client.rescue_folder) + os.sep
 
 
-def _pour(result: Result) -> None:
+def _pour(result):
     """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
     import shutil
 
@@ -10916,18 +11592,21 @@ def _pour(result: Result) -> None:
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+def _show_dry_run(prepared, client, command, output):
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
-    if settings.api_key is None and settings.key_problem:
-        warnings += (settings.key_problem,)
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
     url, body = describe(settings, request)
-    name, value = auth_header(settings, settings.masked_key)
+    headers = settings.shown_headers
     estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
     body = mask_secrets(body, settings.secrets)
     kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     for path in outputs:
         output.result(f"Output: {path}")
@@ -10940,7 +11619,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "command": command.command,
             "dry_run": True,
             "url": url,
-            "headers": {name: value},
+            "headers": headers,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),
@@ -10982,7 +11661,7 @@ COMMANDS = (
 )
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv=None):
     """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else "--help"
@@ -10993,7 +11672,7 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(arguments, [name for name, _ in COMMANDS])
 
 
-def _print(text: str) -> int:
+def _print(text):
     """A text on stdout, which may be closed, full, or left by its reader."""
     try:
         print(text, flush=True)
@@ -11002,7 +11681,7 @@ def _print(text: str) -> int:
     return 0
 
 
-def _help() -> str:
+def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
     return (
@@ -11025,7 +11704,7 @@ def _help() -> str:
 CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
 
 
-def run_command(arguments: List[str], names: List[str]) -> int:
+def run_command(arguments, names):
     """Runs the command that the first argument names, one of `names`; its exit code."""
     if hasattr(gc, "freeze"):
         atexit.register(gc.freeze)  # else Python looks for garbage at its end: 5 to 9 of 130 ms
@@ -11054,14 +11733,14 @@ def run_command(arguments: List[str], names: List[str]) -> int:
         return int(ExitCode.INTERNAL)
 
 
-def _dispatch(arguments: List[str], output: Output, stop: StopSwitch) -> int:
+def _dispatch(arguments, output, stop):
     """Runs the command that the first two words name, or else the first."""
     runners = _runners(arguments[0])
     size = 2 if " ".join(arguments[:2]) in runners else 1
     return runners[" ".join(arguments[:size])](arguments[size:], output, stop)
 
 
-def _runners(command: str) -> Mapping[str, CommandRunner]:
+def _runners(command):
     """What runs a command and those below it, by their words."""
     if command in ("generate", "edit"):
         return {command: partial(run_images, command)}
@@ -11110,7 +11789,7 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
     return {command: partial(run_extra, command)}
 
 
-def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+def _run_batch(words, _output, _stop):
     """`batch` without a command below it: its help."""
     batch_parser = load_side("gpt_image2_more").batch_parser
     if words and words[0] not in ("-h", "--help"):

@@ -17,9 +17,9 @@ from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.commands.options import Parser, amount
+from gpt_image2.core.commands.options import PROFILE_HELP, Parser, amount
 from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
-from gpt_image2.core.settings.config import KEY_VARIABLE
+from gpt_image2.core.settings.keys import KEY_VARIABLE
 from gpt_image2.core.telling.streams import prepare_streams, print_text
 
 from .server import build_server
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise two_hosts()
             if options.sandbox:
                 base_url = stack.enter_context(start_sandbox())
-                settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None)
+                settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None, profile="")
             _warn(settings, options)
             built = build_server(settings)
             if options.http:
@@ -105,6 +105,7 @@ def _parser() -> Parser:
     group.add_argument(
         "--config", metavar="PATH", help="this config file; what it sets goes before all flags"
     )
+    group.add_argument("--profile", metavar="NAME", help=PROFILE_HELP)
     group.add_argument("--base-url", metavar="URL", help="the API's base URL")
     group.add_argument(
         "--api-key",
@@ -131,6 +132,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
         allow_dirs=tuple(Path(os.path.expanduser(folder)) for folder in options.allow_dir),
         max_cost_usd=options.max_cost,
         config=options.config,
+        profile=options.profile,
         base_url=options.base_url,
         api_key=options.api_key,
         timeout_s=options.timeout,
@@ -144,13 +146,14 @@ def _warn(settings: ServerSettings, options: argparse.Namespace) -> None:
     try:
         client = Client(
             config=settings.config,
+            profile=settings.profile,
             base_url=settings.base_url,
             api_key=settings.api_key,
             timeout_s=settings.timeout_s,
         )
         for warning in client.settings.warnings:
             _log.warning("%s", show(warning, client.settings.secrets, limit=None))
-        client.settings.require_key()
+        client.check_way()
     except UsageError:
         raise
     except GptImage2Error as error:

@@ -215,6 +215,11 @@ def image_output() -> Schema:
         {
             "model": TEXT,
             "images": {"type": "array", "items": image(), "description": "All images that were saved"},
+            "tasks": {
+                "type": "array",
+                "items": TEXT,
+                "description": "Ids of tasks that the host has not finished; see `gpt-image2 resume`",
+            },
             "usage": usage,
             "svg_usage": {
                 "type": "object",
@@ -224,7 +229,7 @@ def image_output() -> Schema:
             "cost_usd": {"type": ["number", "null"], "description": "USD; null when it is not known"},
             "http_status": {"type": ["integer", "null"]},
             "request_id": _OPTIONAL_TEXT,
-            "attempts": {**COUNT, "description": "requests sent"},
+            "attempts": {**COUNT, "description": "tries; those that had no connection count too"},
             "elapsed_s": NUMBER,
             "warnings": {"type": "array", "items": TEXT},
             "sandbox": {"const": True, "description": "there only where the offline sandbox answered"},

@@ -11,7 +11,7 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The settings of one server. `config`, `base_url` and `api_key` are like the flags of the CLI.
+    """The settings of one server. `config`, `profile`, `base_url` and `api_key` are like the CLI's flags.
 
     Files are written below `output_dir` only; inputs are read from there and from `allow_dirs`.
     `max_cost_usd` bounds what all calls of this server may cost together; None is no bound.
@@ -21,6 +21,7 @@ class ServerSettings:
     allow_dirs: tuple[Path, ...] = ()
     max_cost_usd: float | None = None
     config: str | None = None
+    profile: str | None = None
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = DEFAULT_TIMEOUT_S

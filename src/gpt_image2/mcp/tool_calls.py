@@ -159,13 +159,14 @@ class ToolCalls:
     def _configured(self) -> Settings | None:
         """The settings in force. A configuration that cannot be read is left to the call, which says more."""
         try:
-            return load_settings(os.environ, config=self._settings.config)
+            return load_settings(os.environ, config=self._settings.config, profile=self._settings.profile)
         except GptImage2Error:
             return None
 
     def _client(self, stop: StopSwitch, observer: Observer) -> Client:
         return Client(
             config=self._settings.config,
+            profile=self._settings.profile,
             base_url=self._settings.base_url,
             api_key=self._settings.api_key,
             timeout_s=self._settings.timeout_s,

@@ -356,7 +356,7 @@ def test_a_journal_that_takes_no_more_lines_stops_the_batch_before_anything_is_p
     home: Home, painter: Painter
 ) -> None:
     out_of(home).mkdir()
-    (out_of(home) / JOURNAL).write_bytes(b"\n" * FULL)
+    (out_of(home) / JOURNAL).write_bytes(b" " * (FULL - 1) + b"\n")
     path = write_jobs(home, "a cat", "a dog", "a fox")
 
     def limit_files() -> None:

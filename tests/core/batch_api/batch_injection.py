@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from broken_lines import Line, Tracer, paths_of
+from broken_lines import Place, Tracer, paths_of
 
 from gpt_image2.core.batch_api.api import BatchApi
 from gpt_image2.core.calls.gate import SentRequest
@@ -59,7 +59,7 @@ def run(arguments: List[str]) -> Dict[str, Any]:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
-def broken(root: Path, scenario: str, name: str, target: Optional[Line]) -> Tracer:
+def broken(root: Path, scenario: str, name: str, target: Optional[Place]) -> Tracer:
     """One broken command in a home of its own, and what it came to."""
     before, command, start, after = SCENARIOS[scenario]
     home = root / name
@@ -77,7 +77,7 @@ def broken(root: Path, scenario: str, name: str, target: Optional[Line]) -> Trac
         said = run(command)
     finally:
         sys.settrace(None)
-    at = f"{target[0]}:{target[1]}" if target else ""
+    at = "{}:{}".format(*target[0]) if target else ""
     later = [run(words) for words in after]
     row = {"at": at, "home": str(home), "raised": tracer.has_raised, "said": said, "later": later}
     print(json.dumps(row), flush=True)
@@ -89,10 +89,10 @@ def main() -> int:
     base_url, root, scenario, points = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     os.environ["GPT_IMAGE2_BASE_URL"] = base_url
     os.environ["GPT_IMAGE2_API_KEY"] = "sk-test-0123456789abcdefghij"
-    lines = broken(root, scenario, "whole", None).lines
-    step = max(1, len(lines) // points) if points else 1
-    for number, line in enumerate(lines[::step]):
-        broken(root, scenario, str(number), line)
+    places = list(broken(root, scenario, "whole", None).lines.values())
+    step = max(1, len(places) // points) if points else 1
+    for number, place in enumerate(places[::step]):
+        broken(root, scenario, str(number), place)
     return 0
 
 

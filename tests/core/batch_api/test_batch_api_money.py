@@ -359,7 +359,9 @@ def test_a_failed_upload_sends_nothing_and_leaves_the_jobs_to_do(home: Home, hos
 
     jobs = write_jobs(home, *prompts(2, "upload"))
     with proxy(host.base_url, tamper) as url:
-        assert submit(home, url, jobs, "--json").json["error"]["code"] == "file_too_large"
+        error = submit(home, url, jobs, "--json").json["error"]
+    assert error["code"] == "file_too_large"
+    assert "--max-mb" in error["hint"] and " bytes; " in error["hint"]
     assert submit(home, host.base_url, jobs, "--json").json["submitted"] == 2
     assert len(rows_of(home.ledger, "batches")) == 1
 

@@ -1,6 +1,7 @@
 """Breaks calls at every line that runs after the request may have left, and says what became of each.
 
-Usage: python injection.py BASE_URL ROOT SCENARIO. One line a broken call on stdout: a JSON object.
+Usage: python injection.py BASE_URL ROOT SCENARIO [--full]. One line a broken call on stdout: a JSON object.
+Every line is broken in one of the scenarios that run it, by turns; with --full in each of them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import json
 import os
 import sys
 import threading
+from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from broken_lines import Line, Tracer, paths_of
+from broken_lines import Line, Place, Tracer, paths_of
 
 import gpt_image2.core as core
 from gpt_image2.core.calls.client import Client
@@ -53,56 +55,57 @@ TRACED = (
 )
 #: What catches where a call is recorded.
 CATCHING = ("recorded", "_tried")
-
-
+#: Two images in the answer, two addresses of images, a preview and an image in a stream.
+SCENARIOS = ("images", "addresses", "stream")
 PATHS = paths_of(TRACED)
 
 
 def call(
-    base_url: str, root: Path, prompt: str, stream: bool, target: Optional[Line]
-) -> Tuple[Tracer, Dict[str, Any]]:
-    """One call in a home of its own, broken at one line; how it ended."""
+    base_url: str, root: Path, scenario: str, name: str, target: Optional[Place] = None
+) -> Tuple[Dict[Line, Place], Dict[str, Any]]:
+    """One call in a home of its own, broken at one line; the lines that ran, and how it ended."""
+    home = root / name
+    home.mkdir()
     env = {
-        "HOME": str(root),
+        "HOME": str(home),
         "PATH": os.environ["PATH"],
         "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij",
     }
+    stream = scenario == "stream"
     tracer = Tracer(PATHS, CATCHING, SentRequest.left, target)
     client = Client(base_url=base_url, env=env, retries=0, timeout_s=20)
-    ended: Dict[str, Any] = {}
-    n = None if stream else 2
+    ended: Dict[str, Any] = {"home": str(home)}
     sys.settrace(tracer)
     try:
-        result = client.generate(prompt, output=root / "cat.png", n=n, stream=stream)
-        ended = {"billed": result.billed.value, "images": len(result.images), "error": ""}
+        result = client.generate(
+            f"{scenario} {name}", output=home / "cat.png", n=None if stream else 2, stream=stream
+        )
+        ended.update(billed=result.billed.value, error="")
     except core.GptImage2Error as error:
-        images = len(error.result.images) if error.result else 0
-        ended = {"billed": error.billed.value, "images": images, "error": f"{error.code}: {error.message}"}
+        ended.update(billed=error.billed.value, error=f"{error.code}: {error.message}")
     except BaseException as error:
-        ended = {"billed": "", "images": 0, "error": f"{type(error).__name__}: {error}"}
+        ended.update(billed="", error=f"{type(error).__name__}: {error}")
     finally:
         sys.settrace(None)
-    return tracer, ended
+    ended["raised"] = tracer.has_raised
+    return tracer.lines, ended
 
 
-def main() -> int:
+def by_turns(lines: Mapping[str, Mapping[Line, Place]], scenario: str) -> List[Line]:
+    """The lines that are broken in this scenario; those that several run, they take by turns."""
+    every = sorted(set(chain.from_iterable(lines.values())))
+    runs_it = [[name for name in SCENARIOS if line in lines[name]] for line in every]
+    return [line for turn, line in enumerate(every) if runs_it[turn][turn % len(runs_it[turn])] == scenario]
+
+
+def main(base_url: str, root: Path, scenario: str, is_full: bool) -> None:
     """Every line in turn."""
-    base_url, root, scenario = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    stream = scenario == "stream"
-    first = root / "first"
-    first.mkdir()
-    tracer, _ = call(base_url, first, "first", stream, None)
-    for number, line in enumerate(tracer.lines):
-        home = root / str(number)
-        home.mkdir()
-        made, ended = call(base_url, home, home.name, stream, line)
-        print(
-            json.dumps({"at": f"{line[0]}:{line[1]}", "home": str(home), "raised": made.has_raised, **ended}),
-            flush=True,
-        )
-    return 0
+    ran = {name: call(base_url, root, name, f"whole-{name}")[0] for name in SCENARIOS}
+    for number, line in enumerate(ran[scenario] if is_full else by_turns(ran, scenario)):
+        _, ended = call(base_url, root, scenario, str(number), ran[scenario][line])
+        print(json.dumps({"at": f"{line[0]}:{line[1]}", **ended}), flush=True)
 
 
 if __name__ == "__main__":
     threading.settrace(lambda *_: None)
-    sys.exit(main())
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4:] == ["--full"])

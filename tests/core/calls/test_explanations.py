@@ -194,7 +194,7 @@ RELAYS_WORDS: List[Tuple[Answer, int, str, str, str]] = [
     (envelope(400, "blocked", "moderation_blocked"), 5, *BLOCKED),
     (envelope(500, "content policy violation"), 5, *BLOCKED),
     (envelope(500, "sensitive words detected"), 5, "sensitive_words_detected", "no", "change the prompt"),
-    (Answer(407), 7, "proxy", "no", "check HTTPS_PROXY"),
+    (Answer(407), 7, "proxy", "no", "set HTTPS_PROXY"),
     (Answer(501), 6, "server_error", "no", ""),
 ]
 
@@ -300,11 +300,16 @@ def explained(
     status: int = 0,
     elapsed_s: float = 1.0,
     body_bytes: int = 0,
+    proxy: str = "",
 ) -> Any:
     """The error for a transfer that curl ended with this code."""
     head = ResponseHead(status, {}) if status else None
     attempt = Attempt(
-        head, TransferEnd(code, said, sent), ReadAnswer(), elapsed_s=elapsed_s, body_bytes=body_bytes
+        head,
+        TransferEnd(code, said, sent, proxy=proxy),
+        ReadAnswer(),
+        elapsed_s=elapsed_s,
+        body_bytes=body_bytes,
     )
     request = ImageRequest("a cat")
     return explain(attempt, judge(attempt), request, "https://api.example/v1", (KEY,))
@@ -313,13 +318,10 @@ def explained(
 @pytest.mark.parametrize(
     "code, said, expected, cause, cure",
     [
-        (5, "Could not resolve proxy: p", "proxy", "proxy", "HTTPS_PROXY"),
         (6, "Could not resolve host: api.example", "dns", "api.example cannot be resolved", "the network"),
         (7, "Failed to connect to api.example port 443", "refused", "api.example refuses", "its port"),
-        (7, "Failed to connect to 10.0.0.1 port 3128", "proxy", "10.0.0.1", "HTTPS_PROXY"),
         (28, "Connection timed out", "connect_timeout", "no connection to api.example", "try again"),
         (35, "wrong version number", "tls", "TLS handshake with api.example", "https:// against http://"),
-        (56, "CONNECT tunnel failed, response 407", "proxy", "the proxy refused", "credentials"),
         (60, "self-signed certificate", "tls_certificate", "cannot be verified", "CURL_CA_BUNDLE"),
         (
             60,
@@ -329,7 +331,6 @@ def explained(
             "for another host name",
         ),
         (77, "error setting certificate verify locations", "tls_ca", "CA file", "CURL_CA_BUNDLE"),
-        (97, "proxy handshake error", "proxy", "the proxy refused", "HTTPS_PROXY"),
     ],
 )
 def test_what_keeps_a_connection_from_being_made_is_named_and_costs_nothing(
@@ -338,6 +339,27 @@ def test_what_keeps_a_connection_from_being_made_is_named_and_costs_nothing(
     error = explained(code, said)
     assert (error.code, error.billed.value, int(error.exit_code)) == (expected, "no", 7)
     assert cause in error.message and cure in error.hint
+
+
+@pytest.mark.parametrize(
+    "code, said, what",
+    [
+        (5, "Could not resolve proxy: p", "cannot be found"),
+        (5, "Unsupported proxy syntax in 'http://p:x'", "cannot be found"),
+        (7, "Failed to connect to 10.0.0.1 port 3128: Connection refused", "cannot be reached"),
+        (7, "Failed to connect to api.example port 3128: Connection refused", "cannot be reached"),
+        (7, "Can't complete SOCKS5 connection to api.example. (5)", "did not connect to api.example"),
+        (28, "Connection timed out after 30000 milliseconds", "does not answer in time"),
+        (56, "CONNECT tunnel failed, response 403", "did not connect to api.example"),
+        (56, "Received HTTP code 407 from proxy after CONNECT", "wants a name and a password"),
+        (97, "Can't complete SOCKS5 connection to api.example. (4)", "did not connect to api.example"),
+    ],
+)
+def test_what_a_proxy_does_not_do_is_told_of_it_and_its_variable(code: int, said: str, what: str) -> None:
+    error = explained(code, said, proxy="all_proxy (http://****@10.0.0.1:3128)")
+    assert (error.code, error.billed.value, int(error.exit_code)) == ("proxy", "no", 7)
+    assert f"the proxy of all_proxy (http://****@10.0.0.1:3128) {what}" in error.message
+    assert "all_proxy" in error.hint
 
 
 @pytest.mark.parametrize("elapsed_s", [55.0, 60.2, 65.0, 95.0, 100.4, 125.0, 130.0])
@@ -369,19 +391,155 @@ def test_a_name_that_does_not_resolve_is_told(home: Home) -> None:
     assert "nowhere.onion" in message
 
 
-def test_a_proxy_that_is_down_is_not_taken_for_the_server(home: Home) -> None:
+@pytest.mark.parametrize(
+    "variable", ["https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY", "ALL_PROXY by SOCKS"]
+)
+def test_a_proxy_that_is_down_is_named_with_its_variable_on_any_host_and_port(
+    home: Home, variable: str
+) -> None:
     with serving(lambda exchange: None) as server:
         pass
-    run = generate(home, "https://relay.example/v1", *ONCE, env={"HTTPS_PROXY": server.root})
+    name, _, kind = variable.partition(" by ")
+    place = f"127.0.0.1:{server.port}"
+    env = {name: f"socks5h://me:pass-word@{place}" if kind else f"http://me:pass-word@{place}"}
+    scheme = "http" if name == "http_proxy" else "https"
+    run = generate(home, f"{scheme}://relay.example:{server.port}/v1", *ONCE, env=env)
     code, message, hint = error_of(run)
     assert (run.code, code, run.json["billed"]) == (7, "proxy", "no")
-    assert "HTTPS_PROXY" in hint and "relay.example refuses" not in message
+    assert name in message and place in message and "cannot be reached" in message
+    assert name in hint and "NO_PROXY" in hint and "pass-word" not in run.stdout + run.stderr
 
 
-def test_a_proxy_that_refuses_is_told(home: Home, recorder: Recorder) -> None:
-    recorder.answer = lambda request: Answer(407)
-    run = generate(home, "https://relay.example/v1", *ONCE, env={"HTTPS_PROXY": recorder.root})
-    assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "proxy", "no")
+@pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:7", "socks9://me:pass-word@127.0.0.1:7", "://x"])
+def test_a_proxy_of_an_unknown_kind_is_told_before_anything_is_tried(home: Home, proxy: str) -> None:
+    run = generate(home, "https://relay.example/v1", env={"ALL_PROXY": proxy})
+    code, message, hint = error_of(run)
+    assert (run.code, code, run.json["attempts"]) == (7, "proxy", 0)
+    assert "ALL_PROXY names a proxy of an unknown kind" in message and "socks5h://" in hint
+    assert "pass-word" not in run.stdout and not home.ledger.exists()
+    doctor = home.run("doctor", "--json", base_url="https://relay.example/v1", env={"ALL_PROXY": proxy})
+    assert (doctor.code, doctor.json["error"]["code"]) == (7, "doctor_proxy")
+
+
+def test_no_proxy_leads_around_a_proxy_that_is_down(home: Home) -> None:
+    env = {"ALL_PROXY": "http://127.0.0.1:1", "no_proxy": ".onion"}
+    code, message, hint = error_of(generate(home, "http://nowhere.onion/v1", *ONCE, env=env))
+    assert code == "dns" and "proxy" not in message + hint
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_is_told_as_that(home: Home, recorder: Recorder, scheme: str) -> None:
+    recorder.answer = lambda request: Answer(407, b"<html>Login</html>", (("Proxy-Authenticate", "Basic"),))
+    proxy = recorder.root.replace("://", "://me:pass-word@")
+    run = generate(home, f"{scheme}://relay.example/v1", *ONCE, env={"all_proxy": proxy})
+    code, message, hint = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (7, "proxy", "no")
+    assert "all_proxy" in message and "wants a name and a password" in message
+    assert "NAME:PASSWORD" in hint and "pass-word" not in run.stdout
+
+
+BLOCKED_PAGE = b"<html><head><title>Access Denied</title></head><body>Category: AI</body></html>"
+HTML = (("Content-Type", "text/html"), ("Via", "1.1 proxy.corp"))
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 429, 451, 503])
+def test_a_page_of_the_proxy_is_not_taken_for_the_apis_answer(
+    home: Home, recorder: Recorder, status: int
+) -> None:
+    recorder.answer = lambda request: Answer(status, BLOCKED_PAGE, HTML)
+    run = generate(home, "http://relay.example/v1", *ONCE, env={"http_proxy": recorder.root})
+    code, message, hint = error_of(run)
+    assert (run.code, code) == (7, "proxy")
+    assert "http_proxy" in message and f"HTTP {status}: Access Denied" in message
+    assert "http_proxy" in hint and "permissions" not in hint and "the key" not in hint
+
+
+def test_what_the_api_says_through_a_proxy_is_the_apis(home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: envelope(401, "Incorrect API key provided")
+    run = generate(home, "http://relay.example/v1", *ONCE, env={"http_proxy": recorder.root})
+    assert (run.code, error_of(run)[0]) == (3, "invalid_api_key")
+
+
+@pytest.mark.parametrize("status", [401, 403, 451])
+@pytest.mark.parametrize("title", [b"Access Denied", b"Verify you are human", b"Your country is blocked"])
+def test_a_web_page_that_keeps_people_out_is_not_the_apis(
+    home: Home, recorder: Recorder, status: int, title: bytes
+) -> None:
+    page = b"<!DOCTYPE html><html><head><title>" + title + b"</title></head></html>"
+    recorder.answer = lambda request: Answer(status, page, HTML)
+    run = generate(home, recorder.base_url)
+    code, message, hint = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (6, "html_page", "no")
+    assert message == f"HTTP {status}: {title.decode()}"
+    assert "web page" in hint and "check base_url" in hint
+    assert len(recorder.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<!DOCTYPE HTML PUBLIC '-//IETF//DTD HTML 2.0//EN'>\n<html><head>\n<title>400 Bad Request</title>\n"
+        b"</head><body>\n<h1>Bad Request</h1>\n<p>Your browser sent a request that this server could not "
+        b"understand.<br />\nReason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    ],
+    ids=["nginx", "Go", "Apache"],
+)
+def test_http_to_a_port_that_wants_https_is_told(home: Home, recorder: Recorder, body: bytes) -> None:
+    recorder.answer = lambda request: Answer(400, body, HTML)
+    run = generate(home, recorder.base_url)
+    code, _, hint = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (7, "tls", "no")
+    assert "https:// in base_url" in hint and len(recorder.requests) == 1
+
+
+def test_a_port_that_does_not_speak_http_is_told(home: Home) -> None:
+    with serving(lambda exchange: exchange.send(b"\x15\x03\x03\x00\x02\x02\x46")) as server:
+        run = generate(home, server.base_url, *ONCE)
+    code, _, hint = error_of(run)
+    assert (run.code, code) == (7, "not_http")
+    assert "https://" in hint
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><title>413 Request Entity Too Large</title></html>", b"{}"])
+def test_a_request_that_is_too_large_is_told_with_its_size_and_what_makes_it_smaller(
+    home: Home, recorder: Recorder, body: bytes
+) -> None:
+    recorder.answer = lambda request: Answer(413, body)
+    (home.cwd / "in.png").write_bytes(png(256, 256) + bytes(3_000_000))
+    run = home.run("edit", "in.png", "a hat", "--json", base_url=recorder.base_url)
+    code, message, hint = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (6, "too_large", "no")
+    assert "HTTP 413" in message and "3.0 MB" in hint and "fewer, or smaller" in hint
+    assert "prompt has 5 characters" in error_of(generate(home, recorder.base_url))[2]
+
+
+def test_an_answer_that_cannot_be_decompressed_is_not_told_as_cut(home: Home, recorder: Recorder) -> None:
+    headers = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
+    recorder.answer = lambda request: Answer(200, b"\x0b\x05\x80{\x83\x03" * 9, headers)
+    run = generate(home, recorder.base_url, *ONCE)
+    code, message, _ = error_of(run)
+    assert (run.code, code, run.json["billed"]) == (7, "bad_encoding", "maybe")
+    assert "cannot be decompressed" in message and "cut" not in message
+
+
+@pytest.mark.parametrize("base_url, sent", [("http://127.0.0.1:1/v1", 0), (None, 3)])
+def test_requests_sent_counts_what_was_sent(
+    home: Home, recorder: Recorder, base_url: Optional[str], sent: int
+) -> None:
+    recorder.answer = lambda request: Answer(429, b"{}", (("Retry-After", "0"),))
+    run = home.run("generate", "a cat", base_url=base_url or recorder.base_url)
+    assert f"billed: no (requests sent: {sent})" in run.stderr
+    assert len(recorder.requests) == sent
+
+
+def test_an_unknown_field_of_the_server_is_told_as_a_field_and_not_as_a_flag_that_is_none(
+    home: Home, recorder: Recorder
+) -> None:
+    recorder.answer = lambda request: envelope(400, "no", "invalid_value", param="billing_group")
+    _, _, hint = error_of(generate(home, recorder.base_url, *ONCE))
+    assert "billing_group" in hint and "--" not in hint
 
 
 def test_a_proxy_that_refuses_is_asked_once(home: Home, recorder: Recorder) -> None:
@@ -393,7 +551,7 @@ def test_a_proxy_that_refuses_is_asked_once(home: Home, recorder: Recorder) -> N
         run = home.run(*args, base_url=base_url, env=env)
         assert (run.code, error_of(run)[0], run.json["billed"]) == (7, "proxy", "no")
         assert run.json["attempts"] == 1
-        assert "the proxy refused" in run.json["error"]["message"]
+        assert "wants a name and a password" in run.json["error"]["message"]
 
 
 def test_https_to_a_server_without_tls_is_told(home: Home) -> None:
@@ -428,9 +586,9 @@ def test_a_certificate_of_an_unknown_authority_is_told_and_curl_ca_bundle_is_the
     bundle.write_text(FOR_LOOPBACK)
     with tls_server(tmp_path, FOR_LOOPBACK) as base_url:
         run = generate(home, base_url, *ONCE)
-        code, _, hint = error_of(run)
+        code, message, hint = error_of(run)
         assert (run.code, code, run.json["billed"]) == (7, "tls_certificate", "no")
-        assert "CURL_CA_BUNDLE" in hint
+        assert "CURL_CA_BUNDLE" in hint and len(message) < 200 and "curl.se" not in message
         assert generate(home, base_url, *ONCE, env={"CURL_CA_BUNDLE": str(bundle)}).code == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
@@ -42,6 +43,7 @@ def every(code: int, billed: str, hits: int, error: str = "") -> Row:
 LOST = Ending(7, "maybe", 1, 0)  # the connection went after the request; nothing came
 NOTHING = Ending(6, "maybe", 1, 0)  # an answer without an image
 TWO = Ending(9, "yes", 1, 2)  # two of three
+NO_IMAGE = every(6, "maybe", 1, "no_image")
 ONE, THREE = Ending(0, "yes", 1, 1), Ending(0, "yes", 1, 3)
 
 EXPECTED: Dict[str, Row] = {
@@ -86,7 +88,52 @@ EXPECTED: Dict[str, Row] = {
     "sse-error": every(6, "maybe", 1, "server_error"),
     "ignore-stream": every(0, "yes", 1),
     "force-stream": every(0, "yes", 1),
+    # Images in other places: all of them, or the one for which there is a place.
+    **dict.fromkeys(
+        (
+            *("shape-strings", "shape-image-url", "shape-image-url-object", "shape-images", "shape-output"),
+            *("shape-images-lists", "shape-inline-data", "shape-response", "shape-chat-markdown"),
+            *("shape-chat-markdown-data", "shape-chat-address", "shape-chat-images", "shape-chat-parts"),
+            *("shape-stream-chat", "shape-stream-chat-data", "shape-stream-item", "shape-stream-end"),
+            *("shape-stream-twice", "shape-stream-open"),
+        ),
+        every(0, "yes", 1),
+    ),
+    **dict.fromkeys(
+        (
+            *("shape-object", "shape-b64", "shape-url", "shape-image-body", "shape-octet-body"),
+            "shape-data-uri-body",
+        ),
+        Row(Ending(9, "yes", 1, 1), ONE, ONE, "fewer_images"),
+    ),
+    "shape-stream-previews": NO_IMAGE,
+    "shape-response-failed": every(5, "maybe", 1, "moderation_blocked"),
+    "shape-response-incomplete": every(5, "maybe", 1, "moderation_blocked"),
+    "shape-refusal": every(5, "maybe", 1, "moderation_blocked"),
+    "shape-refusal-text": every(5, "maybe", 1, "moderation_blocked"),
+    "shape-message": every(5, "maybe", 1, "moderation_blocked"),
+    "shape-revised-prompt": every(5, "maybe", 1, "moderation_blocked"),
+    # Answers that are tasks
+    **dict.fromkeys(
+        ("task-hidden", "task-429", "task-503", "task-reset", "task-html"),
+        every(0, "yes", 1),
+    ),
+    "task-lost": every(7, "maybe", 1, "task_pending"),
+    "task-stuck": every(7, "maybe", 1, "task_pending"),
+    "task-failed": every(5, "maybe", 1, "moderation_blocked"),
+    "task-refunded": every(5, "no", 1, "moderation_blocked"),
+    "task-cancelled": every(6, "maybe", 1, "api_error"),
+    "task-empty": NO_IMAGE,
 }
+ENDLESS = ("stall", "task-lost", "task-stuck")
+DIALECTS = ("location", "apimart", "replicate", "poll-url", "object", "jobs")
+#: Tasks wait between two looks: they have a test of their own, and what is no answer of the API has no edits.
+RUNS = [
+    (fault, kind)
+    for fault in sorted(EXPECTED)
+    for kind in KINDS
+    if not fault.startswith("task-") and not (kind == "edit" and fault.startswith("shape-"))
+]
 
 
 def listed_faults() -> List[str]:
@@ -101,23 +148,40 @@ def listed_faults() -> List[str]:
 
 
 def test_every_fault_of_the_sandbox_has_its_row_in_the_table() -> None:
-    # Tasks, and the shapes of other APIs, are matters of their own.
-    listed = [name for name in listed_faults() if not name.startswith(("task-", "shape-"))]
-    assert sorted(EXPECTED) == sorted(listed)
+    assert sorted(EXPECTED) == sorted(listed_faults())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fault", sorted(EXPECTED))
+@pytest.mark.parametrize(("fault", "kind"), RUNS)
 def test_under_a_fault_nothing_delivered_is_lost_and_nothing_is_sent_twice_in_silence(
     fault: str, kind: str, home: Home, sandbox: Sandbox, prompt: str
 ) -> None:
+    assert_ending(fault, kind, home, sandbox, prompt, sandbox.fault(fault))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_task_is_had_or_explained_in_every_dialect(
+    dialect: str, tmp_path: Path, sandbox: Sandbox, prompt: str
+) -> None:
+    def run(number: int, fault: str) -> None:
+        (tmp_path / fault).mkdir()
+        base_url = f"{sandbox.root}/tasks/{dialect}:0/fault/{fault}/v1"
+        kind = KINDS[number % len(KINDS)]
+        assert_ending(fault, kind, Home(tmp_path / fault), sandbox, f"{prompt} {fault}", base_url)
+
+    faults = [name for name in sorted(EXPECTED) if name.startswith("task-")]
+    with ThreadPoolExecutor(len(faults)) as pool:
+        list(pool.map(run, range(DIALECTS.index(dialect), 99), faults))
+
+
+def assert_ending(fault: str, kind: str, home: Home, sandbox: Sandbox, prompt: str, base_url: str) -> None:
+    """Runs a command against a fault, and holds its ending against the table."""
     row = EXPECTED[fault]
     expected: Ending = getattr(row, kind)
-    run = home.run(*arguments(kind, fault, prompt, home), base_url=sandbox.fault(fault))
+    run = home.run(*arguments(kind, fault, prompt, home), base_url=base_url)
     answer, log = run.json, sandbox.log(prompt)
 
     got = Ending(run.code, answer["billed"], log["hits"], len(answer["images"]))
-    assert got == expected, run.stderr
+    assert got == expected, f"{fault}, {kind}: {run.stderr}"
     assert log["images_delivered"] == len(answer["images"])
     assert answer["attempts"] == log["hits"]
     assert answer["ok"] is (run.code == 0)
@@ -125,7 +189,7 @@ def test_under_a_fault_nothing_delivered_is_lost_and_nothing_is_sent_twice_in_si
     assert sorted(home.cwd.glob("cat*")) == sorted(paths)
     assert all(path.stat().st_size == image["bytes"] for path, image in zip(paths, answer["images"]))
     if row.error and run.code:
-        assert answer["error"]["code"] == row.error
+        assert answer["error"]["code"] == row.error, f"{fault}, {kind}: {run.stderr}"
         assert answer["error"]["message"]
     assert not any(download["key_sent"] for download in log["downloads"])
     assert list(where_the_key_is(home, run.stdout + run.stderr)) == []
@@ -135,7 +199,7 @@ def test_under_a_fault_nothing_delivered_is_lost_and_nothing_is_sent_twice_in_si
 def arguments(kind: str, fault: str, prompt: str, home: Home) -> List[str]:
     """The command line of a run."""
     common = ["--json", "-o", "cat.png", "--quality", "low", "--size", "1024x640"]
-    if fault == "stall":
+    if fault in ENDLESS:
         common += ["--timeout", "1"]
     if kind == "edit":
         (home.cwd / "in.png").write_bytes(png())

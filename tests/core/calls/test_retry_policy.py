@@ -374,10 +374,10 @@ def test_retries_bounds_how_often_a_request_goes_out(
     assert run.json["billed"] == "no"
 
 
-def test_every_wait_is_said_with_its_reason_even_when_quiet(home: Home, recorder: Recorder) -> None:
+def test_every_wait_is_said_with_its_reason(home: Home, recorder: Recorder) -> None:
     answers = iter([rate_limit("0.05"), refusal(503, "busy", "server_is_overloaded"), images(ONE)])
     recorder.answer = lambda request: next(answers)
-    run = generate(home, recorder.base_url, "--quiet")
+    run = generate(home, recorder.base_url)
     assert run.code == 0, run.stderr
     first, second = re.findall(r"^sending again in (\d+\.\d) s \((.*)\)$", run.stderr, re.M)
     assert first == ("0.1", "rate-limit: 429: too many requests or tokens a minute") or first[0] == "0.0"

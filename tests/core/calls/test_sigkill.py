@@ -13,8 +13,7 @@ from faulty import CLOSING, OPENING, WAIT_S, Exchange, completed, quoted, servin
 from harness import Home
 from pictures import png
 
-SEEDS = range(200)
-RUNS = len(SEEDS)
+KILLS, KILLS_IN_FULL = 50, 200
 SIDE_BY_SIDE = 4
 GRACE_S = 0.05
 IMAGES = 6
@@ -95,18 +94,19 @@ def dribbling(pictures: List[bytes], seed: int, written: List[float]) -> Callabl
 
 
 def test_sigkill_at_a_random_moment_loses_no_image_that_had_arrived_and_tears_none(
-    tmp_path: Path,
+    tmp_path: Path, in_full: bool
 ) -> None:
+    kills = KILLS_IN_FULL if in_full else KILLS
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        tallies = list(pool.map(lambda seed: killed_run(tmp_path / str(seed), seed), SEEDS))
+        tallies = list(pool.map(lambda seed: killed_run(tmp_path / str(seed), seed), range(kills)))
     due, found = sum(tally.due for tally in tallies), sum(tally.found for tally in tallies)
-    print(f"{RUNS} kills, {due} images were due, {found} were found whole")
+    print(f"{kills} kills, {due} images were due, {found} were found whole")
     assert [path for tally in tallies for path in tally.torn] == []
     assert sum(tally.due_and_found for tally in tallies) == due
     # The kills came before, between and after the images: otherwise this would show nothing.
-    assert due > RUNS
-    assert sum(tally.found == 0 for tally in tallies) > RUNS // 50
-    assert sum(0 < tally.found < IMAGES for tally in tallies) > RUNS // 4
+    assert due > kills
+    assert sum(tally.found == 0 for tally in tallies) > kills // 50
+    assert sum(0 < tally.found < IMAGES for tally in tallies) > kills // 4
 
 
 def test_after_a_sigkill_the_next_run_finds_the_targets_usable(home: Home) -> None:

@@ -10,6 +10,7 @@ from harness import Home, Run, Sandbox
 from ledgers import rows_of
 from pictures import png
 from servers import Answer, Recorder, Request, images, refusal
+from tasks import TaskHost
 
 
 def probe_check(run: Run) -> Dict[str, Any]:
@@ -31,6 +32,7 @@ def test_it_learns_from_one_paid_image_and_keeps_that_image(home: Home, sandbox:
     detail = probe_check(run)["detail"]
     for fact in ("answers: b64_json", "streams: yes", "edits: yes", "honours_size: yes", "refusal: openai"):
         assert fact in detail
+    assert "tasks: no" in detail
     (picture,) = home.state.glob("probe-*.jpg")
     assert picture.read_bytes().startswith(b"\xff\xd8\xff")
     shown = home.run("config", "--show", base_url=sandbox.base_url).stdout
@@ -134,3 +136,41 @@ def test_a_picture_that_comes_by_its_address_is_fetched(home: Home, recorder: Re
     assert "answers: url" in probe_check(run)["detail"]
     (path,) = home.state.glob("probe-*")
     assert path.read_bytes() == picture
+
+
+def test_a_host_that_answers_with_tasks_is_known_by_that(home: Home, recorder: Recorder) -> None:
+    host = TaskHost(recorder)
+    told = recorder.answer
+    recorder.answer = lambda request: (
+        refusal(400, "Unknown model.", "model_not_found")
+        if b"no-such-model" in request.body
+        else told(request)
+    )
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=host.base_url)
+    assert run.code == 0, run.stdout
+    assert "tasks: yes" in probe_check(run)["detail"]
+    (row,) = rows_of(home.ledger)
+    assert (row["status"], row["task_id"], row["billed"]) == ("saved", "task_1", "yes")
+
+
+def test_a_task_that_is_made_even_of_a_bad_request_is_followed_and_its_image_kept(
+    home: Home, recorder: Recorder
+) -> None:
+    host = TaskHost(recorder)
+    run = home.run("doctor", "--probe", "--yes", "--json", base_url=host.base_url)
+    assert run.code == 0, run.stdout
+    assert len(host.prompts) == 2 and set(host.polls) == {"task_1", "task_2"}
+    assert "paints what the API refuses" in run.stderr
+    assert len(list(home.state.glob("probe-*"))) == 2
+    assert list((home.state / "inflight").iterdir()) == []
+
+
+def test_a_task_of_the_probe_that_does_not_end_can_be_resumed(home: Home, recorder: Recorder) -> None:
+    host = TaskHost(recorder)
+    host.hold_polls()
+    with home.start("doctor", "--probe", "--yes", base_url=host.base_url) as process:
+        host.wait_for_poll()
+        process.kill()
+    host.release_polls()
+    run = home.run("resume", base_url=host.base_url)
+    assert (run.code, len(run.saved), len(host.prompts)) == (0, 1, 1), run.stderr

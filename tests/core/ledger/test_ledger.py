@@ -19,7 +19,7 @@ from faulty import Exchange, body_of, serving
 from harness import KEY, Home, Run
 from ledgers import change, rows_of
 from pictures import png
-from servers import Recorder, images, refusal
+from servers import Answer, Recorder, images, refusal
 
 from gpt_image2 import Billed, Client, Result, SavedImage, Usage
 from gpt_image2.core.api.request import ImageRequest
@@ -467,3 +467,15 @@ def test_history_in_the_config_file_must_be_true_or_false(home: Home, value: obj
 def test_a_dry_run_is_not_recorded(home: Home, recorder: Recorder) -> None:
     assert home.run("generate", "a cat", "--dry-run", base_url=recorder.base_url).code == 0
     assert not home.ledger.exists()
+
+
+def test_a_ledger_from_before_there_were_tasks_is_brought_up(home: Home, recorder: Recorder) -> None:
+    args = ("generate", "a cat", "-o", "cat.png")
+    assert home.run(*args, base_url=recorder.base_url).code == 0
+    change(home.ledger, "ALTER TABLE requests DROP COLUMN task_id")
+    change(home.ledger, "PRAGMA user_version = 2")
+    recorder.answer = lambda request: Answer(body=b'{"task_id": "task_7", "status": "queued"}')
+    assert home.run(*args, "--no-wait", base_url=recorder.base_url).code == 0
+    rows = rows_of(home.ledger)
+    assert [(row["status"], row["task_id"]) for row in rows] == [("saved", None), ("pending", "task_7")]
+    assert "task_7" in home.run("history", "show", "2").stdout

@@ -105,6 +105,7 @@ class SvgUsage(Record):
 class Result(Record):
     """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
 
+    `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
     `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
     of what the host accepted and has not finished: their images are still to come.
     """
@@ -118,6 +119,7 @@ class Result(Record):
     http_status: Optional[int] = None
     request_id: Optional[str] = None
     attempts: int = 0
+    requests_sent: int = 0
     elapsed_s: float = 0.0
     warnings: Tuple[str, ...] = ()
     sandbox: bool = False

@@ -12,7 +12,6 @@ from ..commands.package_extras import use_sandbox
 from ..telling.as_json import estimate_json, failure_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from ..wire.curl import find_curl
 from .contact_sheet import write_sheet
 from .options import BatchRunCommand, read_batch_run
 from .planning import OpenJobs, open_jobs
@@ -44,8 +43,7 @@ def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
         jobs = open_jobs(command, client, output, stack)
         if jobs.journal is None:
             return _dry_run(command, jobs, output)
-        client.settings.require_key()
-        find_curl()
+        client.check_way()
         found = counts(jobs.plan)
         output.say(f"{in_words(found)}; {sum_of_shares(jobs.plan.shares()).images} images to make")
         progress = Progress(output, found["not_started"], command.max_cost_usd)

@@ -18,19 +18,24 @@ from ..calls.budget import Hold
 from ..calls.client import Client, PreparedCall
 from .job import Job
 from .journal import SENT, Entry
+from .kept_pace import Departure
 from .output_folder import OutputFolder
 from .plan import JobEnding, PlannedJob
 
 
 class RunningJob:
-    """A job sent once. `hold` is the money set aside for it; `inputs` closes what was loaded for it."""
+    """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    closes what was loaded for it."""
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
 
-    def __init__(self, planned: PlannedJob, job: Job, hold: Hold, started_s: float) -> None:
+    def __init__(
+        self, planned: PlannedJob, job: Job, hold: Hold, departure: Departure, started_s: float
+    ) -> None:
         self.planned = planned
         self.job = job
         self.hold = hold
+        self.departure = departure
         self.started_s = started_s
         self.inputs = ExitStack()
         self.result: Optional[Result] = None
@@ -77,8 +82,9 @@ class RunningJob:
         """Its line in the journal after it has ended."""
         return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
-    def send(self) -> None:
+    def send(self, now_s: float) -> None:
         """From now on it may cost all that is held for it."""
+        self.departure.sent_s = now_s
         self.hold.sent()
         self._is_sent = self.is_noted = True
 

@@ -23,24 +23,25 @@ from ..base.errors import (
     OutputError,
     QuotaError,
 )
-from ..base.events import Event, HeadersReceived, ImageSaved
+from ..base.events import Event, HeadersReceived, ImageSaved, RateLimit
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
 from ..outputs.files import NO_SPACE
+from .forecast import Forecast
 from .job import read_job
 from .journal import Journal
 from .options import BatchRunCommand
 from .pacer import Pacer
 from .plan import OVER_BUDGET, PlannedJob
 from .planning import OpenJobs
+from .refused import RefusedJobs
 from .running_job import RunningJob
 from .summary import INTERRUPTED, MAX_FAILURES, TICK_S, Progress, Tally
 
-_MOST_REFUSALS = 20  # of one job, by a rate limit
-_UNAUTHORIZED, _TOO_MANY_REQUESTS = 401, 429
+_UNAUTHORIZED = 401
 
 
 class Scheduler:
@@ -62,13 +63,14 @@ class Scheduler:
         self._command = command
         self._progress = progress
         self._stop = stop
-        self._pacer = Pacer(command.images_per_minute, time.monotonic())
+        self._pacer = Pacer(command.images_per_minute)
+        self._forecast = Forecast(command.concurrency, time.monotonic())
         self._budget = Budget(command.max_cost_usd, jobs.spent_usd)
         self._tally = Tally()
         self._failures = 0
         self._stopped = ""
         self._waiting: List[PlannedJob] = []  # taken from the plan; money or the server keeps them back
-        self._refusals: Dict[int, int] = {}
+        self._refused = RefusedJobs()
         self._under_way: Dict[int, RunningJob] = {}
         self._ready: List[RunningJob] = []  # to be sent when the journal says so
         self._ended: List[RunningJob] = []  # to be told when the journal says so
@@ -124,11 +126,11 @@ class Scheduler:
     def _start_jobs(self) -> Optional[float]:
         """Starts what may start now; in how many seconds more may, None where only news can tell."""
         while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
-            affordable = self._next_affordable()
-            if affordable is None:
-                return self._leave_out_unaffordable()
-            planned, hold = affordable
             now_s = time.monotonic()
+            affordable = self._next_affordable(now_s)
+            if affordable is None:
+                return self._leave_out_unaffordable(now_s)
+            planned, hold = affordable
             wait_s = self._pacer.wait_s(len(planned.missing), now_s)
             if wait_s:
                 self._budget.release(hold)
@@ -137,14 +139,21 @@ class Scheduler:
             self._start(planned, hold, now_s)
         return None
 
-    def _next_affordable(self) -> Optional[Tuple[PlannedJob, Hold]]:
-        """The first job that there is money for, and the money. One that waits for its own takes a place."""
+    def _next_affordable(self, now_s: float) -> Optional[Tuple[PlannedJob, Hold]]:
+        """The first job that may go, that there is money for, and the money. One that waits for its own takes
+        a place, and so do those that were refused, as far as the pacer says."""
+        refused = 0
         for place, planned in enumerate(self._waiting):
+            if self._refused.due_s(planned.number) > now_s:
+                refused += 1
+                continue
             hold = self._budget.take(planned.high_usd or 0.0)
             if hold is not None:
                 del self._waiting[place]
                 return planned, hold
-        while len(self._under_way) + len(self._waiting) < self._command.concurrency:
+        places = self._command.concurrency
+        refused_out = refused - self._pacer.places_taken(refused, places)
+        while len(self._under_way) + len(self._waiting) - refused_out < places:
             taken = self._plan.take()
             if taken is None:
                 return None
@@ -154,8 +163,13 @@ class Scheduler:
             self._waiting.append(taken)
         return None
 
-    def _leave_out_unaffordable(self) -> Optional[float]:
-        """Gives up on jobs that wait for money when nothing is under way that may leave some."""
+    def _leave_out_unaffordable(self, now_s: float) -> Optional[float]:
+        """Gives up on jobs that wait for money when nothing is under way that may leave some. Where a refused
+        one waits for its time instead: in how many seconds it may go."""
+        waits_s = [self._refused.due_s(planned.number) - now_s for planned in self._waiting]
+        wait_s = min((each for each in waits_s if each > 0), default=None)
+        if wait_s is not None:
+            return wait_s
         if self._under_way or not self._waiting:
             return None
         for planned in self._waiting:
@@ -169,9 +183,9 @@ class Scheduler:
             threading.Thread(target=self._work, daemon=True).start()
             self._workers += 1
         job, _ = read_job(self._jobs.jobs_file.text_at(planned.offset), self._jobs.defaults)
-        running = RunningJob(planned, job, hold, now_s)
+        departure = self._pacer.start(len(planned.missing), now_s)
+        running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        self._pacer.start(len(planned.missing), now_s)
         if job.sources:
             self._tasks.put(partial(self._load, running))
         else:
@@ -205,7 +219,7 @@ class Scheduler:
             for running in self._ended:
                 running.ending = replace(running.ending, error=running.ending.error or failed)
         for running in self._ready:
-            running.send()
+            running.send(time.monotonic())
             self._tasks.put(partial(self._call, running))
         self._ready.clear()
         ended, self._ended = self._ended, []
@@ -252,9 +266,12 @@ class Scheduler:
         if isinstance(event, ImageSaved):
             self._news.put(partial(self._hold_image, running, event.image))
         elif isinstance(event, HeadersReceived) and event.limits:
-            self._news.put(partial(self._pacer.learn, event.limits, len(running.planned.missing)))
+            self._news.put(partial(self._learn, running, event.limits))
 
     # Hearing
+
+    def _learn(self, running: RunningJob, limits: Tuple[RateLimit, ...]) -> None:
+        self._pacer.learn(limits, running.departure)
 
     def _hold_image(self, running: RunningJob, image: SavedImage) -> None:
         self._plan.hold_name(self._jobs.folder.name_of(image.path), running.planned)
@@ -280,24 +297,18 @@ class Scheduler:
     def _leave(self, running: RunningJob) -> None:
         """Gives back a job's place, and what is left of its money."""
         del self._under_way[running.planned.number]
-        self._pacer.end(len(running.planned.missing))
+        self._pacer.end(running.departure)
         self._budget.release(running.hold)
         running.inputs.close()
 
     def _goes_again(self, running: RunningJob, error: GptImage2Error) -> bool:
-        """Whether a job may simply go again later; then everybody is told to wait."""
-        if not error.retry_safe or error.billed is not Billed.NO:
+        """Whether a job may simply go again later: the server has refused it for the time being."""
+        if not error.retry_safe or error.billed is not Billed.NO or error.http_status is None:
             return False
         now_s, number = time.monotonic(), running.planned.number
-        if error.http_status == _TOO_MANY_REQUESTS:
-            images = len(running.planned.missing)
-            self._pacer.refuse(images, error.retry_after_s, error.message, now_s)
-        elif error.retry_after_s is not None:
-            self._pacer.pause(error.retry_after_s, now_s)
-        else:
-            return False
-        self._refusals[number] = self._refusals.get(number, 0) + 1
-        running.goes_again = self._refusals[number] <= _MOST_REFUSALS
+        self._pacer.refuse(running.departure, error.retry_after_s, error.message, now_s)
+        has_other_gone = self._pacer.has_got_through(self._refused.heard_s(number))
+        running.goes_again = self._refused.add(number, error.retry_after_s, has_other_gone, now_s)
         return running.goes_again
 
     def _book(self, running: RunningJob) -> None:
@@ -305,7 +316,9 @@ class Scheduler:
         if running.goes_again or running.is_unsent:
             return
         planned, ending, tally = running.planned, running.ending, self._tally
-        self._refusals.pop(planned.number, None)
+        self._refused.forget(planned.number)
+        if running.result is not None:
+            self._forecast.end(running.result.elapsed_s, time.monotonic())
         self._tally = replace(
             tally,
             done=tally.done + (ending.error is None),
@@ -319,14 +332,20 @@ class Scheduler:
         self._progress.ended(planned, ending.state, row)
 
     def _tally_now(self) -> Tally:
-        now_s = time.monotonic()
+        now_s, tally = time.monotonic(), self._tally
         started_s = [running.started_s for running in self._under_way.values()]
+        pacing = self._pacer.pacing(now_s)
+        unsent = self._progress.jobs - tally.done - tally.failed - len(started_s)
+        images_each = tally.images / tally.done if tally.done else 1.0
+        newest_s = now_s - max(started_s, default=now_s)
         return replace(
-            self._tally,
+            tally,
             in_flight=len(started_s),
             oldest_s=now_s - min(started_s, default=now_s),
-            paused_s=self._pacer.paused_s(now_s),
-            stopped=self._stopped or (OVER_MAX_COST if self._tally.is_over_budget else ""),
+            refused=sum(planned.number in self._refused for planned in self._waiting),
+            pacing=pacing,
+            rest_s=self._forecast.rest_s(unsent, images_each, newest_s, pacing, now_s),
+            stopped=self._stopped or (OVER_MAX_COST if tally.is_over_budget else ""),
         )
 
     # Stopping

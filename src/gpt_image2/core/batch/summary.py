@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
 from ..api.cost import CostEstimate
 from ..api.models import TYPICAL_SECONDS
@@ -15,7 +15,7 @@ from ..calls.budget import OVER_MAX_COST
 from ..telling.in_words import saved_line
 from ..telling.output import Output
 from .journal import ACCEPTED, DONE, FAILED, SUBMITTED
-from .pacer import MINUTE_S
+from .pacer import MINUTE_S, Pacing
 from .plan import AMBIGUOUS, INVALID, OVER_BUDGET, PENDING, Plan, PlannedJob, Share
 from .planning import OpenJobs
 
@@ -31,15 +31,17 @@ _MAX_JOB_WARNINGS = 20
 
 class Tally(Record):
     """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `paused_s` is for how long more the server has
-    asked to wait, in seconds."""
+    flight, `oldest_s` is how long the longest call has run; `refused` jobs wait to go again; `rest_s` is how
+    long the rest will take, None while that is unknown. Times in seconds."""
 
     done: int = 0
     failed: int = 0
     images: int = 0
     in_flight: int = 0
     oldest_s: float = 0.0
-    paused_s: float = 0.0
+    refused: int = 0
+    pacing: Pacing = Pacing()
+    rest_s: Optional[float] = None
     spent_usd: float = 0.0
     unpriced: int = 0
     is_over_budget: bool = False
@@ -156,7 +158,7 @@ class Progress:
 
     def __init__(self, output: Output, jobs: int, max_cost_usd: Optional[float]) -> None:
         self._output = output
-        self._jobs = jobs
+        self.jobs = jobs
         self._max_cost_usd = max_cost_usd
         self._started_s = time.monotonic()
         self._every_s = TICK_S if output.is_live else _LINE_EVERY_S
@@ -196,7 +198,7 @@ class Progress:
 
     def _line(self, tally: Tally) -> str:
         parts = [
-            f"{tally.done}/{self._jobs} done",
+            f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
             f"{tally.in_flight} in flight",
             f"{self.images_per_minute(tally):.1f} images/min",
@@ -204,13 +206,24 @@ class Progress:
         ]
         if self._max_cost_usd is not None:
             parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
-        ended = tally.done + tally.failed
-        if ended:
-            left_s = (self._jobs - ended) * self.elapsed_s / ended
-            parts.append(f"about {duration(left_s)} to go")
-        if tally.paused_s:
-            parts.append(f"paused for {duration(tally.paused_s)} as the server asks")
+        if tally.rest_s is not None:
+            parts.append(f"about {duration(tally.rest_s)} to go")
+        parts += what_it_waits_for(tally)
         return ", ".join(parts)
+
+
+def what_it_waits_for(tally: Tally) -> List[str]:
+    """Why not more is in flight; nothing where all that may go has gone."""
+    pacing = tally.pacing
+    parts: List[str] = []
+    if pacing.wait_s:
+        reason = "the server asks" if pacing.is_asked else "the server refuses all"
+        parts.append(f"waiting {duration(max(1.0, pacing.wait_s))}: {reason}")
+    elif tally.refused:
+        parts.append(f"{tally.refused} refused and to go again")
+    if pacing.per_minute is not None:
+        parts.append(f"paced at {pacing.per_minute:.3g} a minute ({pacing.source})")
+    return parts
 
 
 def say_ended(output: Output, row: Mapping[str, Any]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import quote as percent_encode
 
-from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall
 from ..base.interrupt import StopSwitch
@@ -19,7 +18,7 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..base.untrusted import moment_s
-from ..calls.exchange import auth_header, send_free
+from ..calls.exchange import send_free
 from ..calls.explain import explain
 from ..calls.response import Answer
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
@@ -28,6 +27,7 @@ from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
 from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
+from ..telling.in_words import size_in_words
 from ..telling.output import Output
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
@@ -47,6 +47,7 @@ _TRIES = 4
 _PAGE_SIZE = 100
 _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
+_TOO_LARGE = 413
 _ERROR_BYTES = 1 << 16
 _Why = Callable[[Attempt], GptImage2Error]
 
@@ -98,7 +99,13 @@ class BatchApi:
         def look() -> object:
             return self._file_named(filename, purpose)
 
-        _, answer = self._ask(request, look=look)
+        try:
+            _, answer = self._ask(request, look=look)
+        except ApiError as error:
+            if error.http_status == _TOO_LARGE:
+                cure = "submit smaller files: --max-mb" if purpose == "batch" else "give a smaller image"
+                error.hint = f"the file has {size_in_words(path.stat().st_size)}; {cure}"
+            raise
         file_id = _text(fields_of(answer), "id") or _text(fields_of(look()), "id")
         if file_id is None:
             raise ApiError("the upload was answered without the id of a file", code="no_file_id")
@@ -182,13 +189,10 @@ class BatchApi:
     def _request(
         self, path: str, timeout_s: float = _ASK_TIMEOUT_S, form: Tuple[FormPart, ...] = ()
     ) -> HttpRequest:
-        headers = (
-            auth_header(self._settings, self._settings.require_key()),
-            ("User-Agent", USER_AGENT),
-            ("Accept", "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"),
-        )
-        url = self._settings.base_url + path
-        return HttpRequest(url, headers, timeout_s, form=form, stall_s=_STALL_S)
+        self._settings.require_key()
+        accept = "application/json" if timeout_s == _ASK_TIMEOUT_S or form else "*/*"
+        headers = self._settings.with_auth(("User-Agent", USER_AGENT), ("Accept", accept))
+        return HttpRequest(self._settings.address(path), headers, timeout_s, form=form, stall_s=_STALL_S)
 
     def _post(
         self, path: str, body: Mapping[str, object], why: Optional[_Why] = None
@@ -249,7 +253,7 @@ class BatchApi:
     def _explained(self, attempt: Attempt, billed: Billed) -> GptImage2Error:
         rule = replace(judge(attempt), billed=billed, again=Again.NEVER)
         settings = self._settings
-        return explain(attempt, rule, ImageRequest(prompt=""), settings.base_url, settings.secrets)
+        return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
 
 def _is_passing(attempt: Attempt) -> bool:

@@ -41,7 +41,12 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     jobs = read_submit(rest)
     client = Client(
-        config=jobs.config, base_url=jobs.base_url, api_key=jobs.api_key, history=jobs.history, stop=stop
+        config=jobs.config,
+        profile=jobs.profile,
+        base_url=jobs.base_url,
+        api_key=jobs.api_key,
+        history=jobs.history,
+        stop=stop,
     )
     ended: List[int] = []
     try:
@@ -64,7 +69,7 @@ def _submitted(
         lines = [f"Estimated cost: {cost_in_words(estimate)} by the Batch API"]
         return show_dry_run(output, "batch submit", folder, lines, {"cost_usd": estimate_json(estimate)})
     Budget(jobs.max_cost_usd, folder.spent_usd).check(estimate, "these jobs, by the Batch API,")
-    client.settings.require_key()
+    client.check_way()
     session = stack.enter_context(open_session(client.settings, output, stop))
     submission = _Submission(session, folder, folder.journal, jobs, client.ledger is not None)
     try:

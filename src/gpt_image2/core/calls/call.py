@@ -90,6 +90,7 @@ class Call(CallUnderWay):
             images=tuple(image for lane in lanes for image in lane.images),
             billed=max((lane.billed for lane in lanes), key=attrgetter("rank")),
             attempts=sum(lane.attempts for lane in lanes),
+            requests_sent=sum(lane.requests_sent for lane in lanes),
             tasks=tuple(task for lane in lanes for task in lane.tasks),
             elapsed_s=self.elapsed_s,
             warnings=tuple(self.warnings),

@@ -56,7 +56,8 @@ class PreparedCall(Record):
 class Client:
     """Makes calls under one configuration.
 
-    `config` names a config file; `base_url` and `api_key` are like the flags; all three may be left out.
+    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    all of them may be left out.
     `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
     `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
     are recorded in the ledger unless `history` or the config says otherwise.
@@ -69,6 +70,7 @@ class Client:
         self,
         *,
         config: Optional[PathLike] = None,
+        profile: Optional[str] = None,
         base_url: Optional[str] = None,
         api_key: Optional[str] = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -94,6 +96,7 @@ class Client:
         self.settings: Settings = load_settings(
             self._env,
             config=None if config is None else os.fspath(config),
+            profile=profile,
             base_url=base_url,
             api_key=api_key,
         )
@@ -288,8 +291,7 @@ class Client:
         Raises:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
-        self.settings.require_key()
-        find_curl()
+        self.check_way()
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
@@ -321,6 +323,17 @@ class Client:
             return recorded(ledger, opening, run, observer)
         finally:
             call.gate.close()
+
+    def check_way(self) -> None:
+        """Nothing, where all is there that a request needs on its way.
+
+        Raises:
+            ConfigError: the key is missing, or curl.
+            NetworkError: the proxy is of an unknown kind.
+        """
+        self.settings.require_key()
+        find_curl()
+        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError, GptImage2Error, OutputError
+from ..base.errors import ConfigError, GptImage2Error, NetworkError, OutputError
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
+from ..settings.host_field import HostField, with_query
 from ..wire.addresses import (
     Address,
     is_local_name,
@@ -47,7 +48,7 @@ class Downloader:
     """Fetches addresses under one set of limits.
 
     `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `key_header` once it has refused to answer without. `allow_private`
+    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
     admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
     """
 
@@ -57,7 +58,8 @@ class Downloader:
         *,
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
-        key_header: Optional[Tuple[str, str]] = None,
+        auth_headers: Tuple[Tuple[str, str], ...] = (),
+        query: Tuple[HostField, ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
@@ -65,7 +67,8 @@ class Downloader:
         self._max_bytes = max_bytes
         self._base = f"{base_url}/" if base_url else ""
         self._home = _home(base_url)
-        self._key_header = key_header
+        self._auth_headers = auth_headers
+        self._query = query
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -89,14 +92,34 @@ class Downloader:
     def ask(
         self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
     ) -> Received:
-        """Asks at an address how far a task is; the key goes along to the server itself, and to nobody else.
+        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+        go to the server itself, and to nobody else.
 
         `DownloadFailed` where it leads to a private network, or nowhere.
         """
         address = _readable(url, self._base)
-        is_home = self._home is not None and address.origin == self._home.origin
-        key = (self._key_header,) if is_home and self._key_header else ()
-        return self._request(address, (("Accept", "application/json, image/*"), *key), take, on_head)
+        for _ in range(_MAX_REDIRECTS + 1):
+            following: List[str] = []
+
+            def head_came(head: ResponseHead, following: List[str] = following) -> None:
+                if head.status in _REDIRECTS and head.headers.get("location"):
+                    following.append(head.headers["location"])
+                else:
+                    on_head(head)
+
+            is_home = self._home is not None and address.origin == self._home.origin
+            if is_home:
+                address = _readable(with_query(address.url, self._query), "")
+            received = self._request(
+                address,
+                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
+                lambda chunk, following=following: None if following else take(chunk),
+                head_came,
+            )
+            if not following:
+                return received
+            address = _readable(following[0], address.url)
+        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
 
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -110,8 +133,8 @@ class Downloader:
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
         is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._key_header and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, (self._key_header,))
+        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self._auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
@@ -126,13 +149,13 @@ class Downloader:
         return None
 
     def _ask(
-        self, address: Address, take: Callable[[bytes], object], key: Tuple[Tuple[str, str], ...]
+        self, address: Address, take: Callable[[bytes], object], auth: Tuple[Tuple[str, str], ...]
     ) -> Received:
         """One request for an image."""
         statuses: List[int] = []
         return self._request(
             address,
-            (("Accept", "image/*"), *key),
+            (("Accept", "image/*"), *auth),
             lambda chunk: take(chunk) if statuses == [200] else None,
             lambda head: statuses.append(head.status),
         )
@@ -148,9 +171,10 @@ class Downloader:
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DownloadFailed("the time of the call is up (see --timeout)")
+        has_agent = any(name.lower() == "user-agent" for name, _ in headers)
         request = HttpRequest(
             url=address.url,
-            headers=(("User-Agent", USER_AGENT), *headers),
+            headers=headers if has_agent else (("User-Agent", USER_AGENT), *headers),
             timeout_s=min(DOWNLOAD_TIMEOUT_S, remaining_s),
             resolve=resolve,
             stall_s=DOWNLOAD_STALL_S,
@@ -158,7 +182,7 @@ class Downloader:
         )
         try:
             return self._curl.receive(request, take, on_head)
-        except ConfigError as error:  # curl has gone since the request that led here
+        except (ConfigError, NetworkError) as error:  # curl has gone since the request that led here
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address: Address) -> Optional[str]:

@@ -9,7 +9,7 @@ from typing import Callable, List, Mapping, Tuple
 
 from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, NetworkError
 from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
@@ -17,16 +17,16 @@ from ..outputs.files import temporary_folder, write_private
 from ..outputs.store import Spool
 from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
+from ..settings.host_field import with_query
 from ..settings.places import state_folder
-from ..wire.addresses import read_address
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
 from .response import Answer, AnswerReader
 from .retry import Attempt
 from .server_error import read_server_error
+from .task import TaskState, task_at
 
-_AZURE_SUFFIX = ".openai.azure.com"
 _FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
 _ASK_SANDBOX_S = 10.0
@@ -50,12 +50,6 @@ def host_of(settings: Settings, env: Mapping[str, str], stop: StopSwitch) -> Hos
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
-def auth_header(settings: Settings, key: str) -> Tuple[str, str]:
-    """The header that carries the key: Azure has one of its own, everybody else takes a bearer token."""
-    host = read_address(settings.base_url).host
-    return ("api-key", key) if host.endswith(_AZURE_SUFFIX) else ("Authorization", f"Bearer {key}")
-
-
 def send_once(
     host: Host,
     request: ImageRequest,
@@ -73,8 +67,9 @@ def send_once(
 
     Raises:
         ConfigError: there is no key, or no usable curl; nothing was sent.
+        NetworkError: the proxy is of an unknown kind; nothing was sent.
     """
-    key = host.settings.require_key()
+    host.settings.require_key()
     reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
     def head_came(head: ResponseHead) -> None:
@@ -91,12 +86,12 @@ def send_once(
         spool.flush()
 
     with temporary_folder() as folder:
-        http = _http_request(host.settings, key, request, folder, timeout_s)
+        http = _http_request(host.settings, request, folder, timeout_s)
         http = replace(http, max_bytes=answer_bound(request, max_image_bytes))
         on_sent(True)
         try:
             received = host.curl.receive(http, take, head_came, salvage)
-        except ConfigError:  # there is no curl that could have sent it
+        except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
     answer = reader.close()
@@ -104,11 +99,12 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
+    task = None if is_refused or has_images else answer.task or task_at(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=None if is_refused or has_images else answer.task,
+        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
@@ -148,8 +144,9 @@ def asks_sandbox(curl: Curl, base_url: str) -> bool:
 
 
 def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL and the exact body of a request as text, for `--dry-run`; a multipart body by its parts."""
-    url = settings.base_url + request.endpoint
+    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
+    body by its parts."""
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
     format_field = settings.format_field
     if not request.images:
         return url, request.json_body(format_field).decode("utf-8")
@@ -159,19 +156,17 @@ def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
     return url, "\n".join(lines)
 
 
-def _http_request(
-    settings: Settings, key: str, request: ImageRequest, folder: Path, timeout_s: float
-) -> HttpRequest:
-    headers = [auth_header(settings, key), ("User-Agent", USER_AGENT), ("Accept", _accept(request))]
-    url = settings.base_url + request.endpoint
+def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeout_s: float) -> HttpRequest:
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", _accept(request)))
+    url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
         form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
-        return HttpRequest(url, tuple(headers), timeout_s, form=form)
+        return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
-    headers.append(("Content-Type", "application/json"))
-    return HttpRequest(url, tuple(headers), timeout_s, body_path=str(body))
+    headers = (*headers, ("Content-Type", "application/json"))
+    return HttpRequest(url, headers, timeout_s, body_path=str(body))
 
 
 def answer_bound(request: ImageRequest, max_image_bytes: int) -> int:

@@ -21,7 +21,7 @@ _IMAGE_FILE_IN_TEXT = (
 )
 _MOST_FINDINGS = 1000
 
-_ADDRESS = r"(?i)https?://[^\s\"'<>]{1,16384}"
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 _MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
@@ -30,7 +30,7 @@ _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 #: Names of what was sent, and of what is no result.
 _NOT_OURS = re.compile(
     r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
-    r"|(init|input|source|original|reference)_?(images?|files?)?_?(urls?)?|image_?inputs?|references"
+    r"|(init|input|source|original|reference)_?(images?|files?)_?(urls?)?|image_?inputs?|references"
 )
 _PREVIEW = re.compile(r"(?i)thumb|preview|partial")
 #: Names of addresses that lead to images, and of those that lead elsewhere.
@@ -38,9 +38,13 @@ _OF_RESULTS = re.compile(
     r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
 )
 _OF_SERVICE = re.compile(
-    r"(?i)poll|status|cancel|stream|web|doc|help|hook|callback|avatar|logo|icon|profile|terms|home|response_url"
+    r"(?i)poll|status|cancel|stream|web(?!p)|doc|help|hook|callback|avatar|logo|icon|profile|terms|home"
+    r"|response_?url|info|support|contact|endpoint|upgrade|dashboard|billing|site"
 )
-_DOCUMENTED, _SURE, _BY_NAME, _NO_IMAGE = 3, 2, 1, 0
+#: Names that say nothing of where an address leads, or that it leads to what an image was made of.
+_OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+_OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
+_DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
 
 
 class Finding(Record):
@@ -109,14 +113,14 @@ class ImageFinder:
         )
 
     def document_ended(self, counts: bool) -> bool:
-        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had any,
-        or an image."""
+        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        image, or the address of one."""
         found, self._in_document = self._in_document, []
         with_image, self._with_image = self._with_image, set()
         if counts:
             alone = (replace(one, is_alone=one.container not in with_image) for one in found)
             self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
-        return bool(found or with_image)
+        return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self) -> None:
         """The answer has ended."""
@@ -124,25 +128,30 @@ class ImageFinder:
             sink(None)
         self.document_ended(counts=True)
 
-    def addresses(self, has_images: bool) -> Tuple[str, ...]:
-        """The addresses of the images that did not come themselves, in their order, each once."""
+    def addresses(self, has_images: bool, asked: int = 1) -> Tuple[str, ...]:
+        """The addresses of the images that did not come themselves, in their order, each once: those that
+        stand together first, and others only where these are fewer than were asked for."""
         found = self._findings
         if has_images:
             found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
         best = max((one.rank for one in found), default=_NO_IMAGE)
-        where = next((one.where for one in found if one.rank == best), ())
-        return tuple(dict.fromkeys(one.url for one in found if one.rank == best and one.where == where))
+        found = [one for one in found if one.rank == best]
+        together = tuple(dict.fromkeys(one.url for one in found if one.where == found[0].where))
+        others = (one.url for one in found if one.url not in together)
+        return (*together, *dict.fromkeys(others))[: max(asked, len(together))]
 
     def _text_ended(self, place: Place, text: bytes) -> None:
         name = (_keys(place.path) or [""])[-1]
         words = text.decode("utf-8", "replace").strip()
         if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
-        is_address = re.fullmatch(_ADDRESS, words) is not None
-        if is_address or (name in ("url", "image_url") and re.fullmatch(_RELATIVE, words)):
+        is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
+        if re.fullmatch(_ADDRESS, words) or (is_named and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
-        elif words[:1] in ("{", "["):
-            self._read_embedded(place, first_json(words))
+            return
+        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        if embedded is not None:
+            self._read_embedded(place, embedded)
         else:
             for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
                 self._add(place, url, _SURE)
@@ -172,9 +181,19 @@ class ImageFinder:
             return _NO_IMAGE
         if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
             return _DOCUMENTED
-        if re.match(_IMAGE_FILE, url) or not name:
+        if _OF_ORIGIN.fullmatch(name):
+            return _PERHAPS
+        if (is_image_file(url) and url[:1] != "/") or not name:
             return _SURE
-        return _BY_NAME if _OF_RESULTS.search(name) else _NO_IMAGE
+        if _OF_RESULTS.search(name):
+            return _BY_NAME
+        is_of_service = _OF_ANYTHING.fullmatch(name) or any(map(_OF_SERVICE.search, names))
+        return _NO_IMAGE if is_of_service else _PERHAPS
+
+
+def is_image_file(url: str) -> bool:
+    """Whether an address ends as the name of an image file does."""
+    return re.match(_IMAGE_FILE, url) is not None
 
 
 def _keys(path: Tuple[str, ...]) -> List[str]:

@@ -88,8 +88,8 @@ class Gate:
     def settle(self, defect: BaseException, unsettled: Result, warn: Callable[[str], None]) -> Result:
         """The result of a call that a defect broke off, where every image is where it was asked for.
 
-        `unsettled` is the result but for images and `billed`. Where images are missing it raises what the
-        call ends with, the result attached: what was no error of this program becomes one.
+        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        raises what the call ends with, the result attached: what was no error of this program becomes one.
         """
         images: List[SavedImage] = []
         kept: List[str] = []
@@ -99,7 +99,8 @@ class Gate:
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
-        result = replace(unsettled, images=tuple(images), billed=billed)
+        sent = sum(sending.may_have_left for sending in self._sendings)
+        result = replace(unsettled, images=tuple(images), billed=billed, requests_sent=sent)
         is_ours = isinstance(defect, GptImage2Error)
         said = str(defect) if is_ours else f"internal error: {type(defect).__name__}: {defect}"
         said = mask_secrets(said, self._secrets)

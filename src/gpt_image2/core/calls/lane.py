@@ -17,12 +17,12 @@ from ..outputs.collect import ImageCollector
 from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
-from .exchange import answer_bound, auth_header, send_once
+from .exchange import answer_bound, send_once
 from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
 from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, addresses_of_task
+from .task import Task, known_addresses, told_addresses
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -43,7 +43,7 @@ class Lane:
         self._request = request
         self._numbers = numbers
         self._indices = chain(numbers, further)
-        self._attempts = 0
+        self._attempts = self._sent = 0
         self._retries = 0
         self._billed = Billed.NO
 
@@ -83,6 +83,7 @@ class Lane:
             on_head=lambda head: self._head_came(head, sending),
             on_sent=sending.left,
         )
+        self._sent += attempt.end.sent
         if attempt.accepted is not None:
             attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
@@ -102,9 +103,8 @@ class Lane:
     ) -> Attempt:
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
         call, settings = self._call, self._call.host.settings
-        location = attempt.header("location") or attempt.header("operation-location")
-        addresses = addresses_of_task(task, settings.base_url, location, settings.poll)
-        call.accepted(task, sending, addresses)
+        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+        call.accepted(task, sending, told)
         if not call.policy.waits_for_tasks:
             return attempt
         poller = TaskPoller(
@@ -114,8 +114,10 @@ class Lane:
             settings.poll,
             sending.poll_spool,
             call.task_came,
+            self._request.count,
         )
-        return poller.wait(task, addresses, lambda: call.remaining_s)
+        known = known_addresses(task.id, settings.base_url)
+        return poller.wait(task, told, known, lambda: call.remaining_s)
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]
@@ -129,7 +131,7 @@ class Lane:
         images, asked = collector.images, self._request.count
         error: Optional[GptImage2Error] = None
         tasks: Tuple[str, ...] = ()
-        if attempt.accepted is not None and attempt.is_pending:
+        if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
             tasks = (attempt.accepted.id,)
             if self._call.policy.waits_for_tasks:
                 error = pending_error(attempt.accepted, sending.in_flight.id)
@@ -161,6 +163,7 @@ class Lane:
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
             attempts=self._attempts,
+            requests_sent=self._sent,
             sandbox=attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers),
             tasks=tasks,
         )
@@ -223,7 +226,8 @@ class Lane:
             host.curl,
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
-            key_header=auth_header(host.settings, host.settings.require_key()),
+            auth_headers=host.settings.auth_headers,
+            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 

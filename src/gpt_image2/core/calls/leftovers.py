@@ -7,11 +7,12 @@ Nothing is sent again. What was paid for and has arrived is had in the end, and 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
 from ..api.cost import priced
-from ..base.errors import GptImage2Error
+from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record
 from ..base.redact import show
@@ -23,14 +24,16 @@ from ..outputs.left import Left, left_behind
 from ..outputs.naming import OutputPlan
 from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
+from ..settings.config import Settings, load_settings
+from ..settings.poll import Poll
 from ..wire.messages import ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, asks_sandbox, auth_header
+from .exchange import Host, asks_sandbox, host_of
 from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, addresses_of_task
+from .task import Task, TaskState, known_addresses, told_addresses
 
 
 class Resumed(Record):
@@ -80,6 +83,7 @@ class Resumer:
                 yield self._finish(left)
 
     def _finish(self, left: Left) -> Resumed:
+        host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
         saved, kept = adopt(left.notes, plan)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
@@ -89,20 +93,20 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector)
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
-            attempt = self._ask_after_task(left, answer.task, plan, collector)
+            attempt = self._ask_after_task(left, host, answer.task, plan, collector)
         if attempt is not None:
             answer, addresses = attempt.answer, attempt.answer.urls
             left.note({"addresses": list(addresses)})
         done = left.fetched(saved)
         waiting = fetch_images(
-            self._downloader(left),
+            self._downloader(left, host),
             [url for url in addresses if url not in done],
             collector,
-            self._host.settings.secrets,
+            host.settings.secrets,
         )
         collector.close()
         images = (*saved, *collector.images)
@@ -114,8 +118,8 @@ class Resumer:
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
             billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, self._host.settings.secrets)
-        settings = self._host.settings
+            error = failed_task(attempt, left.base_url, host.settings.secrets)
+        settings = host.settings
         result = Result(
             command=left.command,
             model=left.model,
@@ -145,44 +149,58 @@ class Resumer:
         return is_sandbox(left.base_url, left.headers)
 
     def _ask_after_task(
-        self, left: Left, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
+        self, left: Left, host: Host, told: Optional[Task], plan: OutputPlan, collector: ImageCollector
     ) -> Optional[Attempt]:
         """The last answer on the task that the host made of a call, None where it made none; `told` is the
         task by the answer to the call itself."""
-        poll = self._host.settings.poll if self._is_at_home(left) else None
-        location = str(left.headers.get("location") or left.headers.get("operation-location") or "")
+        poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
         if task is None:
             return None
-        addresses = (*addresses_of_task(task, left.base_url, location, poll), *left.addresses_of_task)
+        if not left.task:  # its process ended before it had understood that
+            left.note({"task": task.id})
+            if self._ledger is not None and left.row:
+                self._ledger.accepted(left.row, task.id, self._warn)
+        asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
-            self._downloader(left),
+            self._downloader(left, host),
             collector,
             self._host.stop,
             poll,
             lambda: Spool(plan.rescue_folder, left.folder / "task"),
             lambda _: None,
+            len(left.numbers),
         )
+        known = known_addresses(task.id, left.base_url)
         attempt = poller.wait(
-            task, addresses, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
+            task, asked_at, known, lambda: self._until_s - time.monotonic(), looks_once=not self._waits
         )
         if poller.spool is not None:
             poller.spool.discard()
         return attempt
 
-    def _downloader(self, left: Left) -> Downloader:
-        settings = self._host.settings
-        key = settings.api_key if self._is_at_home(left) else None
+    def _host_of(self, left: Left) -> Host:
+        """The server of a call, by the profile that it was made with where that still leads there."""
+        host, file = self._host, self._host.settings.config_file
+        if left.profile == host.settings.profile:
+            return host
+        with suppress(ConfigError):
+            config, env = file.path if file else None, host.curl.env
+            settings = load_settings(env, config=config, profile=left.profile)
+            if _is_at_home(left, settings):
+                return host_of(settings, env, host.stop)
+        return host
+
+    def _downloader(self, left: Left, host: Host) -> Downloader:
+        settings = host.settings
+        is_at_home = _is_at_home(left, settings)
         return Downloader(
-            self._host.curl,
+            host.curl,
             base_url=left.base_url,
-            key_header=auth_header(settings, key) if key else None,
+            auth_headers=settings.auth_headers if is_at_home else (),
+            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
-
-    def _is_at_home(self, left: Left) -> bool:
-        """Whether a call went to the server of these settings: only that one gets its key."""
-        return has_same_origin(left.base_url, self._host.settings.base_url)
 
     def _record(self, left: Left, result: Result, error: Optional[GptImage2Error]) -> None:
         if self._ledger is None or not left.row:
@@ -198,10 +216,19 @@ class Resumer:
         self._ledger.finish(left.row, Ending(status, result, code, message), self._warn)
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector) -> Answer:
+def _is_at_home(left: Left, settings: Settings) -> bool:
+    """Whether a call went to the server of these settings: only that one gets its key and headers."""
+    return has_same_origin(left.base_url, settings.base_url)
+
+
+def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
+    return settings.poll if _is_at_home(left, settings) else None
+
+
+def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
-    reader = AnswerReader(collector, spool)
+    reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Callable, List, Optional, Sequence, Set
 
@@ -25,10 +26,18 @@ _UNKNOWN_S = 30.0
 _MOST_EMPTY_LOOKS = 3
 #: Refusals to tell of a task that may pass, or come from the wrong address.
 _NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+#: As `_NO_WORD`, in words under another status.
+_NO_WORD_YET = (
+    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
+    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
+)
+#: Statuses of an answer that a host would give of a task that it does not have any more.
+_GONE = (404, 410)
 
 
 class TaskPoller:
-    """Asks after one task at one of several addresses: at all of them, until one knows of it.
+    """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
+    where others are asked, at `known`.
 
     `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
     task is, each time.
@@ -42,6 +51,7 @@ class TaskPoller:
         poll: Optional[Poll],
         new_spool: Callable[[], Spool],
         on_task: Callable[[Task], object],
+        asked: int,
     ) -> None:
         self._downloader = downloader
         self._collector = collector
@@ -49,7 +59,9 @@ class TaskPoller:
         self._poll = poll
         self._new_spool = new_spool
         self._on_task = on_task
+        self._asked_for = asked
         self._asked: Set[str] = set()
+        self._told: Sequence[str] = ()
         self._addresses: List[str] = []
         self._is_known = False
         self.spool: Optional[Spool] = None
@@ -57,74 +69,81 @@ class TaskPoller:
     def wait(
         self,
         task: Task,
-        addresses: Sequence[str],
+        told: Sequence[str],
+        known: Sequence[str],
         remaining_s: Callable[[], float],
         looks_once: bool = False,
     ) -> Attempt:
         """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
         that holds nothing but how far it is."""
-        self._addresses = list(addresses)
+        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
         started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
         while True:
-            attempt = self._look()
+            attempt = self._look(task.id)
             said = attempt.answer.task
             if said is not None:
                 task = replace(said, id=task.id)
                 self._on_task(task)
             attempt = replace(attempt, accepted=task)
-            is_empty = task.state is TaskState.DONE or (self._is_known and said is None)
-            empty_looks = empty_looks + 1 if is_empty else 0
-            if _has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
+            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
                 return attempt
             is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
             wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
             is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
             if is_late or self._stop.wait(wait_s):
-                pending = replace(task, is_found=self._is_known)
+                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
                 return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            self._collector.comes_again()
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
-    def _look(self) -> Attempt:
-        """Asks until somebody knows of the task; what was said last."""
+    def _look(self, task_id: str) -> Attempt:
+        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
+        has said that it is asked: elsewhere nobody may know what a task is."""
         attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
         for address in list(self._addresses):
             try:
-                attempt = self._ask(address)
+                attempt = self._ask(address, task_id)
             except DownloadFailed:
                 self._addresses.remove(address)
                 continue
-            if self._stop.is_set:
-                break
-            if attempt.images or attempt.answer.urls or attempt.answer.task:
+            knows = attempt.images or attempt.answer.urls or attempt.answer.task
+            if knows or (address in self._told and self._has_ended(attempt)):
                 self._is_known = True
-                self._addresses = [address]
-                break
-        return self._result_elsewhere(attempt)
+                self._addresses, self._told = [address], [address]
+            if self._is_known or self._stop.is_set:
+                return self._result_elsewhere(attempt, task_id)
+        return replace(attempt, answer=replace(attempt.answer, error=None))
 
-    def _result_elsewhere(self, attempt: Attempt) -> Attempt:
+    def _result_elsewhere(self, attempt: Attempt, task_id: str) -> Attempt:
         """Where a task is done and its images are at another address that the answer names: what is there."""
         task = attempt.answer.task
-        if task is None or task.state is not TaskState.DONE or _has_ended(attempt):
+        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
             return attempt
         for address in task.addresses:
             if address not in self._asked:
                 try:
-                    found = self._ask(address)
+                    found = self._ask(address, task_id)
                 except DownloadFailed:
                     continue
-                if _has_ended(found):
+                if self._has_ended(found):
                     return found
         return attempt
 
-    def _ask(self, address: str) -> Attempt:
+    def _ask(self, address: str, task_id: str) -> Attempt:
         """Reads the answer at one address."""
         self._asked.add(address)
         if self.spool is not None:
             self.spool.discard()
         self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll)
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
         received = self._downloader.ask(address, reader.feed, reader.head_came)
         answer = reader.close()
+        is_refusal = received.head is not None and received.head.status >= 300
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
         return Attempt(
             head=received.head,
             end=received.end,
@@ -135,11 +154,21 @@ class TaskPoller:
             elapsed_s=received.elapsed_s,
         )
 
+    def _has_ended(self, attempt: Attempt) -> bool:
+        """Whether an answer is the last word on a task."""
+        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
+        if attempt.images and attempt.was_cut:
+            return attempt.images >= self._asked_for
+        if attempt.images or attempt.answer.urls or attempt.kept_aside:
+            return True
+        if task is not None or error is None:
+            return task is not None and task.state is TaskState.FAILED
+        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
+        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
 
-def _has_ended(attempt: Attempt) -> bool:
-    """Whether an answer is the last word on a task."""
-    task, status = attempt.answer.task, attempt.said_status
-    if attempt.images or attempt.answer.urls or (task is not None and task.state is TaskState.FAILED):
-        return True
-    is_refusal = attempt.error is not None and status < 500 and status not in _NO_WORD
-    return is_refusal and not attempt.was_cut and task is None
+    def _is_empty(self, attempt: Attempt) -> bool:
+        """Whether a host that knew of a task has no word of it, or has no image of one that is done."""
+        if attempt.answer.task is not None:
+            return attempt.answer.task.state is TaskState.DONE
+        is_page = attempt.answer.shape == "html"
+        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)

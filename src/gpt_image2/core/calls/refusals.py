@@ -89,7 +89,14 @@ OVERLOAD = Refusal(
 )
 BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
 PROXY = Refusal(
-    NetworkError, "proxy", "check HTTPS_PROXY and HTTP_PROXY, and the credentials in it", statuses=(407,)
+    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
+)
+PLAIN_HTTP = Refusal(
+    NetworkError,
+    "tls",
+    "write https:// in base_url",
+    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
+    under=400,
 )
 
 #: In the order in which words are looked for.
@@ -149,6 +156,7 @@ REFUSALS: Tuple[Refusal, ...] = (
     BAD_FIELD,
     Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
     PROXY,
+    PLAIN_HTTP,
 )
 
 

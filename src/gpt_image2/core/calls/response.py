@@ -20,15 +20,14 @@ from ..settings.poll import Poll
 from ..wire.json_stream import JsonSplitter, Place, StringSink, json_escaped
 from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
-from .findings import ImageFinder
+from .findings import ImageFinder, is_image_file
 from .server_error import ServerError, read_server_error
-from .task import Task, TaskState, read_task
+from .task import TASK_ACCEPTED, Task, TaskState, read_task
 from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_ACCEPTED = 202
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -62,13 +61,20 @@ class Answer(Record):
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 
-    `poll` says where a host tells of its tasks. A stream is over when `asked` images have come.
+    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    `asked` images have come.
     """
 
     def __init__(
-        self, collector: ImageCollector, spool: Spool, poll: Optional[Poll] = None, asked: int = 1
+        self,
+        collector: ImageCollector,
+        spool: Spool,
+        poll: Optional[Poll] = None,
+        asked: int = 1,
+        task_id: str = "",
     ) -> None:
         self._asked = asked
+        self._task_id = task_id
         self._collector = collector
         self._spool = spool
         self._poll = poll
@@ -120,8 +126,13 @@ class AnswerReader:
         text = self._spool.text() if self._shape != "empty" else ""
         title = re.search(_TITLE, text[:_TITLE_CHARS]) if self._shape == "html" else None
         has_images, error, task = bool(self._collector.images), self._answer.error, self._answer.task
-        is_under_way = task is not None and task.state is TaskState.UNDER_WAY
-        urls = () if is_under_way else self._finder.addresses(has_images)
+        urls = self._finder.addresses(has_images, self._asked)
+        if task is not None and task.state is TaskState.UNDER_WAY:
+            # Where only its id tells of a task, an image says more; an address may be where to ask.
+            asks = task.addresses if len(urls) == 1 else ()
+            images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
+            urls = () if task.is_told else tuple(images)
+            task = None if urls else task
         if error is None and not has_images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
@@ -133,6 +144,7 @@ class AnswerReader:
             complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
             urls=urls,
             error=error,
+            task=task,
             title=title.group(1) if title else "",
             text=text,
         )
@@ -143,7 +155,7 @@ class AnswerReader:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
         is_short = len(head) < len(_URI_START) if is_uri else needs_more(head)
-        if head[:1] in (b"{", b"["):
+        if head[:1] in (b"{", b"[", b'"'):
             self._shape, self._feed = "json", self._json.feed
         elif head.startswith(_SSE_STARTS) and not is_uri:
             self._sse = SseSplitter(self._json_data, self._event_ended)
@@ -239,7 +251,9 @@ class AnswerReader:
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        task = read_task(document, self._status == _ACCEPTED, self._poll) if self._shape == "json" else None
+        is_accepted = self._status == TASK_ACCEPTED
+        is_json = self._shape == "json"
+        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
@@ -249,7 +263,7 @@ class AnswerReader:
             complete=self._answer.complete
             or self._shape == "json"
             or error is not None
-            or is_last
+            or (is_last and document is not None)
             or self._is_completed()
             or (found and not is_preview),
             error=self._answer.error or error,

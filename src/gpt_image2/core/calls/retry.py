@@ -28,7 +28,7 @@ MAX_SERVER_WAIT_S = 7200.0
 DEFAULT_RETRIES = 2
 _REQUEST_ID_CHARS = 200
 _DATE_CHARS = 64
-_PAGE_CHARS = 200
+_PAGE_CHARS, _BAD_REQUEST_CHARS = 200, 600
 
 #: curl's codes for what may well succeed next time: proxy, name, connect, timeout, TLS, send, receive.
 _PASSING_CONNECT_CODES = frozenset({5, 6, 7, 28, 35, 52, 55, 56, 97})
@@ -88,13 +88,15 @@ class Attempt(Record):
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
-        page = self.answer.title or self.answer.text[:_PAGE_CHARS]
+        title, text = self.answer.title, self.answer.text
+        page = f"{title} {text[:_BAD_REQUEST_CHARS]}" if status == 400 else title or text[:_PAGE_CHARS]
         return refusal_by_words(page, status) if status >= 400 else None
 
     @property
     def is_pending(self) -> bool:
         """Whether it was accepted as a task that has not ended: its images are still to come."""
-        has_ended = self.images or self.answer.urls or self.error is not None or self.kept_aside
+        has_images = bool(self.images) and not self.was_cut
+        has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property

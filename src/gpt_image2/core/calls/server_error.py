@@ -50,13 +50,11 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
         return None
     fields = cast(Dict[str, Any], document)
     error: Any = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
-    error = None if error is True else error
-    task = task or read_task(fields)
-    goes_well = task is not None and task.state is not TaskState.FAILED
-    goes_well = goes_well and fields.get("code") in (None, *_CODES_OF_SUCCESS)
-    if not error and not goes_well and not _has_result(fields):
-        named = (fields.get(name) for name in _ERROR_FIELDS)
-        error = next((value for value in named if value), None)
+    if error is True or (error and members(error) and not any(members(error).values())):
+        error = None  # it says nothing
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if not error and named and not _has_result(fields) and not _goes_well(fields, task):
+        error = named
     if not error:
         return _reason_elsewhere(fields)
     if isinstance(error, list):  # one error a field: the first says enough
@@ -74,6 +72,13 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
         moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
         status=status if status >= 400 else 0,
     )
+
+
+def _goes_well(fields: Dict[str, Any], task: Optional[Task]) -> bool:
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *_CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
 
 
 def _has_result(fields: Dict[str, Any]) -> bool:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import quote as percent_encode
 
 from ..base.record import Record
 from ..base.untrusted import count_of
 from ..settings.poll import Poll, value_at
+from ..wire.messages import ResponseHead
 
+#: The HTTP status under which any id is that of a task.
+TASK_ACCEPTED = 202
 _STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
 #: Names of ids; the first ones tell by themselves that there is a task.
 _TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
 _ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
 _PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
 _REASON_NAMES = (
-    *("fail_reason", "failReason", "failure_reason", "failed_reason", "reason", "error_message"),
+    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
+    *("error_message", "error_msg"),
     *("errorMessage", "status_message", "detail", "message", "msg"),
 )
 #: Names of addresses that tell of a task, the surest first.
@@ -29,14 +33,19 @@ _ADDRESS_NAMES = (
     *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
     *("self", "href", "url", "response_url", "result_url"),
 )
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
 _GOES_ON = re.compile(
-    r"queue(d|ing)?|in_queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_start(ed)?|waiting"
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
     r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
 )
-_DONE = re.compile(r"succe(ss|eded|ssful)|complete[d]?|done|finish(ed)?|ready|ok")
+_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
 _FAILED = re.compile(
-    r"fail(ed|ure)?|errors?|errored|cancel?led|canceled|expired|rejected|aborted|time(d_)?out|terminated|blocked"
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|incomplete"
 )
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
 _NOTHING_CHARGED = re.compile(
     r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
     r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
@@ -71,8 +80,8 @@ class Task(Record):
     """A task as one answer tells of it.
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_free` says that nothing was charged,
-    `is_found` whether any address knew of it.
+    answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
+    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
     """
 
     id: str
@@ -81,6 +90,7 @@ class Task(Record):
     percent: Optional[float] = None
     addresses: Tuple[str, ...] = ()
     reason: str = ""
+    is_told: bool = True
     is_free: bool = False
     is_found: bool = True
 
@@ -91,22 +101,31 @@ class Task(Record):
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
-def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] = None) -> Optional[Task]:
-    """What a parsed answer says of a task, None where it tells of none; `is_accepted` is for the status 202,
-    under which any id is enough. `poll` says where the host has its words."""
+def read_task(
+    document: object, is_accepted: bool = False, poll: Optional[Poll] = None, asked_for: str = ""
+) -> Optional[Task]:
+    """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it."""
     objects = list(_objects(document))
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
+    own_id = ""
     status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
     state = _state_of(stating) if stating else None
     task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
     if poll is not None:
         status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
         state = _state_by(poll, status) or state
-        task_id = _text_or_number(value_at(document, poll.id), _ID_CHARS) or task_id
-    if state is None and (is_accepted or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
         state = TaskState.UNDER_WAY
         task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
     if state is None or not task_id.strip("."):
         return None
     return Task(
@@ -116,20 +135,38 @@ def read_task(document: object, is_accepted: bool = False, poll: Optional[Poll] 
         percent=next((found for found in map(_percent_of, around) if found is not None), None),
         addresses=_addresses(around),
         reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
         is_free=any(map(_says_free, around)),
     )
 
 
-def addresses_of_task(task: Task, base_url: str, location: str, poll: Optional[Poll]) -> Tuple[str, ...]:
-    """Where to ask after a task, the surest first: by the profile's `poll`, the header `Location`, the
-    addresses in the answer, and the forms that hosts are known to use. Some are relative to the base URL."""
+def task_at(head: Optional[ResponseHead]) -> Optional[Task]:
+    """The task of an answer that has accepted one and says no more than where it is asked after."""
+    is_accepted = head is not None and head.status == TASK_ACCEPTED
+    location = head.headers.get("location", "") if head is not None and is_accepted else ""
+    path = re.sub(r"[?#].*", "", location).rstrip("/")
+    task_id = path[path.rfind("/") + 1 :]
+    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def told_addresses(
+    task: Task, base_url: str, header: Callable[[str], str], poll: Optional[Poll]
+) -> Tuple[str, ...]:
+    """Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    `Location` or `Operation-Location`, and the answer. Some are relative to the base URL."""
     own = poll.address(base_url, task.id) if poll else ""
-    name = percent_encode(task.id, safe="")
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id: str, base_url: str) -> Tuple[str, ...]:
+    """Where hosts are known to be asked after their tasks."""
+    name = percent_encode(task_id, safe="")
     known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
     root = re.sub(_VERSION, "", base_url)
     if root != base_url:
         known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses, *known))))
+    return tuple(known)
 
 
 def _objects(document: object) -> Iterator[Dict[str, Any]]:
@@ -159,7 +196,7 @@ def _state_of(fields: Mapping[str, Any]) -> Optional[TaskState]:
 
 
 def _state_in_words(status: str) -> Optional[TaskState]:
-    word = re.sub(r"[-\s]+", "_", status.lower())
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
     return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
 
 

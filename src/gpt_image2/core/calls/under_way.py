@@ -73,6 +73,7 @@ class CallUnderWay:
             {
                 "id": self.row,
                 "base_url": self.host.settings.base_url,
+                "profile": self.host.settings.profile,
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),

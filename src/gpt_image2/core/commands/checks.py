@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, cast
 from urllib.parse import urlsplit
 
-from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
-from ..base.errors import ConfigError, GptImage2Error
+from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import ExitCode
-from ..base.record import Record
-from ..calls.exchange import Host, auth_header, host_of, send_free
+from ..base.outcome import Billed, ExitCode
+from ..base.record import Record, replace
+from ..calls.exchange import Host, host_of, send_free
 from ..calls.explain import explain
-from ..calls.retry import Attempt, judge
+from ..calls.retry import Again, Attempt, judge
 from ..outputs.files import free_bytes, prepare_folder
 from ..settings.config import Settings
 from ..settings.places import state_folder
@@ -58,10 +57,9 @@ def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     if curl.status == "fail":
         return
     name = _name_lookup(settings)
-    if name is not None:
-        yield name
-        if name.status == "fail":
-            return
+    yield name
+    if name.status == "fail":
+        return
     yield from _network(settings, stop)
 
 
@@ -127,10 +125,15 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
-def _name_lookup(settings: Settings) -> Optional[Check]:
-    """Looks the host's name up; None where a proxy does that."""
-    if Curl(os.environ, settings.secrets, StopSwitch()).proxy_for(settings.base_url):
-        return None
+def _name_lookup(settings: Settings) -> Check:
+    """Looks the host's name up; names the proxy where one does that."""
+    curl = Curl(os.environ, settings.secrets, StopSwitch())
+    try:
+        variable = curl.proxy_for(settings.base_url)
+    except NetworkError as error:
+        return Check("proxy", "fail", error.message, error.hint, exit_code=error.exit_code)
+    if variable:
+        return Check("proxy", "ok", f"{curl.shown_proxy(variable)} (from {variable})")
     host = urlsplit(settings.base_url).hostname or ""
     started = time.monotonic()
     addresses = resolve_addresses(host)
@@ -146,7 +149,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
     attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
     if not end.sent:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("connection", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
         return
     yield Check("connection", "ok", "connected", "", end.connect_s)
@@ -154,7 +157,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         yield Check(
             "tls", "ok", "handshake and certificate are good", "", max(0.0, end.tls_s - end.connect_s)
         )
-    if settings.api_key is None:
+    if not settings.auth_headers:
         return
     if attempt.status == 200 and isinstance(document, dict):
         models = cast(Dict[str, Any], document).get("data")
@@ -166,18 +169,18 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
             "api", "warn", detail, "a relay may not offer it; a real call will show", attempt.elapsed_s
         )
     else:
-        error = explained(settings, attempt, ImageRequest(prompt=""))
+        error = explained(settings, attempt)
         yield Check("api", "fail", error.message, error.hint, attempt.elapsed_s, error.exit_code)
 
 
 def ask(host: Host, path: str) -> Tuple[Attempt, object]:
     """One free request below the base URL, and its answer as JSON (None when it is none)."""
     settings = host.settings
-    headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
-    if settings.api_key:
-        headers.append(auth_header(settings, settings.api_key))
-    return send_free(host.curl, HttpRequest(settings.base_url + path, tuple(headers), CHECK_TIMEOUT_S))
+    headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
+    return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S))
 
 
-def explained(settings: Settings, attempt: Attempt, request: ImageRequest) -> GptImage2Error:
-    return explain(attempt, judge(attempt), request, settings.base_url, settings.secrets)
+def explained(settings: Settings, attempt: Attempt) -> GptImage2Error:
+    """The error for a request of `doctor`, which was free."""
+    rule = replace(judge(attempt), billed=Billed.NO, again=Again.NEVER)
+    return explain(attempt, rule, None, settings.base_url, settings.secrets)

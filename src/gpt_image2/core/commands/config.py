@@ -2,49 +2,91 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Dict, Mapping, Sequence
 
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
+from ..base.redact import show
 from ..outputs.files import write_config
-from ..settings.config import TEMPLATE, load_settings
+from ..settings.base_url import DEFAULT_BASE_URL
+from ..settings.config import Settings
+from ..settings.keys import OFFICIAL_KEY_VARIABLE
 from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
-from .options import YES_NO, config_parser
+from .options import YES_NO, Parser, ServerFlags, add_config_flags, add_output_flags, parser_of
+
+TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
+
+
+class ConfigCommand(ServerFlags):
+    """A `config` command line."""
+
+    init: bool
+    show: bool
+    list: bool
+    force: bool
+
+
+def config_parser() -> Parser:
+    description = "Create a config file, or show which settings are in force and where they come from."
+    parser = parser_of("config", description, epilog="")
+    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
+    parser.add_argument(
+        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
+    parser.set_defaults(base_url=None, api_key=None)
+    parser.add_argument("--list", action="store_true", help="list the profiles of the config file")
+    add_config_flags(parser.add_argument)
+    add_output_flags(parser.add_argument)
+    return parser
 
 
 def run_config(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    args = config_parser().parse_args(list(words))
+    args = config_parser().parse_args(list(words), ConfigCommand())
     outcome: Dict[str, object] = {"ok": True, "command": "config"}
     if args.init:
-        named = Path(os.path.expanduser(args.config)) if args.config else _first_location()
-        path = named.absolute()
-        write_config(path, TEMPLATE, force=args.force)
+        path = _init(args)
         outcome["created"] = str(path)
         output.result(f"Created: {path}")
         output.say("edit it, or set the variable that api_key_env names; then: config --show")
-    if args.show or not args.init:
-        outcome.update(_show_config(args.config, output))
+    if args.list:
+        from .profiles import list_profiles
+
+        outcome.update(list_profiles(args, output))
+    if args.show or not (args.init or args.list):
+        outcome.update(_show_config(args, output))
     output.finish(outcome)
     return ExitCode.OK
 
 
-def _first_location() -> Path:
+def _init(args: ConfigCommand) -> Path:
+    """Writes a config file, or one more profile into the one that is there; its path."""
+    if args.profile:
+        from .profiles import add_profile
+
+        return add_profile(args.profile, args.config, args.force)
     places = config_locations(os.environ)
-    return places[0] if places else home_folder(os.environ)  # an error that says what is missing
+    # Without a place: an error that says what is missing.
+    found = places[0] if places else home_folder(os.environ)
+    path = Path(os.path.expanduser(args.config)).absolute() if args.config else found
+    write_config(path, TEMPLATE, force=args.force)
+    return path
 
 
-def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
-    settings = load_settings(os.environ, config=config)
+def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
+    settings = args.settings()
     active = settings.config_file.path if settings.config_file else None
     file = settings.config_file
     own_prices = (*file.prices, *file.text_prices) if file else ()
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
-    if settings.api_key is None:
+    if not settings.auth_headers:
         sources["api_key"] = settings.key_problem or "no source has one"
     values = {
+        "profile": show(settings.profile) or "none",
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
         "model": settings.model,
@@ -54,6 +96,7 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "history": YES_NO[settings.history],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
+        **_host_values(settings),
     }
     for warning in settings.warnings:
         output.warn(warning)
@@ -70,3 +113,12 @@ def _show_config(config: Optional[str], output: Output) -> Dict[str, object]:
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
+
+
+def _host_values(settings: Settings) -> Mapping[str, str]:
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values

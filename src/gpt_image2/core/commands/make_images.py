@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from typing import Optional, Sequence
 
 from ..base.about import PROGRAM
-from ..base.errors import OutputError, UsageError
+from ..base.errors import ConfigError, OutputError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
 from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.client import Client, PreparedCall
-from ..calls.exchange import auth_header, describe
+from ..calls.exchange import describe
 from ..ledger.entries import STDOUT, check_unchanged
-from ..settings.config import KEY_VARIABLE
+from ..settings.keys import KEY_VARIABLE
 from ..telling.as_json import estimate_json, result_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
@@ -116,15 +116,18 @@ def _pour(result: Result) -> None:
 def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
-    if settings.api_key is None and settings.key_problem:
-        warnings += (settings.key_problem,)
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
     url, body = describe(settings, request)
-    name, value = auth_header(settings, settings.masked_key)
+    headers = settings.shown_headers
     estimate = request.estimate(settings.prices)
     outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
     body = mask_secrets(body, settings.secrets)
     kind = "multipart/form-data" if request.images else "application/json"
-    output.result(f"POST {url}\n{name}: {value}\nContent-Type: {kind}\n\n{body}\n")
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     for path in outputs:
         output.result(f"Output: {path}")
@@ -137,7 +140,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "command": command.command,
             "dry_run": True,
             "url": url,
-            "headers": {name: value},
+            "headers": headers,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),

@@ -29,6 +29,7 @@ from ..telling.streams import print_text
 from .field_flags import add_field_flags
 
 MEGABYTE = 1024 * 1024
+PROFILE_HELP = "this profile of the config file (see: config --list)"
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -70,12 +71,19 @@ class ServerFlags(argparse.Namespace):
     """Which server a command talks to, and with which key."""
 
     config: Optional[str]
+    profile: Optional[str]
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
 
     def settings(self) -> Settings:
-        return load_settings(os.environ, config=self.config, base_url=self.base_url, api_key=self.api_key)
+        return load_settings(
+            os.environ,
+            config=self.config,
+            profile=self.profile,
+            base_url=self.base_url,
+            api_key=self.api_key,
+        )
 
     @property
     def history(self) -> Optional[bool]:
@@ -137,19 +145,6 @@ def image_parser(command: str) -> Parser:
     return parser
 
 
-def config_parser() -> Parser:
-    description = "Create a config file, or show which settings are in force and where they come from."
-    parser = parser_of("config", description, epilog="")
-    parser.add_argument("--init", action="store_true", help="write a template config file (mode 0600)")
-    parser.add_argument(
-        "--show", action="store_true", help="show every setting and its source, keys masked (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="with --init: overwrite an existing file")
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
-    add_output_flags(parser.add_argument)
-    return parser
-
-
 def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
     command = _parse(name, list(argv))
     sources = list(command.more_images or ())
@@ -177,6 +172,7 @@ def request_of(flags: argparse.Namespace, prompt: str) -> ImageRequest:
 def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True) -> Client:
     return Client(
         config=flags.config,
+        profile=flags.profile,
         base_url=flags.base_url,
         api_key=flags.api_key,
         timeout_s=flags.timeout,
@@ -297,8 +293,14 @@ def add_sending_flags(add: Callable[..., object]) -> None:
 def add_output_flags(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print one JSON object on stdout instead of lines")
     add("--events", action="store_true", help="progress as JSON lines on stderr")
-    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--quiet", action="store_true", help="nothing but errors on stderr")
     add("--debug", action="store_true", help="show the traceback of an internal error")
+
+
+def add_config_flags(add: Callable[..., object]) -> None:
+    """Adds the flags for commands that speak to no server of their own."""
+    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
 
 
 def add_setting_flags(parser: Parser) -> None:
@@ -311,6 +313,7 @@ def add_server_flags(parser: Parser) -> Callable[..., object]:
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
+    add("--profile", metavar="NAME", help=PROFILE_HELP)
     add("--base-url", metavar="URL", help="the API's base URL")
     add(
         "--api-key",

@@ -64,7 +64,7 @@ def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
     if flags.base_url is not None:
         raise two_hosts()
     flags.base_url = stack.enter_context(start_sandbox())
-    flags.api_key, flags.config = SANDBOX_KEY, None
+    flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
 
 
 def two_hosts() -> UsageError:

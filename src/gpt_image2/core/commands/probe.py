@@ -147,6 +147,7 @@ def _learnt(
         facts,
         answers="url" if attempt.answer.urls else "b64_json",
         streams=attempt.answer.shape == "sse" if request.stream else False,
+        tasks=attempt.accepted is not None,
         edits=bool(request.images),
         image_field=host.settings.image_field if request.images else None,
         format_field=host.settings.format_field if image and image.format == "jpeg" else None,
@@ -249,4 +250,9 @@ def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
         estimate=probe_price(settings.prices),
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
-    return recorded(ledger, opening, probe.run, probe.observer)
+
+    def run(warnings: Tuple[str, ...], row: int) -> Result:
+        probe.on_accepted = lambda task_id: ledger.accepted(row, task_id, probe.warn)
+        return probe.run(warnings, row)
+
+    return recorded(ledger, opening, run, probe.observer)

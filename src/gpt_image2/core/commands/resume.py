@@ -21,7 +21,7 @@ from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .options import Parser, add_output_flags, add_timeout_flag
+from .options import Parser, add_config_flags, add_output_flags, add_timeout_flag
 
 
 def resume_parser() -> Parser:
@@ -36,7 +36,7 @@ def resume_parser() -> Parser:
     parser.add_argument(
         "id", nargs="?", default="", help="only this call: its ID, its row in the history, or its task"
     )
-    parser.add_argument("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_config_flags(parser.add_argument)
     parser.add_argument("--no-wait", action="store_true", help="ask after each task once")
     add_timeout_flag(parser.add_argument, "seconds for all of it")
     add_output_flags(parser.add_argument)
@@ -50,7 +50,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         UsageError: nothing is left of the call of that ID.
     """
     args = resume_parser().parse_args(list(words))
-    settings = load_settings(os.environ, config=args.config)
+    settings = load_settings(os.environ, config=args.config, profile=args.profile)
     folder = state_folder(os.environ)
     ledger = Ledger(folder, settings.secrets) if settings.history else None
     calls: List[Resumed] = []

@@ -157,7 +157,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     if query.words is not None and query.prompt is not None:
         raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
     prompt = query.prompt if query.words is None else query.words
-    settings = load_settings(os.environ, config=query.config)
+    settings = load_settings(os.environ, config=query.config, profile=query.profile)
     asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
     request, warnings = checked(replace(asked, model=asked.model or settings.model))
     if prompt is None:

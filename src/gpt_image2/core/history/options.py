@@ -13,6 +13,7 @@ from ..commands.options import (
     ImageCommand,
     Parser,
     add_call_flags,
+    add_config_flags,
     add_image_flags,
     add_output_flags,
     add_setting_flags,
@@ -98,7 +99,7 @@ def cost_parser() -> Parser:
     add("--stream", action="store_true", help="as a stream, with previews")
     add("--partial-images", type=int, metavar=f"0-{MAX_PARTIAL_IMAGES}", help="previews under --stream")
     add("--batch", action="store_true", help="by the Batch API, at half the price")
-    add("--config", metavar="PATH", help="this config file instead of the one that is found")
+    add_config_flags(add)
     add_output_flags(add)
     return parser
 

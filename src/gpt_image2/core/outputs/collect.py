@@ -94,6 +94,13 @@ class ImageCollector:
         self._index = None
         self._writers.remove(writer)
 
+    def comes_again(self) -> None:
+        """The answer broke off, and will be asked for once more: what is saved of it is known."""
+        self._preview = None
+        for writer in list(self._writers):
+            self._abandon(writer)
+        self._places = dict.fromkeys(self._places)
+
     def let_go(self, writer: ImageWriter) -> None:
         """A final image is whole, and somebody else names it."""
         self._writers.remove(writer)

@@ -17,10 +17,16 @@ _HEAD_CHARS = -(-SNIFF_BYTES // 3) * 4
 _MAX_URI_HEADER_BYTES = 256
 #: Of a text without an image so much is looked at.
 _MAX_TEXT_BYTES = 1 << 16
-_DATA_URI = rb"(?i)data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,"
+_DATA_URI = rb"(?i:data:(?:image/[\w.+-]{1,100}|application/octet-stream)?(?:;[\w.+=-]{1,100}){0,3};base64,)"
+#: The base64 of an image, of which so many characters are looked at, and which nothing of its kind precedes.
+_BARE_CHARS = 31
+_BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
+_IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
+_MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
-#: What ends a data URI inside a text.
-_AFTER_URI = rb"[)\"'<>\]}`|]"
+#: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
+_END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
+_MAX_LINE_CHARS = 80
 _ADDRESS_STARTS = (b"http://", b"https://")
 
 
@@ -50,7 +56,7 @@ class ImageText:
         self._pending = b""  # what is not known to be text or image yet
         self._text = bytearray()
         self._is_image = False  # whether an image is under way
-        self._ends_in_text = False  # whether more text may follow it
+        self._line_chars = 0  # of its line that is under way
         self._decoder: Optional[Base64Decoder] = None
         self._is_faulty = self._is_lost = False
         self._writer: Optional[ImageWriter] = None
@@ -89,11 +95,10 @@ class ImageText:
                 elif sniff_format(head) is not None:
                     self._begin(head, None)
                 continue
-            uri = re.search(_DATA_URI, head)
-            if uri is not None:
-                self._add_text(head[: uri.start()])
-                self._ends_in_text = True
-                self._begin(head[uri.end() :], Base64Decoder())
+            start = _IMAGE_IN_TEXT.search(head)
+            if start is not None:
+                self._add_text(head[: start.start()])
+                self._begin(head[start.end() :], Base64Decoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -103,17 +108,30 @@ class ImageText:
     def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer = decoder, None
+        self._decoder, self._writer, self._line_chars = decoder, None, 0
         self._take(first)
 
     def _take(self, data: bytes) -> None:
         """More of the image, up to where the text goes on."""
-        end = re.search(_AFTER_URI, data) if self._ends_in_text and not self._is_faulty else None
-        self._write(data[: end.start()] if end else data)
-        if end is not None:
+        end = self._end_of_image(data)
+        self._write(data[:end])
+        if end < len(data):
             self._image_ended()
-            self._pending = data[end.start() :]
+            self._pending = data[end:]
             self._look(at_end=False)
+
+    def _end_of_image(self, data: bytes) -> int:
+        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        if self._is_base64 or self._is_faulty or self._decoder is None:
+            return len(data)
+        line_at = -self._line_chars
+        for end in _END_IN_TEXT.finditer(data):
+            at = end.start()
+            if end.group() not in b"\r\n" or not 0 < at - line_at <= _MAX_LINE_CHARS:
+                return at
+            line_at = at + 1 if end.group() == b"\n" else line_at
+        self._line_chars = len(data) - line_at
+        return len(data)
 
     def _write(self, data: bytes) -> None:
         if self._is_lost or not data:
@@ -175,9 +193,11 @@ def _base64_head(text: bytes) -> Optional[bytes]:
 
 
 def _held_back(text: bytes) -> int:
-    """How many of the last bytes may be the beginning of a data URI."""
-    last = text[-_MAX_URI_HEADER_BYTES:].lower()
-    at = last.rfind(b"data:")
+    """How many of the last bytes may be the beginning of an image."""
+    last = text[-_MAX_URI_HEADER_BYTES:]
+    at = last.lower().rfind(b"data:")
     if at >= 0:
         return len(last) - at
-    return next((size for size in (4, 3, 2, 1) if last.endswith(b"data:"[:size])), 0)
+    maybe = re.search(_MAYBE_BARE, last[-_BARE_CHARS - 1 :])
+    size = len(maybe.group()) if maybe else 0
+    return size if size <= _BARE_CHARS else len(b"data")

@@ -27,6 +27,8 @@ class Left:
         self.command = str(asked.get("command") or "generate")
         self.model = str(asked.get("model") or "")
         self.base_url = str(asked.get("base_url") or "")
+        #: The profile that it was made with, empty without one.
+        self.profile = str(asked.get("profile") or "")
         #: The row of the ledger, 0 where there is none.
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
@@ -35,14 +37,17 @@ class Left:
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
-        self.status = status if isinstance(status, int) else None
-        #: The headers of the answer, as far as they had come.
         self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
+        self.status = status if isinstance(status, int) else None
 
     @property
     def id(self) -> str:
         """What it is called: the row of the ledger, and a number of its own."""
         return self.folder.name
+
+    def header(self, name: str) -> str:
+        """A header of the answer, empty where it had not come."""
+        return str(self.headers.get(name) or "")
 
     def plan(self, rescue_folder: Path) -> OutputPlan:
         """Where the images were to go."""

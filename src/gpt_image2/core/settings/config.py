@@ -1,14 +1,11 @@
 """Where every setting comes from, and which source won. Reads the config file and the environment.
 
 Priority, field by field: the file named by `--config` > flags > the config file that was found >
-environment variables > defaults. A key belongs to a host: `OPENAI_API_KEY` is used by itself only for the
-official base URL, or as a pair with `OPENAI_BASE_URL`, as the SDKs read them; a key from a file is not sent
-to another host than the one that file states.
+environment variables > defaults.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -19,31 +16,39 @@ from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
 from ..api.models import DEFAULT_MODEL, Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
-from ..base.redact import mask_key
-from .base_url import DEFAULT_BASE_URL, check_base_url, has_same_origin, is_loopback, is_official
+from ..base.redact import mask_key, show
+from .base_url import (
+    API_VERSION,
+    DEFAULT_BASE_URL,
+    has_same_origin,
+    is_azure,
+    is_loopback,
+    read_base_url,
+)
 from .config_file import ConfigFile, read_config_file
+from .host_field import HostField, with_query
 from .hosts import HostFacts, load_facts
+from .keys import (
+    BASE_URL_VARIABLE,
+    OFFICIAL_KEY_VARIABLE,
+    OFFICIAL_URL_VARIABLE,
+    Found,
+    check_key,
+    is_official_key_meant,
+    key_hint,
+    pick_key,
+)
 from .places import config_locations, state_folder
 from .poll import Poll
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
 
-KEY_VARIABLE = "GPT_IMAGE2_API_KEY"
-BASE_URL_VARIABLE = "GPT_IMAGE2_BASE_URL"
+PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
-OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
-
-TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 
 _DEFAULT = "default"
-_QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
-
-
-#: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
-_Found = Tuple[str, str]
 
 
 class Settings(Record):
@@ -68,6 +73,11 @@ class Settings(Record):
     key_problem: str = ""
     key_hint: str = ""
     warnings: Tuple[str, ...] = ()
+    #: The profile in force, empty without one.
+    profile: str = ""
+    #: What goes with every request to the base URL's host, and nowhere else.
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
     #: How tasks of this host are asked for; None where the config does not say.
     poll: Optional[Poll] = None
 
@@ -76,53 +86,99 @@ class Settings(Record):
 
     @property
     def secrets(self) -> Tuple[str, ...]:
-        return (self.api_key,) if self.api_key else ()
+        own = (secret for field in (*self.headers, *self.query) for secret in field.secrets)
+        return (*((self.api_key,) if self.api_key else ()), *own)
 
     @property
     def masked_key(self) -> str:
-        """The key as it may be shown, or a word that there is none."""
+        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        if self.key_header:
+            return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
-    def require_key(self) -> str:
-        """The key; a `ConfigError` whose hint says how to give one where there is none for this base URL."""
-        if self.api_key is None:
+    @property
+    def key_header(self) -> Optional[HostField]:
+        """The header of the config that stands in for the key's own, None without one."""
+        return next((field for field in self.headers if field.is_key), None)
+
+    @property
+    def auth_headers(self) -> Tuple[Tuple[str, str], ...]:
+        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
+        return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
+
+    @property
+    def shown_headers(self) -> Mapping[str, str]:
+        """The same as they may be shown."""
+        key = () if self.key_header else (self._with_key(self.masked_key),)
+        return dict((*key, *((field.name, field.shown) for field in self.headers)))
+
+    def _with_key(self, key: str) -> Tuple[str, str]:
+        """Azure has a header of its own, everybody else takes a bearer token."""
+        speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
+        return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
+
+    def with_auth(self, *headers: Tuple[str, str]) -> Tuple[Tuple[str, str], ...]:
+        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        own = self.auth_headers
+        names = {name.lower() for name, _ in own}
+        return (*own, *(header for header in headers if header[0].lower() not in names))
+
+    def address(self, path: str) -> str:
+        """The address of a path below the base URL."""
+        return with_query(self.base_url + path, self.query)
+
+    def require_key(self) -> None:
+        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        to give it."""
+        missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
+        if missing is not None:
+            raise ConfigError(
+                f"the config names the variable {missing.variable} for {missing.name}, and it is not set",
+                hint=f"set it (export {missing.variable}=…), or remove {missing.name} from the config",
+                code="no_host_field",
+            )
+        if self.api_key is None and self.key_header is None:
             raise ConfigError(
                 self.key_problem or f"no API key for {self.base_url}",
-                hint=self.key_hint or _key_hint(self.base_url),
+                hint=self.key_hint,
                 code="no_api_key",
             )
-        return self.api_key
 
 
 def load_settings(
     env: Mapping[str, str],
     *,
     config: Optional[str] = None,
+    profile: Optional[str] = None,
     base_url: Optional[str] = None,
     api_key: Optional[str] = None,
 ) -> Settings:
     """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, URL or key is a `ConfigError`; that there is no key shows only in
+    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
     `Settings.require_key`."""
-    file = _active_file(env, config)
+    file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
     file_first = config is not None
     if file and file_first:
         warnings += _shadowed_flags(file, flags)
-    url, url_source = _pick_base_url(env, file, flags, file_first)
-    check_base_url(url, url_source)
-    warnings += _shadowed_urls(env, file, url, url_source)
-    hint = ""
+    given_url, url_source = _pick_base_url(env, file, flags, file_first)
+    read = read_base_url(given_url, url_source)
+    url = read.url
+    warnings += [read.said] if read.said else []
+    warnings += _shadowed_urls(env, file, given_url, url_source)
+    hint = key_hint(file, url)
     try:
-        key, problem = _pick_key(env, file, api_key, file_first, url)
+        key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
+    host_file, left_out = _file_for(file, url)
+    warnings += left_out
     if key:
-        _check_key(*key)
-        if urlsplit(url).scheme == "http" and not is_loopback(url):
-            warnings.append(f"the key goes to {url} unencrypted; use https")
-    url = url.rstrip("/")
+        check_key(*key)
+    if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
+        warnings.append(f"the key goes to {url} unencrypted; use https")
     facts = _facts_of(env, url)
     format_field, format_source = _pick_format_field(file, facts)
     model, model_source = _pick_model(env, file)
@@ -141,8 +197,10 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.path if file and "history" in file.given else _DEFAULT,
-            "prices": file.path if file and "prices" in file.given else _DEFAULT,
+            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
+            "profile": file.profile_source if file and file.profile else _DEFAULT,
+            **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
@@ -152,7 +210,52 @@ def load_settings(
         key_problem=problem,
         key_hint=hint,
         warnings=tuple(warnings),
+        profile=file.profile if file else "",
+        headers=host_file.headers if host_file else (),
+        query=_whole_query(read.query, host_file),
+        poll=host_file.poll if host_file else None,
     )
+
+
+def _file_for(file: Optional[ConfigFile], url: str) -> Tuple[Optional[ConfigFile], List[str]]:
+    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
+    if file is None or not (file.headers or file.query or file.poll):
+        return None, []
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def _whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def _host_sources(
+    file: Optional[ConfigFile], of_url: Tuple[Tuple[str, str], ...], url_source: str
+) -> Mapping[str, str]:
+    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
+    sources = {f"query.{name}": url_source for name, _ in of_url}
+    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file and file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
 
 
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
@@ -162,18 +265,34 @@ def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:
         return None
 
 
-def _active_file(env: Mapping[str, str], config: Optional[str]) -> Optional[ConfigFile]:
+def _active_file(
+    env: Mapping[str, str], config: Optional[str], profile: Optional[str]
+) -> Optional[ConfigFile]:
+    source = "--profile"
+    if profile is None:
+        profile, source = env.get(PROFILE_VARIABLE) or None, PROFILE_VARIABLE
+    path = find_config(env, config)
+    if path is not None:
+        return read_config_file(path, env, profile, source)
+    if profile:
+        raise ConfigError(
+            f"there is no config file, and so no profile {show(profile, limit=100)!r}, which {source} names",
+            hint="write one: config --init --profile NAME",
+            code="unknown_profile",
+        )
+    return None
+
+
+def find_config(env: Mapping[str, str], config: Optional[str]) -> Optional[Path]:
+    """The config file that is named, or else found; None where there is none."""
     if config is not None:
-        path = Path(os.path.expanduser(config))
+        path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
             raise ConfigError(
                 f"config {path} does not exist", hint=f"create it: config --init --config {path}"
             )
-        return read_config_file(path.absolute())
-    for path in config_locations(env):
-        if os.path.isfile(path):
-            return read_config_file(path)
-    return None
+        return path
+    return next((path for path in config_locations(env) if os.path.isfile(path)), None)
 
 
 def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> List[str]:
@@ -189,7 +308,7 @@ def _shadowed_flags(file: ConfigFile, flags: Mapping[str, Optional[str]]) -> Lis
 def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str, source: str) -> List[str]:
     """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
     think."""
-    by_file = file is not None and source == file.path
+    by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
         names.append(OFFICIAL_URL_VARIABLE)
@@ -203,123 +322,40 @@ def _shadowed_urls(env: Mapping[str, str], file: Optional[ConfigFile], url: str,
 
 def _pick_base_url(
     env: Mapping[str, str], file: Optional[ConfigFile], flags: Mapping[str, Optional[str]], file_first: bool
-) -> _Found:
-    found: List[_Found] = []
+) -> Found:
+    found: List[Found] = []
     if flags["base_url"] is not None:
         found.append((flags["base_url"], "--base-url"))
     if file and "base_url" in file.fields:
-        found.insert(0 if file_first else len(found), (file.fields["base_url"], file.path))
+        place = 0 if file_first else len(found)
+        found.insert(place, (file.fields["base_url"], file.source("base_url")))
     if env.get(BASE_URL_VARIABLE):
         found.append((env[BASE_URL_VARIABLE], BASE_URL_VARIABLE))
-    if env.get(OFFICIAL_URL_VARIABLE) and _is_official_key_meant(env, file, flags["api_key"]):
+    if env.get(OFFICIAL_URL_VARIABLE) and is_official_key_meant(env, file, flags["api_key"]):
         found.append((env[OFFICIAL_URL_VARIABLE], OFFICIAL_URL_VARIABLE))
     return found[0] if found else (DEFAULT_BASE_URL, _DEFAULT)
 
 
-def _is_official_key_meant(env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str]) -> bool:
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
-    fields: Mapping[str, str] = file.fields if file else {}
-    if "api_key" in fields or flag is not None:
-        return False
-    if "api_key_env" in fields:
-        return fields["api_key_env"] == OFFICIAL_KEY_VARIABLE
-    return bool(env.get(OFFICIAL_KEY_VARIABLE)) and not env.get(KEY_VARIABLE)
-
-
-def _official_url(env: Mapping[str, str]) -> str:
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
-    return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
-
-
-def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> _Found:
+def _pick_format_field(file: Optional[ConfigFile], facts: Optional[HostFacts]) -> Found:
     if file and "format_field" in file.fields:
         name = file.fields["format_field"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name):
             raise ConfigError(
-                f"config {file.path}: format_field {name!r} is no name of an API field",
+                f"config {file.path}: format_field {show(name)!r} is no name of an API field",
                 hint=f'leave it out for "{DEFAULT_FORMAT_FIELD}", or use "format"',
             )
-        return name, file.path
+        return name, file.source("format_field")
     if facts and facts.format_field:
         return facts.format_field, _probe_source(facts)
     return DEFAULT_FORMAT_FIELD, _DEFAULT
 
 
-def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> _Found:
+def _pick_model(env: Mapping[str, str], file: Optional[ConfigFile]) -> Found:
     """The model of requests that name none; a flag is no source of it, for it names one."""
     if file and "model" in file.fields:
-        return file.fields["model"], file.path
+        return file.fields["model"], file.source("model")
     return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
 
 
 def _probe_source(facts: HostFacts) -> str:
     return f"doctor --probe on {facts.probed_on}"
-
-
-def _pick_key(
-    env: Mapping[str, str], file: Optional[ConfigFile], flag: Optional[str], file_first: bool, url: str
-) -> Tuple[Optional[_Found], str]:
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
-    by_flag = (flag, "--api-key") if flag is not None else None
-    if by_flag and not file_first:
-        return by_flag, ""
-    from_file, problem = _file_key(env, file, url) if file else (None, "")
-    found = from_file or by_flag
-    if found:
-        return found, ""
-    if env.get(KEY_VARIABLE):
-        return (env[KEY_VARIABLE], KEY_VARIABLE), ""
-    if env.get(OFFICIAL_KEY_VARIABLE) and not problem:
-        owner = _official_url(env)
-        if has_same_origin(url, owner):
-            return (env[OFFICIAL_KEY_VARIABLE], OFFICIAL_KEY_VARIABLE), ""
-        problem = f"no API key for {url} ({OFFICIAL_KEY_VARIABLE} goes to {owner} only)"
-    return None, problem
-
-
-def _file_key(env: Mapping[str, str], file: ConfigFile, url: str) -> Tuple[Optional[_Found], str]:
-    if file.fields.get("api_key"):
-        key = (file.fields["api_key"], file.path)
-    elif file.fields.get("api_key_env"):
-        name = file.fields["api_key_env"]
-        if not env.get(name):
-            raise ConfigError(
-                f"config {file.path} names the variable {name} in api_key_env, and it is not set",
-                hint=f"set it (export {name}=…), or change api_key_env"
-                + (
-                    f"; {KEY_VARIABLE} is set, but the config file goes first"
-                    if env.get(KEY_VARIABLE)
-                    else ""
-                ),
-                code="no_api_key",
-            )
-        key = (env[name], f"{name}, named by api_key_env in {file.path}")
-    else:
-        return None, ""
-    owner = file.fields.get("base_url")
-    if owner is None and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
-        owner = _official_url(env)
-    if owner is None or has_same_origin(owner, url) or is_loopback(url):
-        return key, ""
-    return None, f"the key in {file.path} belongs to {owner} and is not sent to {url}"
-
-
-def _check_key(key: str, source: str) -> None:
-    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
-        raise ConfigError(
-            f"the API key from {source} has quotes around it, which would be sent as a part of it",
-            hint="set it again without quotes; cmd.exe keeps them: set NAME=sk-…",
-            code="bad_api_key",
-        )
-    if not key.strip() or not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(
-            f"the API key from {source} has a line break, a blank or another character no key has",
-            hint="set it again without line breaks or quotes",
-            code="bad_api_key",
-        )
-
-
-def _key_hint(base_url: str) -> str:
-    if is_official(base_url):
-        return f"export {OFFICIAL_KEY_VARIABLE}=…, or run config --init and edit the file it names"
-    return f"give this host its own key: {KEY_VARIABLE}, or api_key_env in the config file beside base_url"

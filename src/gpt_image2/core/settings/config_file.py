@@ -1,4 +1,4 @@
-"""Reads a config file: its known fields and prices, and what is odd about it, by file, line and field."""
+"""Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from ..api.models import Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
 from ..base.untrusted import written_text
+from .host_field import HostField
+from .poll import Poll
 
-#: The fields of a config file, and the JSON type of each.
+#: The fields of a config file, and the JSON type of each. A profile has them too, but for the last two.
 CONFIG_FIELDS: Mapping[str, type] = {
     "base_url": str,
     "api_key": str,
@@ -24,6 +26,11 @@ CONFIG_FIELDS: Mapping[str, type] = {
     "model": str,
     "history": bool,
     "prices": dict,
+    "headers": dict,
+    "query": dict,
+    "poll": dict,
+    "profile": str,
+    "profiles": dict,
 }
 _KIND_NAMES: Mapping[type, str] = {
     dict: "an object",
@@ -35,7 +42,7 @@ _KIND_NAMES: Mapping[type, str] = {
 _CURES: Mapping[type, str] = {
     str: "put the value in double quotes, or remove the field",
     bool: "write true or false without quotes, or remove the field",
-    dict: 'it should look like {"gpt-image-2": {"image_out": 30}}; mend it, or remove the field',
+    dict: 'it should look like {"name": …}; mend it, or remove the field',
 }
 NO_PRICES: Mapping[str, Prices] = {}
 
@@ -43,7 +50,8 @@ NO_PRICES: Mapping[str, Prices] = {}
 class ConfigFile(Record):
     """A config file as read: its path, its known fields, and what is odd about it.
 
-    `fields` are those that hold text. `history` is None where the file does not say.
+    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
+    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
     """
 
     path: str
@@ -52,6 +60,14 @@ class ConfigFile(Record):
     history: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
+    headers: Tuple[HostField, ...] = ()
+    query: Tuple[HostField, ...] = ()
+    poll: Optional[Poll] = None
+    profile: str = ""
+    profile_source: str = ""
+    of_profile: Tuple[str, ...] = ()
+    #: The base URL at the top of the file where no key stands beside it; empty elsewhere.
+    keyless_host: str = ""
 
     @property
     def given(self) -> Tuple[str, ...]:
@@ -59,9 +75,77 @@ class ConfigFile(Record):
         others = (("history", self.history is not None), ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
+    @property
+    def has_own_host(self) -> bool:
+        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        return "base_url" in self.of_profile
 
-def read_config_file(path: Path) -> ConfigFile:
-    """A config file's known fields; a `ConfigError` where it cannot be used."""
+    def source(self, name: str) -> str:
+        """Where a field in force stands, in words."""
+        return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
+
+
+def read_config_file(
+    path: Path, env: Mapping[str, str], profile: Optional[str] = None, profile_source: str = ""
+) -> ConfigFile:
+    """A config file with the profile of that name in force; None is that which the file names, empty none.
+
+    Raises:
+        ConfigError: it cannot be used, or has no such profile.
+    """
+    text, content = read_object(path)
+    fields, of_profile = content, ()
+    if profile is None and "profile" in content:
+        profile, profile_source = content["profile"], f'"profile" in {path}'
+
+    def place(*names: str) -> str:
+        inside = ("profiles", str(profile)) if names[0] in of_profile else ()
+        return f"config {path}, line {_line_of(text, *inside, *names)}"
+
+    _check_types(content, place)
+    if profile or "profiles" in content:
+        from .profiles import chosen, profiles_of, with_profile
+
+        profiles = profiles_of(content, place)
+        if profile:
+            own = chosen(profiles, profile, profile_source, str(path))
+            fields, of_profile = with_profile(content, own), tuple(own)
+            _check_types(fields, place)
+    known = CONFIG_FIELDS if fields is content else [name for name in CONFIG_FIELDS if "profile" not in name]
+    warnings = _mode_warnings(path, text)
+    warnings += [
+        f"{place(name)}: unknown field {name!r} is ignored (known: {', '.join(known)})"
+        for name in fields
+        if name not in known
+    ]
+    extras: Dict[str, Any] = {}
+    if not {"headers", "query", "poll"}.isdisjoint(fields):
+        from .profiles import read_host_fields, read_poll
+
+        extras = {
+            kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
+        }
+        extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
+    prices, text_prices = read_prices(fields.get("prices", {}), place)
+    return ConfigFile(
+        path=str(path),
+        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
+        warnings=tuple(warnings),
+        history=fields.get("history"),
+        prices=prices,
+        text_prices=text_prices,
+        profile=profile or "",
+        profile_source=profile_source,
+        of_profile=of_profile,
+        keyless_host=""
+        if content.get("api_key") or content.get("api_key_env")
+        else content.get("base_url", ""),
+        **extras,
+    )
+
+
+def read_object(path: Path) -> Tuple[str, Dict[str, Any]]:
+    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
     try:
         text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
@@ -80,37 +164,23 @@ def read_config_file(path: Path) -> ConfigFile:
             f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
             hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
         )
-    fields = cast(Dict[str, Any], content)
+    return text, cast(Dict[str, Any], content)
 
-    def place(*names: str) -> str:
-        return f"config {path}, line {_line_of(text, *names)}"
 
-    warnings = _mode_warnings(path, fields)
+def _check_types(fields: Mapping[str, Any], place: Callable[..., str]) -> None:
     for name, value in fields.items():
         kind = CONFIG_FIELDS.get(name)
-        if kind is None:
-            known = ", ".join(CONFIG_FIELDS)
-            warnings.append(f"{place(name)}: unknown field {name!r} is ignored (known: {known})")
-        elif not isinstance(value, kind):
+        if kind is not None and not isinstance(value, kind):
             raise ConfigError(
                 f"{place(name)}: field {name!r} must be {_KIND_NAMES[kind]}, found {_json_type(value)}",
                 hint=_CURES[kind],
             )
-    prices, text_prices = read_prices(fields.get("prices", {}), place)
-    return ConfigFile(
-        path=str(path),
-        fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
-        warnings=tuple(warnings),
-        history=fields.get("history"),
-        prices=prices,
-        text_prices=text_prices,
-    )
 
 
-def _mode_warnings(path: Path, fields: Mapping[str, Any]) -> List[str]:
+def _mode_warnings(path: Path, text: str) -> List[str]:
     if os.name != "posix" or not path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return []
-    what = "holds an API key and is" if fields.get("api_key") else "is"
+    what = "holds an API key and is" if re.search(r'"api_key"\s*:\s*"[^"]', text) else "is"
     return [f"config {path} {what} readable by group or others; run: chmod 600 {path}"]
 
 

@@ -20,7 +20,8 @@ _FILE_NAME = "hosts.json"
 class HostFacts(Record):
     """What one base URL really does. None means: the probe could not tell.
 
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`.
+    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
+    a task comes first.
     """
 
     probed_on: str
@@ -31,6 +32,7 @@ class HostFacts(Record):
     honours_size: Optional[bool] = None
     edits: Optional[bool] = None
     refusal: Optional[str] = None
+    tasks: Optional[bool] = None
 
 
 def today() -> str:

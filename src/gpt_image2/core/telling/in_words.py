@@ -14,6 +14,11 @@ def saved_line(path: str, size_bytes: int) -> str:
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
+def size_in_words(size_bytes: int) -> str:
+    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
 def cost_in_words(estimate: Optional[CostEstimate]) -> str:
     if estimate is None:
         return "unknown for this model or quality"

@@ -1,6 +1,6 @@
 """Where all that a command says goes: results to standard output, everything else to standard error.
 
-One class for people (`--quiet` leaves the progress out), one for programs that read `--events`; in both,
+One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
 `--json` makes the result one object.
 """
 
@@ -68,7 +68,8 @@ class Output:
             self._print(text)
 
     def warn(self, text: str) -> None:
-        self._print(text, "warning", _YELLOW)
+        if not self._quiet:
+            self._print(text, "warning", _YELLOW)
 
     def complain(self, text: str) -> None:
         """A failure among many; programs get it with the rest of its row."""
@@ -103,7 +104,8 @@ class Output:
         self.complain(f"{text.rstrip('.')}; {hint}" if hint else text)
         if error.result and error.result.attempts:
             request = f", request id {error.request_id}" if error.request_id else ""
-            self._print(f"billed: {error.billed.value} (requests sent: {error.result.attempts}{request})")
+            sent = error.result.requests_sent
+            self._print(f"billed: {error.billed.value} (requests sent: {sent}{request})")
 
     @contextmanager
     def heartbeat(self) -> Generator[None, None, None]:
@@ -152,7 +154,7 @@ class Output:
             done = "" if event.percent is None else f", {event.percent:.0f} %"
             self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
-            self._print(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+            self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):

@@ -17,9 +17,9 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
 
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, NetworkError
 from ..base.interrupt import StopSwitch
-from ..base.redact import is_maskable
+from ..base.redact import is_maskable, show
 from .addresses import read_address
 from .curl_config import render_config
 from .decompress import BadEncoding, BodyDecoder
@@ -33,7 +33,7 @@ from .messages import (
     ResponseHead,
     TransferEnd,
 )
-from .proxies import PROXY_VARIABLES, proxy_for, without_credentials
+from .proxies import PROXY_VARIABLES, is_known_kind, proxy_variable, without_credentials
 
 MIN_VERSION = (7, 64)  # the first with all that is used here
 
@@ -51,12 +51,27 @@ class Curl:
         self.stop = stop
 
     def proxy_for(self, url: str) -> str:
-        """The proxy that a request to this URL goes through; empty where it goes straight there."""
+        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
+
+        Raises:
+            NetworkError: it is a proxy of a kind that curl cannot speak to.
+        """
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
             return ""
-        return proxy_for(self.env, address.scheme, address.host, address.port)
+        variable = proxy_variable(self.env, address.scheme, address.host, address.port)
+        if variable and not is_known_kind(self.env[variable]):
+            raise NetworkError(
+                f"{variable} names a proxy of an unknown kind: {self.shown_proxy(variable)}",
+                hint="it begins with http://, https://, socks5h:// or another kind that curl knows",
+                code="proxy",
+            )
+        return variable
+
+    def shown_proxy(self, variable: str) -> str:
+        """The proxy that a variable names, without name and password."""
+        return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
         self,
@@ -77,6 +92,7 @@ class Curl:
 
         Raises:
             ConfigError: there is no curl, or one that is too old.
+            NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
         size = 0
@@ -115,7 +131,9 @@ class _Transfer:
     def __init__(self, request: HttpRequest, curl: Curl) -> None:
         self._stop = curl.stop
         self._cancelled: Optional[TransferEnd] = None
-        self._proxy = curl.proxy_for(request.url)
+        variable = curl.proxy_for(request.url)
+        self._proxy = curl.env[variable] if variable else ""
+        self._shown_proxy = f"{variable} ({curl.shown_proxy(variable)})" if variable else ""
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
@@ -221,8 +239,9 @@ class _Transfer:
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
-        message = re.sub(r"^curl: \(\d+\) ", "", without_credentials(message, self._proxy).strip())
-        return TransferEnd(code, message, sent, *times[1:5], through_proxy=bool(self._proxy))
+        said = re.search(r"^curl: \(\d+\) (.*)", message, re.M)  # what follows is advice on curl's options
+        message = without_credentials(said.group(1) if said else message.strip(), self._proxy)
+        return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
     def _read(self) -> bytes:
         """The next bytes of the body. Headers that come beside it are trailers, and of no use."""

@@ -16,6 +16,8 @@ from ..base.record import Record
 _ESCAPE_BYTES = 6  # \uXXXX
 _MAX_KEY_BYTES = 256
 _MAX_DEPTH = 64
+#: No answer has so many: what follows them is kept unread, which is quick.
+_MAX_STRINGS = 200_000
 IN_A_LIST = "[]"
 _HEX = rb"[0-9a-fA-F]"
 _PAIR = rb"u[dD][89abAB]" + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}"
@@ -53,8 +55,8 @@ class JsonSplitter:
     """`feed` pieces of a document of any length.
 
     `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep. `keep`
-    gets every byte that no sink took.
+    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    after more strings than any answer has. `keep` gets every byte that no sink took.
     """
 
     def __init__(self, wants: Callable[[Place], Optional[StringSink]], keep: Callable[[bytes], None]) -> None:
@@ -66,12 +68,16 @@ class JsonSplitter:
         self._key: Optional[bytes] = None  # the string under way, where it is a key
         self._open: List[_Container] = []
         self._number = 0
+        self._strings = 0
         self._too_deep = 0
 
     def feed(self, data: bytes) -> None:
         data, self._carry = self._carry + data, b""
         at = 0
         while at < len(data):
+            if self._strings == _MAX_STRINGS and not self._inside:
+                self._keep(data[at:])
+                return
             at = self._in_string(data, at) if self._inside else self._outside(data, at)
 
     def _outside(self, data: bytes, at: int) -> int:
@@ -82,8 +88,11 @@ class JsonSplitter:
         self._keep(data[at : end + 1])
         if quote >= 0:
             self._inside = True
+            self._strings += 1
             inmost = self._open[-1] if self._open and not self._too_deep else None
-            if inmost is not None and inmost.at_value:
+            if not self._open:
+                self._sink = self._wants(Place((), 0))
+            elif inmost is not None and inmost.at_value:
                 path = (*(one.name for one in self._open[1:]), inmost.key)
                 self._sink = self._wants(Place(path, inmost.number))
             elif inmost is not None:

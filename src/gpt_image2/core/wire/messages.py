@@ -57,8 +57,8 @@ class TransferEnd(Record):
     connect_s: float = 0.0
     tls_s: float = 0.0
     first_byte_s: float = 0.0
-    #: Whether it went through a proxy, or was to.
-    through_proxy: bool = False
+    #: The variable that names the proxy that it went through, or was to, and that proxy; empty without one.
+    proxy: str = ""
 
     @property
     def is_undecodable(self) -> bool:

@@ -17,13 +17,30 @@ from .addresses import is_loopback_host, plain_host
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
+#: The kinds of proxy that curl speaks to; one without a kind is `http`.
+_PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
 def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
     """The proxy for a host, as the environment spells it; empty where there is none."""
-    if is_loopback_host(host) or is_without_proxy(_first(env, "no_proxy", "NO_PROXY"), host, port):
+    return env.get(proxy_variable(env, scheme, host, port), "")
+
+
+def proxy_variable(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
+    """The variable that names the proxy for a host; empty where there is none."""
+    if is_loopback_host(host) or is_without_proxy(
+        env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
+    ):
         return ""
     # Where variables have no case (Windows), both spellings are one variable.
     loud = (f"{scheme.upper()}_PROXY",) if scheme != "http" or os.name == "nt" else ()
     return _first(env, f"{scheme}_proxy", *loud, "all_proxy", "ALL_PROXY")
+
+
+def is_known_kind(proxy: str) -> bool:
+    """Whether a proxy is of a kind that curl can speak to."""
+    kind, colon, _ = proxy.partition("://")
+    return not colon or kind.lower() in _PROXY_KINDS
 
 
 def is_without_proxy(no_proxy: str, host: str, port: int) -> bool:
@@ -65,5 +82,5 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _first(env: Mapping[str, str], *names: str) -> str:
-    """The first variable that is set and not empty, as curl takes it."""
-    return next((env[name] for name in names if env.get(name)), "")
+    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    return next((name for name in names if env.get(name)), "")

@@ -1,0 +1,287 @@
+"""A limit that a server tells nobody of: whether there is one, and how much it lets through.
+
+A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
+set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+
+- At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
+- After a few refusals the rate that got through is tried as a pace. It is measured from the first request
+  that gets through after a refusal to the first one after a later refusal: between two moments at which a
+  limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
+  `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+- Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
+  (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
+  for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
+  cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
+- While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
+  after longer and longer ones.
+
+Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
+behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+
+Pure: no clock. A request that is not refused within a while counts as let through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Deque, Optional
+
+from .kept_pace import FALL, FREE, Departure, KeptPace, Measure, Outcomes
+
+_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_CALM_S = 60.0  # after that, at least so long
+_LEAST_IMAGES = 4  # that tell a rate
+_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
+_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_MOST_ASKING = 4
+_LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_RECENT = 64  # requests that are remembered
+
+_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
+
+
+class HiddenLimit:
+    """What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
+    seconds on a clock that never goes back."""
+
+    def __init__(self, has_pace: bool) -> None:
+        self._has_pace = has_pace
+        self.pace: Optional[KeptPace] = None  # None: open
+        self.last_through_s = 0.0  # when what was let through last had been sent
+        self._recent: Deque[Departure] = deque(maxlen=_RECENT)
+        self._measure: Optional[Measure] = None
+        self._patience = _FEW
+        self._open_until_s = 0.0
+        self._guesses = True  # nobody tells what refusals are for
+        self._is_told = False  # a refusal since the last measure said that it was for a limit
+        self._shut_until_s: Optional[float] = None
+        self._vain = 0  # how often it was shut on end
+        self.is_asked = False  # by the server
+        self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
+        self._grace_s: Optional[float] = None
+        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
+        self._behind: Deque[Departure] = deque()  # what went right behind refusals
+        self._went_behind = Outcomes()  # while it is open
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether refusals have been found to be chance."""
+        return self.pace is None and self._patience == _MANY
+
+    def shut_s(self, now_s: float) -> float:
+        """For how many seconds nobody goes."""
+        return max(0.0, (self._shut_until_s or 0.0) - now_s)
+
+    def wait_s(self, now_s: float) -> float:
+        """For how many seconds the next request has to wait."""
+        self._look(now_s)
+        wait_s = self.shut_s(now_s)
+        if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
+            wait_s = max(wait_s, self.pace.next_s - now_s)
+        in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
+        if len(in_doubt) >= self._most_in_doubt(now_s):
+            wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
+        return max(0.0, wait_s)
+
+    def start(self, images: int, now_s: float, most_per_s: float) -> Departure:
+        """A request goes out, where no more than so many images a second are allowed in any case."""
+        departure = Departure(images, now_s)
+        self._recent.append(departure)
+        if self._measure is not None:
+            self._measure.add(departure)
+        if now_s <= self._behind_until_s:
+            self._behind.append(departure)
+        self._behind_until_s = 0.0
+        if self.pace is not None:
+            self.pace.take(departure, most_per_s)
+            if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
+                self._open(_FEW)
+        return departure
+
+    def forget(self) -> None:
+        """A limit is told: what was guessed is nothing to it."""
+        self._open(_MANY)
+
+    def refuse(
+        self, departure: Departure, wait_s: Optional[float], now_s: float, is_limit: Optional[bool] = None
+    ) -> None:
+        """The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
+        limit, None where nobody does."""
+        departure.is_refused = True
+        grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
+        self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
+        self._look(now_s)
+        if self._measure is not None and departure.sent_s >= self._measure.since_s:
+            self._measure.refuse(departure)
+        self._is_told = self._is_told or bool(is_limit)
+        self._guesses = is_limit is None
+        if self._shut_until_s is not None:
+            self._shut(wait_s, now_s)
+            return
+        if self._measure is None and self._resumes_s is None:
+            self._resumes_s = now_s
+        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
+        if self._shuts(departure, is_limit, now_s):
+            self._shut(wait_s, now_s)
+
+    def _shuts(self, departure: Departure, is_limit: Optional[bool], now_s: float) -> bool:
+        """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        if is_limit:
+            return True
+        lost, pace = self._lost(now_s), self.pace
+        if is_limit is False:
+            self._patience = _MANY
+            if pace is not None:
+                pace.refuse_within(departure)
+            return lost >= _LOST_BY_CHANCE
+        if pace is None:
+            if not self.is_chance:
+                return lost >= _LOST or self._is_due(now_s)
+            if lost < _LOST_BY_CHANCE and not self.is_limited:
+                return self._is_due(now_s)
+            self._open(_FEW, now_s)
+            return True
+        if not departure.is_within:
+            return True
+        pace.refuse_within(departure)
+        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
+            self._open(_MANY, now_s)
+            return False
+        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+
+    def _ahead_s(self, pace: KeptPace, now_s: float) -> float:
+        """By how many seconds of the pace more has got through than it lets through."""
+        measure = self._measure
+        return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _is_due(self, now_s: float) -> bool:
+        """Whether a pace is to be tried."""
+        measure = self._measure
+        if measure is None or measure.images < _LEAST_IMAGES:
+            return False
+        is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
+        return self._is_told or (self._guesses and is_due)
+
+    def _open(self, patience: int, now_s: Optional[float] = None) -> None:
+        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
+        self.pace = self._measure = self._shut_until_s = None
+        self._went_behind = Outcomes()
+        self._resumes_s = now_s
+        self._patience = min(_MANY, patience)
+        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+
+    def _shut(self, wait_s: Optional[float], now_s: float) -> None:
+        """Nobody goes for a while; then one by one, until one gets through."""
+        until_s = self._shut_until_s
+        if until_s is None or now_s >= until_s:
+            self.is_asked = wait_s is not None
+            if wait_s is None:
+                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
+                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+            else:  # others may come at the very moment that the server names: in vain, so we come later
+                most_s = min(self._image_s(now_s), max(1.0, wait_s))
+                wait_s += most_s * (1 - _LONGER**-self._vain)
+            self._vain += 1
+        if wait_s is not None:
+            self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
+        if self._vain == 1:
+            self._resumes_s = self._shut_until_s
+
+    def _look(self, now_s: float) -> None:
+        """Takes in what has got through by now."""
+        while self._behind and self._is_known(self._behind[0], now_s):
+            is_refused = self._behind.popleft().is_refused
+            if self.pace is not None:
+                self.pace.behind.add(is_refused)
+                continue
+            self._went_behind.add(is_refused)
+            if not self.is_chance and self._went_behind.is_chance:
+                self._open(_MANY, now_s)
+        for departure in reversed(self._recent):
+            if self._is_through(departure, now_s):
+                self.last_through_s = max(self.last_through_s, departure.sent_s)
+                break
+        resumes_s = self._resumes_s
+        if resumes_s is not None:
+            later = (departure for departure in self._recent if departure.sent_s >= resumes_s)
+            first = next((departure for departure in later if self._is_through(departure, now_s)), None)
+            if first is not None:
+                self._resume(first)
+
+    def _resume(self, first: Departure) -> None:
+        """The first request after a refusal has got through: what there was until then is measured."""
+        self._resumes_s = self._shut_until_s = None
+        # A rate that is mostly our own waiting is none.
+        least_images = max(_LEAST_IMAGES, 2 * self._vain)
+        self._vain = 0
+        later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
+        begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
+        if measure is None or self._has_pace:
+            self._measure = begins
+            return
+        images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
+        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+            return
+        per_s = images / max(0.001, seconds)
+        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        self._measure, self._is_told = begins, False
+        if pace is None:
+            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
+        elif per_s < FALL * pace.best_per_s and not is_limited:
+            self._open(4 * self._patience, first.sent_s)
+            return
+        else:
+            pace.measure(per_s, first.sent_s)
+
+    def _image_s(self, now_s: float) -> float:
+        """How long a limit would take for one image, as far as is known."""
+        if self.pace is not None:
+            return 1 / self.pace.per_s
+        measure = self._measure
+        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether refusals are evidently for a limit."""
+        return self._went_behind.is_limited
+
+    def _most_in_doubt(self, now_s: float) -> float:
+        """How many requests may be out of which it is not known yet whether they get through: one while it is
+        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        is known of the limit."""
+        if self._shut_until_s is not None:
+            return min(self._vain, _MOST_ASKING) if self.is_asked else 1
+        is_unhurt = self._measure is None and self._resumes_s is None
+        if self.pace is not None or is_unhurt:
+            return inf
+        if self.is_chance:
+            return _LOST_BY_CHANCE  # so many would show that it is not
+        most = 1
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                break
+            most += self._is_through(departure, now_s)
+        return most
+
+    def _lost(self, now_s: float) -> int:
+        """How many requests on end were refused, in the order of sending."""
+        lost, last_s = 0, inf
+        for departure in reversed(self._recent):
+            if departure.is_refused:
+                lost += 1
+                last_s = min(last_s, departure.sent_s)
+            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+                break  # a later one is refused already, so this one most likely is through
+        return lost
+
+    @property
+    def _grace(self) -> float:
+        return 1.0 if self._grace_s is None else self._grace_s
+
+    def _is_through(self, departure: Departure, now_s: float) -> bool:
+        return not departure.is_refused and self._is_known(departure, now_s)
+
+    def _is_known(self, departure: Departure, now_s: float) -> bool:
+        return departure.is_refused or departure.has_ended or now_s - departure.sent_s >= self._grace

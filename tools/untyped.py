@@ -1,0 +1,59 @@
+"""The text of a module without the types of its functions: what checkers have read in core already, and what
+Python would keep in memory for the whole run of a script (2.7 MiB of 40, at 11,700 lines). Pure.
+
+Types stay where they are data: in the bodies of classes, of whose annotations records are made.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Dict, Iterator, Sequence, Tuple, Union
+
+Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+#: From where to where in the text, line from 1 and byte from 0, and what stands there instead.
+Cut = Tuple[int, int, int, int, str]
+
+
+def without_types(tree: ast.Module, lines: Sequence[str]) -> Dict[int, str]:
+    """The lines of a module by their numbers, from 1; what stood on several lines and is one now has the
+    number of the first."""
+    text: Dict[int, bytes] = {number: line.encode("utf-8") for number, line in enumerate(lines, 1)}
+    for first, start, last, end, instead in sorted(cuts(tree, lines), reverse=True):
+        text[first] = text[first][:start] + instead.encode("utf-8") + text[last][end:]
+        for number in range(first + 1, last + 1):
+            del text[number]
+    return {number: line.decode("utf-8") for number, line in text.items()}
+
+
+def cuts(tree: ast.Module, lines: Sequence[str]) -> Iterator[Cut]:
+    """Where types stand that nobody needs at run time."""
+    in_classes = {
+        id(statement) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from cuts_of_signature(node, lines)
+        elif isinstance(node, ast.AnnAssign) and node.value is not None and id(node) not in in_classes:
+            yield (*end_of(node.target), *end_of(node.annotation), "")
+
+
+def cuts_of_signature(node: Function, lines: Sequence[str]) -> Iterator[Cut]:
+    """The types of parameters, with the blanks around a default, and the type of what is returned."""
+    given = node.args
+    for each in [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]:
+        if each is None or each.annotation is None:
+            continue
+        line, end = end_of(each.annotation)
+        rest = lines[line - 1].encode("utf-8")[end:]
+        has_default = rest.startswith(b" = ")
+        name_end = each.col_offset + len(each.arg.encode("utf-8"))
+        yield each.lineno, name_end, line, end + 3 * has_default, "=" * has_default
+    if node.returns is not None:
+        before = lines[node.returns.lineno - 1].encode("utf-8")[: node.returns.col_offset]
+        arrow = before.rindex(b" ->")
+        yield (node.returns.lineno, arrow, *end_of(node.returns), "")
+
+
+def end_of(node: ast.expr) -> Tuple[int, int]:
+    """Where an expression ends: its line and the byte behind it."""
+    return node.end_lineno or node.lineno, node.end_col_offset or 0
