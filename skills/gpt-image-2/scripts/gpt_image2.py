@@ -7708,6 +7708,9 @@ _IMAGE_FILE_IN_TEXT = (
 _MOST_FINDINGS = 1000
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
+#: An address under the name of one: some have blanks.
+_NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
+_OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
 _MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
@@ -7832,7 +7835,8 @@ class ImageFinder:
         if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
         is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
-        if re.fullmatch(_ADDRESS, words) or (is_named and re.fullmatch(_RELATIVE, words)):
+        address = _NAMED_ADDRESS if _OF_ADDRESSES.search(name) else _ADDRESS
+        if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
             return
         embedded = first_json(words) if words[:1] in ("{", "[") else None
