@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --complexity --compression --concurrency --config --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --since --size --svg-effort --svg-model --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -416,6 +416,20 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l config -xka "(__fi
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l profile -x -d 'this profile of the config file (see: config --list)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l base-url -x -d 'the API'"'"'s base URL'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using doctor' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mask -d 'make the mask for an edit from shapes in words'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using mask' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a compose -d 'put the source of an edit back outside its mask'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a cutout -d 'cut a subject out of its background'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a fit -d 'bring a picture to an exact size, under a weight, or into another format'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a check -d 'check a picture'"'"'s size, transparency, or what an edit changed'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using check' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sheet -d 'put pictures on one sheet, with letters and prompts'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using sheet' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a show -d 'show pictures in the terminal'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'run an offline Images API on loopback, to rehearse without a key'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'serve the tools over the Model Context Protocol'

@@ -90,6 +90,8 @@ def schema_of(outcome: Dict[str, Any]) -> str:
         return "doctor"
     if command == "resume" and "calls" in outcome:
         return "resume"
+    if "derived_from" in outcome:
+        return "pictures"
     if command == "batch run":
         return "batch"
     if command.startswith("batch "):

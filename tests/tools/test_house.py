@@ -38,6 +38,11 @@ WRONG_IMPORTS = {
         "from ..sandbox import main",
         "What is built on core imports core, and not one another",
     ),
+    "pictures imports a layer above it": (
+        "pictures/sizes.py",
+        "from ..sandbox import main",
+        "What is built on core imports core, and not one another",
+    ),
     "a process is started outside wire": (
         "core/outputs/naming.py",
         "import subprocess",

@@ -140,6 +140,7 @@ EXIT_MEANINGS = {
     7: "network error or timeout",
     8: "an output could not be written where it was asked for",
     9: "partial: some images saved, some not",
+    10: "a check does not hold",
     130: "interrupted (Ctrl-C)",
     143: "terminated (SIGTERM)",
 }
@@ -236,6 +237,7 @@ class ExitCode(IntEnum):
     NETWORK = 7
     OUTPUT = 8
     PARTIAL = 9
+    CHECK = 10
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -11666,6 +11668,13 @@ COMMANDS = (
     ("resume", "finish calls that were killed or could not fetch an image"),
     ("config", "create a config file, or show the settings in force"),
     ("doctor", "check everything that a call needs, for free"),
+    ("mask", "make the mask for an edit from shapes in words"),
+    ("compose", "put the source of an edit back outside its mask"),
+    ("cutout", "cut a subject out of its background"),
+    ("fit", "bring a picture to an exact size, under a weight, or into another format"),
+    ("check", "check a picture's size, transparency, or what an edit changed"),
+    ("sheet", "put pictures on one sheet, with letters and prompts"),
+    ("show", "show pictures in the terminal"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),

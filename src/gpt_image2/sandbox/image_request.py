@@ -11,7 +11,7 @@ Endpoint = Literal["generations", "edits"]
 @dataclass(frozen=True)
 class ImageRequest:
     """A request that the real API would have accepted; width and height are in pixels, nothing is `auto`.
-    Those of a GIF are a frame's."""
+    Those of a GIF are a frame's. An edit in a mask is moved by `drift_px`, and paints so far beside it."""
 
     endpoint: Endpoint
     model: str
@@ -33,6 +33,7 @@ class ImageRequest:
     frame_ms: int = 0
     svg_author: str = ""
     safety_identifier: str = ""
+    drift_px: int = 0
 
     @property
     def size(self) -> str:

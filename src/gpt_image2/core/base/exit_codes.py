@@ -13,6 +13,7 @@ EXIT_MEANINGS = {
     7: "network error or timeout",
     8: "an output could not be written where it was asked for",
     9: "partial: some images saved, some not",
+    10: "a check does not hold",
     130: "interrupted (Ctrl-C)",
     143: "terminated (SIGTERM)",
 }

@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     NETWORK = 7
     OUTPUT = 8
     PARTIAL = 9
+    CHECK = 10
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -25,11 +25,17 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
+_PICTURES = INSTALL_HINT.format(extra="pictures")
+
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+    **{
+        name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
+        for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
+    },
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from ..image_request import ImageRequest
 from .caption import PAPER, caption_strip, draw_label
@@ -27,7 +27,12 @@ def edited(request: ImageRequest, index: int) -> Image.Image:
     if request.mask is None:
         return _tinted(base, request, index)
     kept = _fitted(_opened(request.mask, keep_alpha=True).getchannel("A"), size)
-    return _filled(base, kept, request, index)
+    if not request.drift_px:
+        return _filled(base, kept, request, index)
+    wider = kept.filter(ImageFilter.MinFilter(2 * request.drift_px + 1))
+    drifted = _filled(base, wider, request, index)
+    drifted.paste(drifted.copy(), (request.drift_px, request.drift_px))
+    return drifted
 
 
 def _filled(base: Image.Image, kept: Image.Image, request: ImageRequest, index: int) -> Image.Image:

@@ -130,6 +130,11 @@ _TABLE = (
     Fault(
         "wrong-format", "jpeg where png or webp was asked for, png where jpeg was", drawn=changes.other_format
     ),
+    Fault(
+        "drift",
+        "edits in a mask are moved by 2 px to the right and down, and paint 2 px beside it",
+        drawn=lambda request: replace(request, drift_px=2),
+    ),
     Fault("bad-base64", "illegal characters in the midst of the base64 text", present=changes.bad_base64),
     Fault("not-an-image", "base64 of plain text", present=changes.not_an_image),
     Fault(

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import base64
+import fcntl
+import io
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+import pytest
+from canvases import Desk, photo
+from harness import Home, Started
+from PIL import Image
+
+from gpt_image2.pictures.terminal import drawn, method_for, through_tmux
+
+KITTY_ANSWER = b"\x1b_Gi=31;OK\x1b\\"
+PLAIN_ANSWER = b"\x1b[?62;22c"
+SIXEL_ANSWER = b"\x1b[?62;4;22c"
+PLACEHOLDER = "\U0010eeee"
+HALF = "▀"
+
+
+def in_terminal(home: Home, *words: str, answer: bytes = b"", **env: str) -> tuple[str, str]:
+    """What a command prints to a terminal of 60 columns and 24 lines that answers so, and to its stdout."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    environment = home.environment(None, {"TERM": "xterm-256color", **env})
+    command = [sys.executable, "-m", "gpt_image2", *words]
+    pipe = subprocess.PIPE
+    with Started(command, env=environment, cwd=home.cwd, stdin=slave, stdout=pipe, stderr=slave) as process:
+        os.close(slave)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # Linux says so when the last writer has gone
+                break
+            if not piece:
+                break
+            seen += piece
+            if b"\x1b[c" in piece and answer:
+                os.write(master, answer)
+        out = process.stdout.read().decode()
+        assert process.wait() == 0, seen
+    os.close(master)
+    return seen.decode("utf-8").replace("\r\n", "\n"), out
+
+
+@pytest.fixture
+def shown(home: Home) -> Path:
+    path = home.cwd / "photo.png"
+    Image.fromarray(photo(300, 200)).save(path)
+    return path
+
+
+def kitty_picture(text: str) -> np.ndarray:
+    """The picture that kitty's messages in a text transmit."""
+    parts = re.findall(r"\x1b_G([^;\x1b]*);([^\x1b]*)\x1b\\", text)
+    data = "".join(payload for keys, payload in parts if "f=100" in keys)
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_a_terminal_that_answers_as_kitty_gets_its_protocol_and_stdout_only_the_result(
+    home: Home, shown: Path
+) -> None:
+    seen, out = in_terminal(home, "show", "photo.png", answer=KITTY_ANSWER + PLAIN_ANSWER)
+    messages = re.findall(r"\x1b_G([^;\x1b]*)", seen)
+    place = dict(pair.split("=") for pair in messages[-1].split(","))
+    assert (place["a"], place["U"]) == ("p", "1")
+    across, down = int(place["c"]), int(place["r"])
+    assert seen.count(PLACEHOLDER) == across * down
+    assert across <= 59
+    height, width = kitty_picture(seen).shape[:2]
+    assert width / height == pytest.approx(1.5, rel=0.1)
+    assert out == f"{shown} (300x200, png, {shown.stat().st_size // 1024} KB)\n"
+
+
+def test_a_terminal_that_says_nothing_of_pictures_gets_half_blocks(home: Home, shown: Path) -> None:
+    seen, out = in_terminal(home, "show", "photo.png", answer=PLAIN_ANSWER)
+    assert HALF in seen
+    assert "\x1b_G" not in seen.replace("\x1b_Gi=31", "")
+    assert max(line.count(HALF) for line in seen.splitlines()) <= 59
+    assert HALF not in out
+
+
+def test_a_terminal_with_sixel_gets_sixel(home: Home, shown: Path) -> None:
+    seen, _ = in_terminal(home, "show", "photo.png", answer=SIXEL_ANSWER)
+    assert re.search(r"\x1bP[\d;]*q.*\x1b\\", seen, re.DOTALL)
+
+
+def test_a_terminal_that_is_known_is_not_asked(home: Home, shown: Path) -> None:
+    seen, _ = in_terminal(home, "show", "photo.png", TERM_PROGRAM="WezTerm")
+    assert "\x1b[c" not in seen
+    (data,) = re.findall(r"\x1b\]1337;File=inline=1;size=\d+;width=\d+;height=\d+[^:]*:([^\x07]*)\x07", seen)
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.size == (300, 200)
+
+
+def test_inside_tmux_messages_go_through_it_and_the_letters_do_not(home: Home, shown: Path) -> None:
+    seen, _ = in_terminal(home, "show", "photo.png", "--via", "kitty", TMUX="/tmp/tmux,1,0", TERM="tmux")
+    outside = re.sub(r"\x1bPtmux;.*?[^\x1b]\x1b\\", "", seen, flags=re.DOTALL)
+    assert "_G" not in outside
+    assert PLACEHOLDER in outside
+    inside = "".join(re.findall(r"\x1bPtmux;(.*?[^\x1b])\x1b\\", seen, re.DOTALL)).replace("\x1b\x1b", "\x1b")
+    assert kitty_picture(inside).shape[2] == 3
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_in_a_real_tmux_on_a_plain_terminal_half_blocks_are_drawn(home: Home, shown: Path) -> None:
+    tmux = ["tmux", "-f", "/dev/null", "-S", str(home.tmp / "tmux")]
+    show = f"{sys.executable} -m gpt_image2 show photo.png; {' '.join(tmux)} wait-for -S done; cat"
+    env = home.environment(None, {"TERM": "xterm-256color"})
+
+    def run(*words: str) -> str:
+        done = subprocess.run([*tmux, *words], env=env, cwd=home.cwd, check=True, stdout=subprocess.PIPE)
+        return done.stdout.decode("utf-8")
+
+    run("new-session", "-d", "-x", "80", "-y", "30", show)
+    try:
+        run("wait-for", "done")
+        screen = run("capture-pane", "-p")
+    finally:
+        run("kill-server")
+    assert sum(HALF in line for line in screen.splitlines()) >= 5
+    assert str(shown)[-20:] in screen.replace("\n", "")
+
+
+def test_without_a_terminal_nothing_is_drawn_and_that_is_said(desk: Desk) -> None:
+    desk.save("photo.png", photo(30, 20))
+    done = desk.run("show", "photo.png")
+    assert done.code == 0
+    assert "standard error is no terminal: nothing was drawn" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert desk.ok("show", "photo.png")["method"] == "none"
+
+
+def test_what_is_no_picture_is_one_line(desk: Desk) -> None:
+    desk.path("a.png").write_bytes(b"nothing")
+    assert "cannot read picture a.png" in desk.run("show", "a.png").error
+
+
+@pytest.mark.parametrize(
+    "env, answer, method",
+    [
+        ({"TERM": "xterm-kitty"}, "", "kitty"),
+        ({"TERM_PROGRAM": "ghostty"}, "", "kitty"),
+        ({"TERM_PROGRAM": "iTerm.app"}, "", "iterm"),
+        ({"LC_TERMINAL": "iTerm2"}, "", "iterm"),
+        ({"TERM": "xterm"}, "\x1b_Gi=31;OK\x1b\\\x1b[?62c", "kitty"),
+        ({"TERM": "xterm"}, "\x1b[?62;4c", "sixel"),
+        ({"TERM": "xterm"}, "\x1b[?64;14;44c", "blocks"),
+        ({}, "", "blocks"),
+    ],
+)
+def test_what_a_terminal_takes_is_told_by_its_environment_or_its_answer(
+    env: dict[str, str], answer: str, method: str
+) -> None:
+    assert method_for(env, answer) == method
+
+
+def test_a_picture_is_never_wider_or_higher_than_it_may_be() -> None:
+    for size in ((2000, 100), (100, 2000), (1, 1), (700, 700)):
+        lines = drawn(Image.new("RGBA", size, (9, 9, 9, 99)), "blocks", 40, 10).splitlines()
+        assert len(lines) <= 10
+        assert max(line.count(HALF) for line in lines) <= 40
+
+
+def test_a_message_through_tmux_has_its_escapes_doubled() -> None:
+    assert through_tmux("\x1b_Ga=q\x1b\\") == "\x1bPtmux;\x1b\x1b_Ga=q\x1b\x1b\\\x1b\\"
