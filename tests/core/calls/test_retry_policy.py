@@ -27,6 +27,7 @@ from gpt_image2.core.calls.retry import (
     server_wait_s,
 )
 from gpt_image2.core.calls.server_error import ServerError
+from gpt_image2.core.calls.task import Task, TaskState
 from gpt_image2.core.wire.messages import ResponseHead, TransferEnd
 
 
@@ -78,6 +79,24 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(images=1, status=500, code="server_error"),
             attempt(images=1, status=429, headers=SAYS_YES),
             attempt(answer=Answer("json", urls=("https://x/1.png",))),
+        ],
+    ),
+    (
+        "task-refunded",
+        Billed.NO,
+        Again.NEVER,
+        [attempt(200, "server_error", accepted=Task("t", TaskState.FAILED, is_free=True))],
+    ),
+    (
+        "task",
+        Billed.MAYBE,
+        Again.NEVER,
+        [
+            attempt(202, accepted=Task("t", TaskState.UNDER_WAY)),
+            attempt(200, "server_error", accepted=Task("t", TaskState.FAILED)),
+            attempt(503, "server_is_overloaded", accepted=Task("t", TaskState.UNDER_WAY)),
+            attempt(0, curl=7, sent=False, accepted=Task("t", TaskState.UNDER_WAY)),
+            attempt(429, "rate_limit_exceeded", accepted=Task("t", TaskState.UNDER_WAY, is_free=False)),
         ],
     ),
     (

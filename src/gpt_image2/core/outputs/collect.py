@@ -20,9 +20,9 @@ class ImageCollector:
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `known` are the SHA-256 of images that are
-    saved already, `inputs` those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each file before and after it does: with that, another
-    process can finish what this one began.
+    planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
+    those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
+    file before and after it does: with that, another process can finish what this one began.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ImageCollector:
         self._note = note
         #: Where each image came from, by its SHA-256.
         self._places: Dict[str, Optional[Tuple[str, ...]]] = dict.fromkeys(known)
-        self._inputs = frozenset(inputs)
+        self._inputs = set(inputs)
         self._echoes: List[Tuple[ImageWriter, Tuple[str, ...]]] = []
         self._index: Optional[int] = None
         self._preview: Optional[ImageWriter] = None
@@ -102,7 +102,7 @@ class ImageCollector:
 
     def nothing_else_came(self) -> None:
         """Images that were sent are the result after all, where there is no other."""
-        echoes, self._echoes, self._inputs = self._echoes, [], frozenset()
+        echoes, self._echoes, self._inputs = self._echoes, [], set()
         for echo in [] if self.images else echoes:
             self.finish(*echo)
 
