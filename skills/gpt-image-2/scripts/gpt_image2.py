@@ -5108,7 +5108,8 @@ class ImageCollector:
 
     def nothing_else_came(self):
         """Images that were sent are the result after all, where there is no other."""
-        echoes, self._echoes, self._inputs = self._echoes, [], set()
+        echoes, self._echoes = self._echoes, []
+        self._inputs.clear()
         for echo in [] if self.images else echoes:
             self.finish(*echo)
 
