@@ -76,6 +76,7 @@ EXPECTED: Dict[str, Row] = {
     "empty": Row(NOTHING, NOTHING, LOST),
     "empty-body": every(6, "maybe", 1, "empty_answer"),
     "fewer": Row(TWO, NOTHING, LOST),
+    "drift": every(0, "yes", 1),
     "wrong-size": every(0, "yes", 1),
     "wrong-format": every(0, "yes", 1),
     "bad-base64": every(6, "maybe", 1, "not_an_image"),
