@@ -14,6 +14,7 @@ from servers import Answer as HttpAnswer
 from servers import Recorder, images, refusal
 
 from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.base.record import replace
 from gpt_image2.core.calls.response import Answer
 from gpt_image2.core.calls.retry import (
     MAX_SERVER_WAIT_S,
@@ -27,6 +28,7 @@ from gpt_image2.core.calls.retry import (
     server_wait_s,
 )
 from gpt_image2.core.calls.server_error import ServerError
+from gpt_image2.core.calls.task import Task, TaskState
 from gpt_image2.core.wire.messages import ResponseHead, TransferEnd
 
 
@@ -49,6 +51,9 @@ def attempt(
     head = ResponseHead(status, headers or {}) if status else None
     return Attempt(head, TransferEnd(curl, said, sent), **rest)
 
+
+TASK = Task("task_1", TaskState.UNDER_WAY)
+REFUNDED = Task("task_1", TaskState.FAILED, is_free=True)
 
 SAYS_YES, SAYS_NO = {"x-should-retry": "true"}, {"x-should-retry": "false"}
 
@@ -78,6 +83,26 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(images=1, status=500, code="server_error"),
             attempt(images=1, status=429, headers=SAYS_YES),
             attempt(answer=Answer("json", urls=("https://x/1.png",))),
+        ],
+    ),
+    (
+        "task-refunded",
+        Billed.NO,
+        Again.NEVER,
+        [
+            replace(attempt(200, "moderation_blocked"), accepted=REFUNDED),
+            replace(attempt(500, type_="x", message="it failed; you were not charged"), accepted=REFUNDED),
+        ],
+    ),
+    (
+        "task",
+        Billed.MAYBE,
+        Again.NEVER,
+        [
+            replace(attempt(200), accepted=TASK),
+            replace(attempt(404), accepted=TASK),
+            replace(attempt(429, "insufficient_quota"), accepted=TASK),
+            replace(attempt(0, curl=28), accepted=TASK),
         ],
     ),
     (

@@ -142,7 +142,8 @@ def test_a_signal_ends_every_one_of_n_streams_and_keeps_what_they_brought(home: 
             process.send_signal(signal.SIGINT)
             run = end_of(process)
     assert (run.code, run.json["billed"], len(run.json["images"])) == (130, "yes", 1)
-    assert len(curls) == (3 if IS_LINUX else 0) and not any(map(is_alive, curls))
+    # The stream whose image has come is over, although its connection was still open.
+    assert len(curls) == (2 if IS_LINUX else 0) and not any(map(is_alive, curls))
     assert home.leftovers() == []
 
 
