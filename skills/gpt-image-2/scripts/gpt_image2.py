@@ -4258,27 +4258,27 @@ class Room:
         self._lock = threading.Lock()
         self._taken = 0
 
-    @contextmanager
-    def taken(self, size_bytes, folders):
-        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
-        not enough for all that is under way."""
+    def take(self, size_bytes, folders):
+        """As many bytes more are needed in each of these folders, until what is returned is called; a
+        `UsageError` where one has not enough for all that is under way."""
         with self._lock:
             self._taken += size_bytes
             needed = self._taken
-        try:
-            for folder in folders:
-                free = free_bytes(folder)
-                if free is not None and free < needed:
-                    raise UsageError(
-                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
-                        hint="free some space there, or choose another place (-o for the output, "
-                        "XDG_STATE_HOME for the state folder); nothing was sent",
-                        code=NO_SPACE,
-                    )
-            yield
-        finally:
-            with self._lock:
-                self._taken -= size_bytes
+        for folder in folders:
+            free = free_bytes(folder)
+            if free is not None and free < needed:
+                self._give_back(size_bytes)
+                raise UsageError(
+                    f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                    hint="free some space there, or choose another place (-o for the output, "
+                    "XDG_STATE_HOME for the state folder); nothing was sent",
+                    code=NO_SPACE,
+                )
+        return lambda: self._give_back(size_bytes)
+
+    def _give_back(self, size_bytes):
+        with self._lock:
+            self._taken -= size_bytes
 
 
 @contextmanager
@@ -10856,8 +10856,12 @@ class Client:
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
-        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
+        try:
             return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+        finally:
+            with suppress(Exception):  # the call has ended as it ended
+                give_back()
 
     def _run(
         self, prepared, save_partials, observer, waits_for_tasks

@@ -1650,8 +1650,8 @@ def probe_and_tell(settings, stop, output):
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        with Room().taken(2 * PROBE.most_bytes, [folder]):
-            return _told(probe, settings, folder, picture)
+        Room().take(2 * PROBE.most_bytes, [folder])
+        return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
         error = defect if isinstance(defect, GptImage2Error) else GptImage2Error(said)

@@ -14,6 +14,7 @@ from servers import Answer as HttpAnswer
 from servers import Recorder, images, refusal
 
 from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.base.record import replace
 from gpt_image2.core.calls.response import Answer
 from gpt_image2.core.calls.retry import (
     MAX_SERVER_WAIT_S,
@@ -51,6 +52,9 @@ def attempt(
     return Attempt(head, TransferEnd(curl, said, sent), **rest)
 
 
+TASK = Task("task_1", TaskState.UNDER_WAY)
+REFUNDED = Task("task_1", TaskState.FAILED, is_free=True)
+
 SAYS_YES, SAYS_NO = {"x-should-retry": "true"}, {"x-should-retry": "false"}
 
 OUT_OF_CREDIT = (
@@ -85,18 +89,20 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
         "task-refunded",
         Billed.NO,
         Again.NEVER,
-        [attempt(200, "server_error", accepted=Task("t", TaskState.FAILED, is_free=True))],
+        [
+            replace(attempt(200, "moderation_blocked"), accepted=REFUNDED),
+            replace(attempt(500, type_="x", message="it failed; you were not charged"), accepted=REFUNDED),
+        ],
     ),
     (
         "task",
         Billed.MAYBE,
         Again.NEVER,
         [
-            attempt(202, accepted=Task("t", TaskState.UNDER_WAY)),
-            attempt(200, "server_error", accepted=Task("t", TaskState.FAILED)),
-            attempt(503, "server_is_overloaded", accepted=Task("t", TaskState.UNDER_WAY)),
-            attempt(0, curl=7, sent=False, accepted=Task("t", TaskState.UNDER_WAY)),
-            attempt(429, "rate_limit_exceeded", accepted=Task("t", TaskState.UNDER_WAY, is_free=False)),
+            replace(attempt(200), accepted=TASK),
+            replace(attempt(404), accepted=TASK),
+            replace(attempt(429, "insufficient_quota"), accepted=TASK),
+            replace(attempt(0, curl=28), accepted=TASK),
         ],
     ),
     (

@@ -295,8 +295,12 @@ class Client:
         folders = _folders(prepared)
         for folder in folders:
             prepare_folder(folder)
-        with self._room.taken(prepared.request.most_bytes, (*folders, state_folder(self._env))):
+        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
+        try:
             return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+        finally:
+            with suppress(Exception):  # the call has ended as it ended
+                give_back()
 
     def _run(
         self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool

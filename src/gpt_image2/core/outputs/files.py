@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Generator, Iterable, List, Optional, Tuple
+from typing import IO, Callable, Generator, Iterable, List, Optional, Tuple
 
 from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
@@ -73,27 +73,27 @@ class Room:
         self._lock = threading.Lock()
         self._taken = 0
 
-    @contextmanager
-    def taken(self, size_bytes: int, folders: Iterable[Path]) -> Generator[None, None, None]:
-        """For this long as many bytes more are needed in each of these folders; a `UsageError` where one has
-        not enough for all that is under way."""
+    def take(self, size_bytes: int, folders: Iterable[Path]) -> Callable[[], None]:
+        """As many bytes more are needed in each of these folders, until what is returned is called; a
+        `UsageError` where one has not enough for all that is under way."""
         with self._lock:
             self._taken += size_bytes
             needed = self._taken
-        try:
-            for folder in folders:
-                free = free_bytes(folder)
-                if free is not None and free < needed:
-                    raise UsageError(
-                        f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
-                        hint="free some space there, or choose another place (-o for the output, "
-                        "XDG_STATE_HOME for the state folder); nothing was sent",
-                        code=NO_SPACE,
-                    )
-            yield
-        finally:
-            with self._lock:
-                self._taken -= size_bytes
+        for folder in folders:
+            free = free_bytes(folder)
+            if free is not None and free < needed:
+                self._give_back(size_bytes)
+                raise UsageError(
+                    f"{folder} has room for {free / 1e6:.1f} MB; up to {needed / 1e6:.1f} MB may come",
+                    hint="free some space there, or choose another place (-o for the output, "
+                    "XDG_STATE_HOME for the state folder); nothing was sent",
+                    code=NO_SPACE,
+                )
+        return lambda: self._give_back(size_bytes)
+
+    def _give_back(self, size_bytes: int) -> None:
+        with self._lock:
+            self._taken -= size_bytes
 
 
 @contextmanager
