@@ -10075,8 +10075,54 @@ class TaskPoller:
 # ------------------------------------------------------------------------------------------------------------
 # calls/under_way
 #
-# A call under way: how it is made, and what its requests share: clock, warnings, observer, gate.
+# A call, ready to run and under way: what is sent, where its images go, and what its requests share.
 # ------------------------------------------------------------------------------------------------------------
+
+
+DEFAULT_OUTPUT_STEM = "gpt-image2-output"
+
+
+class PreparedCall(Record):
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    history says of where they go, None for where the plan puts them.
+    """
+
+    request: ImageRequest
+    plan: OutputPlan
+    warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
+    output: Optional[str] = None
+
+
+def default_output(env, output_format):
+    """Where an image goes whose place is not named.
+
+    Raises:
+        UsageError: there is no home folder.
+    """
+    suffix = "png" if output_format == "png" else extension(output_format)
+    try:
+        return str(home_folder(env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+    except RuntimeError:  # HOME is not set, and the system knows no home of this user
+        raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
+
+
+def folders_to_write(prepared):
+    """Every folder that will be written to.
+
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 class CallPolicy(Record):
@@ -10595,23 +10641,8 @@ def _interrupted(signum, result, errors):
 DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
 MAX_TIMEOUT_S = 1_000_000.0
-DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
-    """
-
-    request: ImageRequest
-    plan: OutputPlan
-    warnings: Tuple[str, ...]
-    numbers: Optional[Tuple[int, ...]] = None
-    output: Optional[str] = None
 
 
 class Client:
@@ -10829,7 +10860,9 @@ class Client:
             UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         """
         request, warnings = checked(request)
-        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
+        name = (
+            os.fspath(output) if output is not None else default_output(self._env, request.effective_format)
+        )
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
@@ -10853,7 +10886,7 @@ class Client:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.check_way()
-        folders = _folders(prepared)
+        folders = folders_to_write(prepared)
         for folder in folders:
             prepare_folder(folder)
         give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
@@ -10941,13 +10974,6 @@ class Client:
         outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
         return frozenset(outputs_of_tasks(folder))
 
-    def _default_output(self, output_format):
-        suffix = "png" if output_format == "png" else extension(output_format)
-        try:
-            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
-        except RuntimeError:  # HOME is not set, and the system knows no home of this user
-            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
-
 
 def generate(prompt, *, output=None, **options):
     """`Client().generate(...)` with the configuration that is found."""
@@ -10963,22 +10989,6 @@ def edit(
 ):
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
-
-
-def _folders(prepared):
-    """Every folder that will be written to.
-
-    Raises:
-        UsageError: a link of somebody else leads there.
-    """
-    try:
-        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the output: {error.strerror or error}",
-            hint="choose another place with -o; nothing was sent",
-            code="output_not_writable",
-        ) from None
 
 
 def _ignore(event):

@@ -15,7 +15,8 @@ from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
-from ..calls.client import Client, PreparedCall
+from ..calls.client import Client
+from ..calls.under_way import PreparedCall
 from .job import Job
 from .journal import SENT, Entry
 from .kept_pace import Departure

@@ -13,15 +13,15 @@ from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
-from ..base.record import Record, replace
+from ..base.record import replace
 from ..ledger.entries import opening_of
 from ..ledger.recording import Ledger, recorded
 from ..outputs.files import Room, prepare_folder, sweep, temporary_folder
 from ..outputs.inflight import is_anything_left
-from ..outputs.naming import OutputPlan, extension, folders_of, looked_at, plan_output
+from ..outputs.naming import OutputPlan, looked_at, plan_output
 from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings, load_settings
-from ..settings.places import home_folder, state_folder
+from ..settings.places import state_folder
 from ..wire.curl import find_curl
 from .budget import Budget
 from .call import Call
@@ -29,28 +29,13 @@ from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
 from .exchange import asks_sandbox, host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
-from .under_way import CallPolicy
+from .under_way import CallPolicy, PreparedCall, default_output, folders_to_write
 
 DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
 MAX_TIMEOUT_S = 1_000_000.0
-DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 PathLike = Union[str, "os.PathLike[str]"]
-
-
-class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
-    """
-
-    request: ImageRequest
-    plan: OutputPlan
-    warnings: Tuple[str, ...]
-    numbers: Optional[Tuple[int, ...]] = None
-    output: Optional[str] = None
 
 
 class Client:
@@ -268,7 +253,9 @@ class Client:
             UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         """
         request, warnings = checked(request)
-        name = os.fspath(output) if output is not None else self._default_output(request.effective_format)
+        name = (
+            os.fspath(output) if output is not None else default_output(self._env, request.effective_format)
+        )
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
@@ -292,7 +279,7 @@ class Client:
             GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         """
         self.check_way()
-        folders = _folders(prepared)
+        folders = folders_to_write(prepared)
         for folder in folders:
             prepare_folder(folder)
         give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
@@ -381,13 +368,6 @@ class Client:
 
         return frozenset(outputs_of_tasks(folder))
 
-    def _default_output(self, output_format: str) -> str:
-        suffix = "png" if output_format == "png" else extension(output_format)
-        try:
-            return str(home_folder(self._env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
-        except RuntimeError:  # HOME is not set, and the system knows no home of this user
-            raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
-
 
 def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
     """`Client().generate(...)` with the configuration that is found."""
@@ -403,22 +383,6 @@ def edit(
 ) -> Result:
     """`Client().edit(...)` with the configuration that is found."""
     return Client().edit(image, prompt, output=output, **options)
-
-
-def _folders(prepared: PreparedCall) -> Tuple[Path, ...]:
-    """Every folder that will be written to.
-
-    Raises:
-        UsageError: a link of somebody else leads there.
-    """
-    try:
-        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the output: {error.strerror or error}",
-            hint="choose another place with -o; nothing was sent",
-            code="output_not_writable",
-        ) from None
 
 
 def _ignore(event: Event) -> None:

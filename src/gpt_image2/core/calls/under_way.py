@@ -1,22 +1,70 @@
-"""A call under way: how it is made, and what its requests share: clock, warnings, observer, gate."""
+"""A call, ready to run and under way: what is sent, where its images go, and what its requests share."""
 
 from __future__ import annotations
 
 import threading
 import time
 from contextlib import suppress
-from typing import Callable, List, Optional, Sequence
+from pathlib import Path
+from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
 from ..api.request import ImageRequest
 from ..api.sizes import parse_size
+from ..base.errors import UsageError
 from ..base.events import Event, ImageSaved, Observer, TaskUnderWay, Warned
 from ..base.outcome import SavedImage
 from ..base.record import Record
 from ..base.redact import show
-from ..outputs.naming import OutputPlan, has_matching_extension
+from ..outputs.naming import OutputPlan, extension, folders_of, has_matching_extension
+from ..settings.places import home_folder
 from .exchange import Host
 from .gate import Gate, SentRequest
 from .task import Task
+
+DEFAULT_OUTPUT_STEM = "gpt-image2-output"
+
+
+class PreparedCall(Record):
+    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
+
+    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    history says of where they go, None for where the plan puts them.
+    """
+
+    request: ImageRequest
+    plan: OutputPlan
+    warnings: Tuple[str, ...]
+    numbers: Optional[Tuple[int, ...]] = None
+    output: Optional[str] = None
+
+
+def default_output(env: Mapping[str, str], output_format: str) -> str:
+    """Where an image goes whose place is not named.
+
+    Raises:
+        UsageError: there is no home folder.
+    """
+    suffix = "png" if output_format == "png" else extension(output_format)
+    try:
+        return str(home_folder(env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
+    except RuntimeError:  # HOME is not set, and the system knows no home of this user
+        raise UsageError("there is no home folder to save to", hint="give -o FILE, or set HOME") from None
+
+
+def folders_to_write(prepared: PreparedCall) -> Tuple[Path, ...]:
+    """Every folder that will be written to.
+
+    Raises:
+        UsageError: a link of somebody else leads there.
+    """
+    try:
+        return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the output: {error.strerror or error}",
+            hint="choose another place with -o; nothing was sent",
+            code="output_not_writable",
+        ) from None
 
 
 class CallPolicy(Record):

@@ -13,8 +13,9 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
 from ..base.record import replace
 from ..base.redact import mask_secrets, show
-from ..calls.client import Client, PreparedCall
+from ..calls.client import Client
 from ..calls.exchange import describe
+from ..calls.under_way import PreparedCall
 from ..ledger.entries import STDOUT, check_unchanged
 from ..settings.keys import KEY_VARIABLE
 from ..telling.as_json import estimate_json, result_json
