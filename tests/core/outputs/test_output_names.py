@@ -14,7 +14,7 @@ from servers import Recorder
 
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.calls import client
+from gpt_image2.core.calls import under_way
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.outputs.naming import canonical, name_problem, plan_output
 
@@ -118,7 +118,7 @@ def test_without_a_home_the_default_output_is_refused(home: Home, monkeypatch: p
         raise RuntimeError("Could not determine home directory.")
 
     made = Client(env=home.environment("http://127.0.0.1:9/v1"))
-    monkeypatch.setattr(client, "home_folder", nowhere)
+    monkeypatch.setattr(under_way, "home_folder", nowhere)
     with pytest.raises(UsageError, match="no home folder"):
         made.prepare(ImageRequest(prompt="a cat"))
     assert made.prepare(ImageRequest(prompt="a cat"), home.cwd / "cat.png").plan.stem == "cat"
