@@ -4,7 +4,7 @@ SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench clean
+.PHONY: help setup demo studio test check format script docs fuzz injection kills litellm bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ $(READY): pyproject.toml
 
 demo: setup  ## Generate and edit a picture with the script, against the offline sandbox
 	@PYTHON=$(PYTHON) $(BIN)/python tools/demo.py
+
+studio: setup  ## Open the studio in the browser, against the offline sandbox; its pictures go to demo/studio
+	@mkdir -p demo/studio
+	XDG_STATE_HOME=$(CURDIR)/demo/state $(BIN)/gpt-image2 studio --sandbox --output-dir demo/studio
 
 test: setup  ## Run every test; those of core on Python 3.8 and on the newest one found
 	@status=0; \

@@ -7,7 +7,7 @@
 
 _shtab_gpt_image2_batch_subparsers=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
-_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill)
+_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
@@ -35,6 +35,7 @@ _shtab_gpt_image2_fit_option_strings=(-h --help)
 _shtab_gpt_image2_check_option_strings=(-h --help)
 _shtab_gpt_image2_sheet_option_strings=(-h --help)
 _shtab_gpt_image2_show_option_strings=(-h --help)
+_shtab_gpt_image2_studio_option_strings=(-h --help)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help)
 _shtab_gpt_image2_mcp_option_strings=(-h --help)
 _shtab_gpt_image2_install_skill_option_strings=(-h --help)
@@ -82,7 +83,7 @@ _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_batch_pos_0_choices=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_pos_0_choices=(show redo forget)
 _shtab_gpt_image2_spend___by_choices=(day model host quality)
-_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -265,6 +266,8 @@ _shtab_gpt_image2_sheet__h_nargs=0
 _shtab_gpt_image2_sheet___help_nargs=0
 _shtab_gpt_image2_show__h_nargs=0
 _shtab_gpt_image2_show___help_nargs=0
+_shtab_gpt_image2_studio__h_nargs=0
+_shtab_gpt_image2_studio___help_nargs=0
 _shtab_gpt_image2_sandbox__h_nargs=0
 _shtab_gpt_image2_sandbox___help_nargs=0
 _shtab_gpt_image2_mcp__h_nargs=0

@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --complexity --compression --concurrency --config --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --since --size --svg-effort --svg-model --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -430,6 +430,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sheet' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a show -d 'show pictures in the terminal'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a studio -d 'make, find and look at pictures in a page of your own browser'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'run an offline Images API on loopback, to rehearse without a key'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'serve the tools over the Model Context Protocol'
