@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from harness import KEY, Home, Started
+from harness import KEY, Home, Sandbox, Started
 
 JSON = "application/json"
 
@@ -96,6 +99,36 @@ def run_command(home: Home, *words: str, base_url: str | None = None) -> subproc
         capture_output=True,
         timeout=60,
     )
+
+
+def made(home: Home, sandbox: Sandbox, prompt: str, *flags: str) -> Path:
+    """A picture that the script has made."""
+    run = home.run("generate", prompt, "--json", *flags, base_url=sandbox.base_url)
+    assert run.code == 0, run.stderr
+    return Path(run.json["images"][0]["path"])
+
+
+def fill(home: Home, picture: Path, count: int) -> None:
+    """Rows of that many pictures, all with one file."""
+    database = sqlite3.connect(home.ledger)
+    columns = [row[1] for row in database.execute("PRAGMA table_info(requests)") if row[1] != "id"]
+    (row,) = database.execute(f"SELECT {', '.join(columns)} FROM requests").fetchall()
+    first = dict(zip(columns, row))
+    data = picture.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    marks = ", ".join("?" * len(columns))
+    with database:
+        for number in range(count):
+            changes = {"prompt": f"number {number}", "started_at": f"2026-01-01T00:00:{number:07d}Z"}
+            database.execute(
+                f"INSERT INTO requests ({', '.join(columns)}) VALUES ({marks})",
+                [{**first, **changes}[name] for name in columns],
+            )
+        database.execute(
+            "INSERT INTO images SELECT id, 1, ?, ?, ?, 'png', 1024, 1024, 0 FROM requests WHERE id > 1",
+            (str(picture), sha256, len(data)),
+        )
+    database.close()
 
 
 @contextmanager
