@@ -22,6 +22,7 @@ MEDIA_TYPES = {
     "gif": "image/gif",
     "svg": "image/svg+xml",
 }
+_SHA256_CHARS = 64
 _MAX_REMEMBERED = 4096
 _MAX_SIBLINGS = 200
 
@@ -56,7 +57,13 @@ class PictureFiles:
 
 
 def image_row(database: Database, picture_id: str) -> dict[str, object] | None:
-    """The ledger's row of the picture with an id `REQUEST-NUMBER`; None where there is none."""
+    """The ledger's row of the picture with an id `REQUEST-NUMBER`, or the newest with a SHA-256 for its id; None
+    where there is none."""
+    if len(picture_id) == _SHA256_CHARS:
+        rows = database.rows(
+            "SELECT * FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT 1", (picture_id,)
+        )
+        return rows[0] if rows else None
     request, _, number = picture_id.partition("-")
     if not (request.isascii() and request.isdigit() and number.isascii() and number.isdigit()):
         return None

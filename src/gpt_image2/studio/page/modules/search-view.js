@@ -1,0 +1,88 @@
+// What is shown of the gallery: searched, filtered, counted and summed up.
+import { money } from "./format.js";
+import { t } from "./i18n.js";
+import { choices, chosen, filters, gallery } from "./store.js";
+import { html } from "./view.js";
+
+const WAIT_MS = 150;
+let waiting = 0;
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function filter(name, value) {
+  const next = { ...filters.peek() };
+  if (value) next[name] = value;
+  else delete next[name];
+  filters.value = next;
+}
+
+/** @param {Event} event */
+const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value;
+
+export function Search() {
+  const { total, cost_usd, maybe_billed } = gallery.value;
+  const now = filters.value;
+  return html`<div class="search" role="search">
+    <input
+      type="search"
+      id="search"
+      aria-label=${t("search")}
+      placeholder=${t("search")}
+      value=${now.search ?? ""}
+      onInput=${(/** @type {Event} */ event) => {
+        clearTimeout(waiting);
+        waiting = window.setTimeout(() => filter("search", valueOf(event)), WAIT_MS);
+      }}
+    />
+    <${Pick} name="model" />
+    <${Pick} name="command" />
+    <${Pick} name="status" />
+    <label class="day">${t("since")}<input type="date" value=${now.day ?? ""} onChange=${(/** @type {Event} */ event) => since(valueOf(event))} /></label>
+    <label class="day">
+      ${t("least")}
+      <input
+        type="number"
+        name="least"
+        min="0"
+        step="0.01"
+        value=${now.least_usd ?? ""}
+        onChange=${(/** @type {Event} */ event) => filter("least_usd", valueOf(event))}
+      />
+    </label>
+    ${Object.keys(now).length > 0 && html`<button class="quiet" onClick=${() => (filters.value = {})}>${t("showAll")}</button>`}
+    <p class="sum" aria-live="polite">
+      ${t("sum", { count: total, cost: money(cost_usd) })}${maybe_billed ? ` · ${t("sumMaybe", { count: maybe_billed })}` : ""}
+      ${chosen.value.length > 0 && ` · ${t("chosenCount", { count: chosen.value.length })}`}
+    </p>
+  </div>`;
+}
+
+/** From the beginning of a day where the user is. @param {string} day */
+function since(day) {
+  const next = { ...filters.peek() };
+  delete next.since;
+  delete next.day;
+  const start = new Date(`${day}T00:00:00`);
+  if (day && !Number.isNaN(start.getTime())) {
+    next.since = start.toISOString();
+    next.day = day;
+  }
+  filters.value = next;
+}
+
+/** @param {{ name: "model" | "command" | "status" }} props */
+function Pick({ name }) {
+  const values = choices.value[name] ?? [];
+  if (values.length < 2 && !filters.value[name]) return null;
+  return html`<select
+    name=${`filter-${name}`}
+    aria-label=${t(name)}
+    value=${filters.value[name] ?? ""}
+    onChange=${(/** @type {Event} */ event) => filter(name, valueOf(event))}
+  >
+    <option value="">${t(`any_${name}`)}</option>
+    ${values.map((value) => html`<option value=${value}>${value}</option>`)}
+  </select>`;
+}
