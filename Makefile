@@ -37,6 +37,7 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/check_page.py
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/shell_files.py --check

@@ -1,7 +1,7 @@
 // One picture, large: what was asked beside what came, and what can be done with it.
 import { get, post } from "./api.js";
 import { money, weight, when } from "./format.js";
-import { costInWords } from "./gallery-view.js";
+import { costInWords, gone } from "./gallery-view.js";
 import { t } from "./i18n.js";
 import { addInput } from "./inputs.js";
 import { need } from "./loading.js";
@@ -99,9 +99,14 @@ export function Detail() {
     }}
   >
     <div class="stage">
-      ${card.picture
-        ? html`<img key=${card.id} src=${`pictures/${card.id}`} alt=${card.prompt.slice(0, 200)} />`
-        : html`<p class="no-picture">${card.error_code ?? card.status}</p>`}
+      ${card.picture && !gone.value.has(card.id)
+        ? html`<img
+            key=${card.id}
+            src=${`pictures/${card.id}`}
+            alt=${card.prompt.slice(0, 200)}
+            onError=${() => (gone.value = new Set([...gone.peek(), card.id]))}
+          />`
+        : html`<p class="no-picture">${card.picture ? t("fileGone") : (card.error_code ?? card.status)}</p>`}
       <button class="turn back" aria-label=${t("previous")} onClick=${() => turn(-1)}>‹</button>
       <button class="turn on" aria-label=${t("next")} onClick=${() => turn(1)}>›</button>
     </div>

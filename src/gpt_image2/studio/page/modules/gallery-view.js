@@ -13,6 +13,9 @@ const SPARE_ROWS = 2;
 /** What is seen of the grid, in pixels. */
 const view = signal({ width: 0, height: 0, top: 0 });
 
+/** Cards whose file is not there any more, by id. */
+export const gone = signal(/** @type {ReadonlySet<string>} */ (new Set()));
+
 /** The place that has the keyboard. */
 export const focused = signal(0);
 
@@ -86,6 +89,7 @@ export class Gallery extends Component {
     const { columns, cell, row } = measures(width);
     const first = Math.max(0, Math.floor(top / row) - SPARE_ROWS) * columns;
     const last = Math.min(total, first + Math.ceil(height / row + 2 * SPARE_ROWS + 1) * columns);
+    const isAway = focused.value < first || focused.value >= last; // then Tab leads to the first that is seen
     const places = width ? Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at) : [];
     return html`<div
       class="gallery"
@@ -103,7 +107,7 @@ export class Gallery extends Component {
           const place = { width: `${cell}px`, height: `${cell + WORDS_PX}px`, transform: `translate(${x}px, ${y}px)` };
           const card = cards[at];
           return html`<li key=${card?.id ?? `place-${at}`} style=${place} aria-setsize=${total} aria-posinset=${at + 1}>
-            ${card && !hidden.value.has(card.id) && html`<${CardView} card=${card} at=${at} cell=${cell} />`}
+            ${card && !hidden.value.has(card.id) && html`<${CardView} card=${card} at=${at} cell=${cell} isNext=${at === (isAway ? first : focused.value)} />`}
           </li>`;
         })}
       </ul>
@@ -111,25 +115,30 @@ export class Gallery extends Component {
   }
 }
 
-/** @param {{ card: import("./types.js").Card, at: number, cell: number }} props */
-function CardView({ card, at, cell }) {
+/** @param {{ card: import("./types.js").Card, at: number, cell: number, isNext: boolean }} props */
+function CardView({ card, at, cell, isNext }) {
   const isChosen = chosen.value.includes(card.id);
   return html`<button
       class="card"
       data-place=${at}
       data-card=${card.id}
-      tabindex=${at === focused.value ? 0 : -1}
-      aria-label=${`${card.prompt.slice(0, 120)}, ${costInWords(card)}, ${when(card.started_at)}`}
+      tabindex=${isNext ? 0 : -1}
       onFocus=${() => focused.peek() !== at && (focused.value = at)}
       onClick=${() => (looked.value = at)}
     >
       <span class="picture" style=${{ height: `${cell}px` }}>
-        ${card.picture
-          ? html`<img src=${`thumbnails/${card.id}`} alt="" loading="lazy" decoding="async" draggable=${false} />`
-          : html`<span class=${`no-picture ${card.billed}`}>${wordsOfStatus(card)}</span>`}
+        ${card.picture && !gone.value.has(card.id)
+          ? html`<img
+              src=${`thumbnails/${card.id}`}
+              alt=""
+              decoding="async"
+              draggable=${false}
+              onError=${() => (gone.value = new Set([...gone.peek(), card.id]))}
+            />`
+          : html`<span class=${`no-picture ${card.billed}`}>${card.picture ? t("fileGone") : wordsOfStatus(card)}</span>`}
       </span>
       <span class="words" dir="auto">${card.prompt}</span>
-      <span class="facts">${costInWords(card)}${card.sandbox ? ` · ${t("sandbox")}` : ""}</span>
+      <span class="facts">${costInWords(card)}${card.sandbox ? ` · ${t("sandbox")}` : ""} · ${when(card.started_at)}</span>
     </button>
     ${card.picture &&
     html`<input

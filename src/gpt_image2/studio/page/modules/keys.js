@@ -37,7 +37,8 @@ export function startKeys(compare) {
       p: () => go("make", "prompt"),
       g: () => {
         tab.value = "gallery";
-        /** @type {HTMLElement | null} */ (document.querySelector(`[data-place="${focused.peek()}"]`))?.focus();
+        const last = document.querySelector(`[data-place="${focused.peek()}"]`) ?? document.querySelector(".card");
+        /** @type {HTMLElement | null} */ (last)?.focus();
       },
       c: compare,
       "?": () => (dialog.value = "help"),

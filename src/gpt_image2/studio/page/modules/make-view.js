@@ -138,7 +138,7 @@ function Click() {
   const cannot = isEmpty || isSending.value || problem.value !== null || over || !price.value;
   return html`<div class="click">
     <button
-      type="submit"
+      type="button"
       class="primary"
       disabled=${cannot}
       onClick=${(/** @type {MouseEvent} */ event) => {

@@ -38,6 +38,7 @@ export const english = {
   error: "Error",
   estimate: "Estimate",
   exactPixels: "or WIDTHxHEIGHT",
+  fileGone: "The file is gone, or another picture has taken its name.",
   forget: "Forget",
   forgotten: "Forgotten; the files stay",
   gallery: "Gallery",

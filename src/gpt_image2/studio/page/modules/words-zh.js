@@ -39,6 +39,7 @@ export const chinese = {
   error: "错误",
   estimate: "预估",
   exactPixels: "或 宽x高",
+  fileGone: "文件已不存在，或其名称已被另一张图片占用。",
   forget: "从记录中移除",
   forgotten: "已从记录中移除；文件保留",
   gallery: "图库",
