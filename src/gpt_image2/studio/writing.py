@@ -6,7 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from gpt_image2.core.outputs.files import open_part, private_folder, write_all
+from gpt_image2.core.outputs.files import open_part, private_folder, temporary_folder, write_all
+
+__all__ = ["temporary_folder", "write_bytes"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -57,7 +57,7 @@ class PictureFiles:
 
 
 def image_row(database: Database, picture_id: str) -> dict[str, object] | None:
-    """The ledger's row of the picture with an id `REQUEST-NUMBER`, or the newest with a SHA-256 for its id; None
+    """The ledger's row of the picture with an id `REQUEST-NUMBER`, or the newest with a SHA-256; None
     where there is none."""
     if len(picture_id) == _SHA256_CHARS:
         rows = database.rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
@@ -43,6 +43,7 @@ class CallEndpoints:
             Route("/api/calls/{call}/dismiss", self.dismiss, methods=["POST"]),
             Route("/api/calls/{call}/previews/{number:int}", self.preview, methods=["GET"]),
             Route("/api/inputs", self.add_input, methods=["POST"]),
+            Route("/api/masks", self.paint, methods=["POST"]),
             Route("/inputs/{input}", self.input, methods=["GET"]),
         ]
 
@@ -94,6 +95,17 @@ class CallEndpoints:
         return JSONResponse(
             {"id": added.id, "width": added.width, "height": added.height, "notes": list(added.notes)}
         )
+
+    async def paint(self, request: Request) -> Response:
+        """`POST /api/masks` of `{"picture": ID, "painting": …}`: keeps a painted mask, and says its id."""
+        document = await json_of(request)
+        picture, painting = document.get("picture"), document.get("painting")
+        if not isinstance(picture, str) or not isinstance(painting, dict):
+            raise UsageError("`picture` and `painting` are missing", hint="reload the page")
+        made, share = await anyio.to_thread.run_sync(
+            self._inputs.paint, picture, cast("dict[str, Any]", painting)
+        )
+        return JSONResponse({"id": made.id, "share": round(share, 6), "notes": list(made.notes)})
 
     def input(self, request: Request) -> Response:
         """`GET /inputs/ID`: an input that was added."""

@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
 from gpt_image2.pictures.files import open_picture
+from gpt_image2.pictures.masks import mask_png
 from gpt_image2.pictures.uploads import for_upload
 
 from ..gallery.picture_files import PictureFiles, image_row
-from ..writing import write_bytes
+from ..writing import temporary_folder, write_bytes
+from .masks import painted_mask
 
 _ID = re.compile(r"in-([0-9a-f]{64})")
 
@@ -66,6 +70,18 @@ class Inputs:
         write_bytes(path, data)
         picture = open_picture(str(path))
         return Input(f"in-{sha256}", path, sha256, *picture.size, notes)
+
+    def paint(self, picture_id: str, painting: Mapping[str, Any]) -> tuple[Input, float]:
+        """Keeps the mask that was painted over a picture; with the share of it that is to be edited.
+
+        Raises:
+            UsageError: see `painted_mask`.
+        """
+        picture = open_picture(str(self.path(picture_id)), "input image")
+        with temporary_folder() as folder:
+            mask = painted_mask(picture, painting, folder, self.path)
+        data, note = mask_png(mask)
+        return self.keep(data, (*mask.notes, *([note] if note else []))), mask.share
 
     def path(self, input_id: str) -> Path:
         """The file of an id of the gallery or of an input.
