@@ -80,7 +80,10 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
-    `source` is what the user named: a path, an address, or `-`.
+    `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
+    `is_odd` is set where its colours or its size are not such as the API draws them.
+    `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
+    (empty: from none), and `note` says how.
     """
 
     path: str
@@ -91,6 +94,9 @@ class InputImage(Record):
     size_bytes: int
     has_alpha: bool
     source: str = ""
+    is_odd: bool = False
+    made_from: Optional[str] = None
+    note: str = ""
 
     @property
     def mime_type(self) -> str:
@@ -365,15 +371,28 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
-            nearest = "{}x{}".format(*nearest_legal_size(width, height))
+            hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
             raise UsageError(
                 f"size {size} is not legal: {problem}",
-                hint=f"the nearest legal size is {nearest}",
+                hint=hint + _covering(width, height),
                 code="invalid_size",
             )
         if width * height > EXPERIMENTAL_PIXELS:
             warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
     return replace(request, size=size)
+
+
+def _covering(width: int, height: int) -> str:
+    """What to ask for where all of this size is needed; empty where nothing covers it, or nobody knows."""
+    try:
+        from .covering import covering_size
+
+        found = covering_size(width, height)
+    except (UsageError, ValueError, ZeroDivisionError):  # a script that lies alone; an edge of 0
+        return ""
+    if found[0] < width or found[1] < height:
+        return ""
+    return "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
 
 
 def _check_format_rules(request: ImageRequest, known_model: bool) -> None:
