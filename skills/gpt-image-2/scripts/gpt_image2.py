@@ -1460,7 +1460,7 @@ def _read_webp(head):
 # ------------------------------------------------------------------------------------------------------------
 # api/request
 #
-# From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+# One request, by the API's own field names, and the fields it has on the wire. Pure.
 #
 # A new field begins here, in `REQUEST_FIELDS`; CONTRIBUTING.md says where else it goes.
 # ------------------------------------------------------------------------------------------------------------
@@ -1495,14 +1495,6 @@ INNER_FIELDS = {
 }
 #: Fields that went by `extra` before they had names of their own, and still may.
 ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_identifier")
-_KNOWN_VALUES = (
-    ("quality", QUALITIES),
-    ("complexity", COMPLEXITIES),
-    ("svg_effort", SVG_EFFORTS),
-    ("background", BACKGROUNDS),
-    ("moderation", MODERATIONS),
-)
-_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
 
 
 class InputImage(Record):
@@ -1645,6 +1637,50 @@ class ImageRequest(Record):
         )
 
 
+def parse_extra(text):
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def check_range(name, value, low, high):
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+        )
+
+
+def _in_brackets(name, value):
+    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    if name.startswith("svg") and isinstance(value, dict):
+        for inner, each in cast(Dict[str, object], value).items():
+            yield from _in_brackets(f"{name}[{inner}]", each)
+    else:
+        yield name, value
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/checks
+#
+# What the API is known to refuse, found before a request is sent. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_KNOWN_VALUES = (
+    ("quality", QUALITIES),
+    ("complexity", COMPLEXITIES),
+    ("svg_effort", SVG_EFFORTS),
+    ("background", BACKGROUNDS),
+    ("moderation", MODERATIONS),
+)
+_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
+
+
 def checked(request):
     """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
     `UsageError` for what the API is known to refuse."""
@@ -1695,17 +1731,6 @@ def checked(request):
     return request, tuple(warnings)
 
 
-def parse_extra(text):
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
-    try:
-        return key.strip(), json.loads(value)
-    except ValueError:
-        return key.strip(), value
-
-
 def _check_prompt(prompt):
     if not prompt.strip():
         raise UsageError("the prompt is empty", hint="say what the image should show")
@@ -1720,13 +1745,6 @@ def _check_prompt(prompt):
         prompt.encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
-
-
-def check_range(name, value, low, high):
-    if value is not None and not low <= value <= high:
-        raise UsageError(
-            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
-        )
 
 
 def _check_extra(request):
@@ -1755,15 +1773,6 @@ def _check_model(request, model):
             raise UsageError(
                 f"{what} needs {', '.join(able[:-1])} or {able[-1]}", hint=f"add `model` {able[0]}"
             )
-
-
-def _in_brackets(name, value):
-    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
-    if name.startswith("svg") and isinstance(value, dict):
-        for inner, each in cast(Dict[str, object], value).items():
-            yield from _in_brackets(f"{name}[{inner}]", each)
-    else:
-        yield name, value
 
 
 def _with_format(request):
