@@ -8008,13 +8008,20 @@ class Task(Record):
 
 
 def read_task(
-    document, is_accepted=False, poll=None, asked_for=""
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
 ):
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
     known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    answer need not say it."""
+    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    streams speak of their own course in the same words."""
     objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
     own_id = ""
@@ -8531,8 +8538,9 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        is_json = self._shape == "json"
-        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
+        in_stream = self._shape == "sse"
+        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
+        task = task or self._answer.task  # that of an earlier event
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
