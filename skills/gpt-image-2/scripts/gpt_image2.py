@@ -6894,10 +6894,8 @@ def _official_url(env):
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
-
 PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-
 
 _DEFAULT = "default"
 

@@ -6105,8 +6105,7 @@ class ResultReader:
         self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
         self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _image_ended(self, writer, place, is_preview):
-        del place
+    def _image_ended(self, writer, _place, is_preview):
         self._collector.let_go(writer)
         if is_preview:
             writer.discard()
