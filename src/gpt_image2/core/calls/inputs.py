@@ -175,9 +175,7 @@ def _checked_file(
     if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
         image = _made_fit(image, folder, problem)
     elif folder is not None and what == "mask" and first is not None and problem is not None:
-        from ..api.odd_inputs import converted_mask
-
-        image = converted_mask(image, first, folder, problem)
+        image = _mask_made_fit(image, first, folder, problem)
     elif problem is not None:
         raise problem
     return image
@@ -194,6 +192,17 @@ def _made_fit(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         if problem is not None:
             raise problem if reason.code == "extra_missing" else reason from None
     return made or image
+
+
+def _mask_made_fit(mask: InputImage, first: InputImage, folder: Path, problem: UsageError) -> InputImage:
+    """The mask in a form that the API takes; the problem where nothing here can do that."""
+    try:
+        from ..api.odd_inputs import converted_mask
+
+        mask = converted_mask(mask, first, folder, problem)
+    except UsageError as reason:
+        raise problem if reason.code == "extra_missing" else reason from None
+    return mask
 
 
 def _is_large(info: ImageInfo) -> bool:
