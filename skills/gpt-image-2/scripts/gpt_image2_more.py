@@ -313,10 +313,26 @@ def import_part(module):
 
 
 @contextmanager
-def installed(name, install):
-    """Turns a missing part into an error that says how to install it."""
+def errors_as_ours():
+    """Turns errors of the package's own core into those of the core that runs: where that is the script, a
+    part of the package imports another one."""
     try:
         yield
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if isinstance(error, GptImage2Error) or not isinstance(code, int):
+            raise
+        kinds = {int(kind.exit_code): kind for kind in (UsageError, ConfigError, OutputError)}
+        foreign = error
+        raise kinds.get(code, GptImage2Error)(foreign.message, hint=foreign.hint, code=foreign.code) from None
+
+
+@contextmanager
+def installed(name, install):
+    """Turns a missing part into an error that says how to install it, and its errors into ours."""
+    try:
+        with errors_as_ours():
+            yield
     except ImportError as error:
         raise UsageError(
             f"{name} is not installed here ({error.name} is missing)",
@@ -757,7 +773,8 @@ def converted(image, folder, problem):
     if problem is None and not _is_seen_otherwise(image):
         return None
     try:
-        return import_pictures("uploads").made_for_upload(image, folder)
+        with errors_as_ours():
+            return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
         if problem is None:
             return None  # as it is the API may take it
@@ -778,7 +795,8 @@ def converted_mask(mask, first, folder, problem):
         UsageError: it cannot be made one, or nothing here can.
     """
     try:
-        return import_pictures("uploads").made_mask(mask, first, folder)
+        with errors_as_ours():
+            return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
         if reason.code not in (MISSING, "unreadable_image"):
             raise
@@ -2132,15 +2150,12 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made."""
+    """What the steps made of one image: the bytes of a file, and how they were made. There are none where
+    nothing that was wished for could be done; `warnings` say why."""
 
     data: bytes
     derivation: Derivation
     warnings: Tuple[str, ...] = ()
-
-
-class NotFinished(Exception):
-    """No step could do anything with an image; the text says why."""
 
 
 class PictureSteps(Protocol):
@@ -2151,7 +2166,7 @@ class PictureSteps(Protocol):
         ...
 
     def after(self, image, kind):
-        """The finished picture, as a file of this format. May raise anything; `NotFinished` says why."""
+        """The finished picture, as a file of this format. May raise anything."""
         ...
 
 
@@ -2172,7 +2187,8 @@ class Finishing:
         self._say = say
         self._steps = None
         if wishes.need_extra:
-            self._steps = import_pictures("steps").steps_for(self._wishes)
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
         self._asked = None
         self._count = 0
         self._started = time.monotonic()
@@ -2195,7 +2211,8 @@ class Finishing:
                 f"{request.effective_format} is not worked on further",
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
-        return self._steps.before(request, folder)
+        with errors_as_ours():
+            return self._steps.before(request, folder)
 
     def set_aside(self, prepared):
         """The call with its images under names of their own, beside those that were asked for.
@@ -2233,7 +2250,6 @@ class Finishing:
         prepared,
         save_partials=False,
         observer=None,
-        no_wait=False,
     ):
         """As `Client.run`, with the finished pictures for its images.
 
@@ -2241,12 +2257,7 @@ class Finishing:
             GptImage2Error: as there; `result` holds what was finished of it.
         """
         if self._asked is None:
-            return client.run(prepared, save_partials, observer, no_wait)
-        if no_wait:
-            raise UsageError(
-                "--no-wait ends before there is an image to work on",
-                hint="leave it out, or the flags that change the picture afterwards",
-            )
+            return client.run(prepared, save_partials, observer)
         for folder in folders_to_write(replace(prepared, plan=self._asked)):
             prepare_folder(folder)
         self._emit = observer or client.observer
@@ -2299,6 +2310,9 @@ class Finishing:
         try:
             target = self._asked.path(image.number)
             finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                self._warn("; ".join(finished.warnings))
+                return self._as_it_came(image)
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
@@ -2381,11 +2395,8 @@ def _is_same_file(path, other):
 
 
 def _reason(problem):
-    if isinstance(problem, GptImage2Error):
-        return problem.message
-    reason = str(getattr(problem, "strerror", None) or problem)
-    is_plain = isinstance(problem, (OSError, NotFinished))
-    return show(reason if is_plain else f"{type(problem).__name__}: {reason}", limit=None)
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6620,9 +6631,9 @@ def fill_in(command, past, image_path):
     beside = {
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
+    command.request = _changed_request(past, command.request)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
-    command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
     elif command.output is None:
@@ -6665,8 +6676,9 @@ def _say_again(command, words):
     for flag, value in zip(words[::2], words[1::2]):
         if flag == "--area":
             command.area = [*(command.area or ()), value]
-        elif flag in ("--extend", "--to"):
+        elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
+            command.request = replace(command.request, size=None)
 
 
 def _replacement(what):

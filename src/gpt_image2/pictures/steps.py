@@ -22,7 +22,7 @@ from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Derivation, MadeFrom, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.finishing import FinishedPicture, NotFinished
+from gpt_image2.core.commands.finishing import FinishedPicture
 from gpt_image2.core.commands.picture_flags import PictureWishes
 
 from .compose import RATIO_TOLERANCE, changed_outside, compose
@@ -88,11 +88,8 @@ class Steps:
         return request
 
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
-        """The finished picture as a file of this format: `png`, `jpeg` or `webp`.
-
-        Raises:
-            NotFinished: nothing that was wished for can be done with it.
-        """
+        """The finished picture as a file of this format: `png`, `jpeg` or `webp`; without data where nothing
+        that was wished for could be done."""
         edit = open_picture(image.path, "what the model sent")
         work = _Work(edit.image, edit.icc_profile)
         if self._source is not None and self._area is not None:
@@ -100,13 +97,11 @@ class Steps:
         if self._exact is not None:
             self._fit(work)
         data = self._encoded(work, kind)
-        if not work.methods:
-            raise NotFinished("; ".join(work.warnings))
         sources = (MadeFrom(image.path, image.sha256), *self._sources)
         derivation = Derivation(
             " + ".join(work.methods), sources, tuple(work.figures.items()), tuple(work.notes)
         )
-        return FinishedPicture(data, derivation, tuple(work.warnings))
+        return FinishedPicture(data if work.methods else b"", derivation, tuple(work.warnings))
 
     def _extended(self, request: ImageRequest, folder: Path) -> ImageRequest:
         if not request.images:

@@ -16,7 +16,7 @@ from typing import Callable, List, Optional, Protocol, Sequence, Tuple
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
-from ..base.optional_part import import_pictures
+from ..base.optional_part import errors_as_ours, import_pictures
 from ..base.outcome import Derivation, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
@@ -32,15 +32,12 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made."""
+    """What the steps made of one image: the bytes of a file, and how they were made. There are none where
+    nothing that was wished for could be done; `warnings` say why."""
 
     data: bytes
     derivation: Derivation
     warnings: Tuple[str, ...] = ()
-
-
-class NotFinished(Exception):
-    """No step could do anything with an image; the text says why."""
 
 
 class PictureSteps(Protocol):
@@ -51,7 +48,7 @@ class PictureSteps(Protocol):
         ...
 
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
-        """The finished picture, as a file of this format. May raise anything; `NotFinished` says why."""
+        """The finished picture, as a file of this format. May raise anything."""
         ...
 
 
@@ -72,7 +69,8 @@ class Finishing:
         self._say = say
         self._steps: Optional[PictureSteps] = None
         if wishes.need_extra:
-            self._steps = import_pictures("steps").steps_for(self._wishes)
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
         self._asked: Optional[OutputPlan] = None
         self._count = 0
         self._started = time.monotonic()
@@ -95,7 +93,8 @@ class Finishing:
                 f"{request.effective_format} is not worked on further",
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
-        return self._steps.before(request, folder)
+        with errors_as_ours():
+            return self._steps.before(request, folder)
 
     def set_aside(self, prepared: PreparedCall) -> PreparedCall:
         """The call with its images under names of their own, beside those that were asked for.
@@ -133,7 +132,6 @@ class Finishing:
         prepared: PreparedCall,
         save_partials: bool = False,
         observer: Optional[Observer] = None,
-        no_wait: bool = False,
     ) -> Result:
         """As `Client.run`, with the finished pictures for its images.
 
@@ -141,12 +139,7 @@ class Finishing:
             GptImage2Error: as there; `result` holds what was finished of it.
         """
         if self._asked is None:
-            return client.run(prepared, save_partials, observer, no_wait)
-        if no_wait:
-            raise UsageError(
-                "--no-wait ends before there is an image to work on",
-                hint="leave it out, or the flags that change the picture afterwards",
-            )
+            return client.run(prepared, save_partials, observer)
         for folder in folders_to_write(replace(prepared, plan=self._asked)):
             prepare_folder(folder)
         self._emit = observer or client.observer
@@ -199,6 +192,9 @@ class Finishing:
         try:
             target = self._asked.path(image.number)
             finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                self._warn("; ".join(finished.warnings))
+                return self._as_it_came(image)
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
@@ -283,8 +279,5 @@ def _is_same_file(path: Path, other: str) -> bool:
 
 
 def _reason(problem: BaseException) -> str:
-    if isinstance(problem, GptImage2Error):
-        return problem.message
-    reason = str(getattr(problem, "strerror", None) or problem)
-    is_plain = isinstance(problem, (OSError, NotFinished))
-    return show(reason if is_plain else f"{type(problem).__name__}: {reason}", limit=None)
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
