@@ -1,6 +1,7 @@
 """The gallery: pictures of the ledger, searched, counted and cut into pages. Reads only.
 
-A card is a picture, or a request that has none: one that failed, is under way, or may have been billed.
+A card is a picture, as a model sent it or finished here, or a request that has none: one that failed, is
+under way, or may have been billed.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from gpt_image2.core.ledger.database import Database
 
 MAX_PAGE = 200
 _SHOWN_PROMPT_CHARS = 400
-_CARDS = "FROM requests LEFT JOIN images ON images.request = requests.id WHERE 1"
 _SUMS = (
     "SELECT host, COUNT(*) AS requests, SUM(cost_usd) AS cost_usd, SUM(billed = 'maybe') AS maybe"
     " FROM requests WHERE 1"
 )
-_COLUMNS = (
-    "requests.id, requests.started_at, requests.host, requests.command, requests.model, requests.prompt,"
-    " requests.fields, requests.status, requests.billed, requests.cost_usd, requests.error_code,"
-    " images.number, images.path, images.width, images.height, images.format, images.bytes, images.sha256"
+#: The cards by their keys alone: sorting whole rows would take many times as long.
+_OF_REQUESTS = (
+    "SELECT requests.id AS request, images.number AS number, NULL AS derived, started_at AS moment"
+    " FROM requests LEFT JOIN images ON images.request = requests.id WHERE 1"
 )
+_OF_DERIVED = (
+    "SELECT derived.request, NULL, derived.id, made_at"
+    " FROM derived LEFT JOIN requests ON requests.id = derived.request WHERE 1"
+)
+_ORDER = "ORDER BY moment DESC, derived DESC, request DESC, number LIMIT ? OFFSET ?"
+_PICTURE = ("width", "height", "format", "bytes", "sha256")
+_MOST_ALIKE = 20
 #: What is filtered by: a field of the query, its condition, and what is bound to it.
 _CONDITIONS = {
     "model": "requests.model = ?",
@@ -35,6 +42,17 @@ _CONDITIONS = {
     "until": "requests.started_at < ?",
     "least_usd": "requests.cost_usd >= CAST(? AS REAL)",
     "most_usd": "requests.cost_usd <= CAST(? AS REAL)",
+}
+#: What is said of a finished picture that no request of the ledger has made.
+_NO_REQUEST: Mapping[str, Any] = {
+    "command": "",
+    "model": "",
+    "prompt": "",
+    "status": "saved",
+    "billed": "no",
+    "cost_usd": None,
+    "host": "",
+    "error_code": None,
 }
 FILTERS = (*_CONDITIONS, "search")
 
@@ -55,16 +73,13 @@ def page_of(database: Database, filters: Mapping[str, str], offset: int, limit: 
     """The cards from an offset on, newest first; `filters` are some of `FILTERS`."""
     where, values = _where(filters)
     # Only conditions of ours are put together; what is asked for is bound.
-    (counted,) = database.rows(f"SELECT COUNT(*) AS cards {_CARDS}{where}", values)
+    both = f"{_OF_REQUESTS}{where} UNION ALL {_OF_DERIVED}{where}"
+    (counted,) = database.rows(f"SELECT COUNT(*) AS cards FROM ({both})", (*values, *values))  # noqa: S608
     sums = database.rows(f"{_SUMS}{where} GROUP BY host", values)
     real = [row for row in sums if not is_rehearsal(row)]
-    rows = database.rows(
-        f"SELECT {_COLUMNS} {_CARDS}{where}"
-        " ORDER BY requests.started_at DESC, requests.id DESC, images.number LIMIT ? OFFSET ?",
-        (*values, min(limit, MAX_PAGE), offset),
-    )
+    keys = database.rows(f"{both} {_ORDER}", (*values, *values, min(limit, MAX_PAGE), offset))
     return Page(
-        tuple(_card(row) for row in rows),
+        tuple(_card(database, key) for key in keys),
         counted["cards"],
         sum(row["requests"] for row in sums),
         round(sum(row["cost_usd"] or 0.0 for row in real), 6),
@@ -98,13 +113,33 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _card(row: Mapping[str, Any]) -> dict[str, object]:
-    """One card as JSON; `picture` is None where there is none."""
-    has_picture = row["number"] is not None
+def ids_with_content(database: Database, sha256: str) -> list[str]:
+    """The ids of pictures with that content, newest first: finished ones before those that a model sent."""
+    derived = database.rows(
+        "SELECT id FROM derived WHERE sha256 = ? ORDER BY id DESC LIMIT ?", (sha256, _MOST_ALIKE)
+    )
+    images = database.rows(
+        "SELECT request, number FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT ?",
+        (sha256, _MOST_ALIKE),
+    )
+    return [f"d{row['id']}" for row in derived] + [f"{row['request']}-{row['number']}" for row in images]
+
+
+def _card(database: Database, key: Mapping[str, Any]) -> dict[str, object]:
+    """One card as JSON. `picture` is None where there is none, `method` where the picture is a model's own,
+    `request` where the ledger knows of none."""
+    request, number, derived = key["request"], key["number"], key["derived"]
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (request,))
+    row = rows[0] if rows else _NO_REQUEST
+    picture: Mapping[str, Any] = {}
+    if derived is not None:
+        (picture,) = database.rows("SELECT * FROM derived WHERE id = ?", (derived,))
+    elif number is not None:
+        (picture,) = database.rows("SELECT * FROM images WHERE request = ? AND number = ?", (request, number))
     return {
-        "id": f"{row['id']}-{row['number']}" if has_picture else f"{row['id']}",
-        "request": row["id"],
-        "started_at": row["started_at"],
+        "id": f"d{derived}" if derived is not None else f"{request}-{number}" if picture else f"{request}",
+        "request": request,
+        "started_at": key["moment"],
         "command": row["command"],
         "model": row["model"],
         "prompt": row["prompt"][:_SHOWN_PROMPT_CHARS],
@@ -113,7 +148,6 @@ def _card(row: Mapping[str, Any]) -> dict[str, object]:
         "cost_usd": row["cost_usd"],
         "sandbox": is_rehearsal(row),
         "error_code": row["error_code"],
-        "picture": {name: row[name] for name in ("width", "height", "format", "bytes", "sha256")}
-        if has_picture
-        else None,
+        "method": picture.get("method"),
+        "picture": {name: picture[name] for name in _PICTURE} if picture else None,
     }

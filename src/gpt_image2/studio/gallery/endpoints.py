@@ -15,7 +15,7 @@ from starlette.routing import Route
 from gpt_image2.core.history.search import forget_requests, request_by_id
 from gpt_image2.core.ledger.database import LEDGER_NAME, Database, read_database
 
-from .cards import FILTERS, MAX_PAGE, choices, page_of
+from .cards import FILTERS, MAX_PAGE, choices, ids_with_content, page_of
 from .opening import open_folder
 from .picture_files import MEDIA_TYPES, PictureFiles, image_row
 from .readable import request_shown
@@ -72,11 +72,7 @@ class GalleryEndpoints:
     def by_content(self, request: Request) -> Response:
         """`GET /api/by-content/SHA256`: the ids of pictures with that content, newest first."""
         with self._database() as database:
-            rows = database.rows(
-                "SELECT request, number FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT 20",
-                (request.path_params["sha256"],),
-            )
-        return JSONResponse({"ids": [f"{row['request']}-{row['number']}" for row in rows]})
+            return JSONResponse({"ids": ids_with_content(database, request.path_params["sha256"])})
 
     async def forget(self, request: Request) -> Response:
         """`POST /api/requests/ID/forget`: the row goes, the files stay."""

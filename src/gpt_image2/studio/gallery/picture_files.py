@@ -22,7 +22,11 @@ MEDIA_TYPES = {
     "gif": "image/gif",
     "svg": "image/svg+xml",
 }
-_SHA256_CHARS = 64
+_SHA256_CHARS, _MAX_DIGITS = 64, 18
+_BY_CONTENT = (
+    "SELECT * FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT 1",
+    "SELECT * FROM derived WHERE sha256 = ? ORDER BY id DESC LIMIT 1",
+)
 _MAX_REMEMBERED = 4096
 _MAX_SIBLINGS = 200
 
@@ -57,17 +61,24 @@ class PictureFiles:
 
 
 def image_row(database: Database, picture_id: str) -> dict[str, object] | None:
-    """The ledger's row of the picture with an id `REQUEST-NUMBER`, or the newest with a SHA-256; None
-    where there is none."""
+    """The ledger's row of a picture: of a request's by `REQUEST-NUMBER`, of a finished one by `dID`, of the
+    newest with a content by its SHA-256; None where there is none."""
     if len(picture_id) == _SHA256_CHARS:
-        rows = database.rows(
-            "SELECT * FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT 1", (picture_id,)
-        )
+        for query in _BY_CONTENT:
+            rows = database.rows(query, (picture_id,))
+            if rows:
+                return rows[0]
+        return None
+    if picture_id[:1] == "d":
+        number = picture_id[1:]
+        if not (number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS):
+            return None
+        rows = database.rows("SELECT * FROM derived WHERE id = ?", (int(number),))
         return rows[0] if rows else None
     request, _, number = picture_id.partition("-")
     if not (request.isascii() and request.isdigit() and number.isascii() and number.isdigit()):
         return None
-    if max(len(request), len(number)) > 18:
+    if max(len(request), len(number)) > _MAX_DIGITS:
         return None
     rows = database.rows("SELECT * FROM images WHERE request = ? AND number = ?", (int(request), int(number)))
     return rows[0] if rows else None

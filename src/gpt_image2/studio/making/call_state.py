@@ -40,6 +40,7 @@ class CallState:
     previews: list[bytes] = field(default_factory=list[bytes])
     images: list[SavedImage] = field(default_factory=list[SavedImage])
     warnings: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
     billed: Billed = Billed.NO
     cost_usd: float | None = None
     sandbox: bool = False
@@ -93,6 +94,7 @@ class CallState:
                 for image in self.images
             ],
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "billed": self.billed.value,
             "cost_usd": self.cost_usd,
             "sandbox": self.sandbox,

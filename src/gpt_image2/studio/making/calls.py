@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +22,7 @@ from gpt_image2.core.base.redact import mask_secrets
 from gpt_image2.core.calls.budget import Budget
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.commands.finishing import Finishing
 
 from ..settings import StudioSettings
 from .asking import Asked
@@ -120,20 +122,25 @@ class Calls:
             stop=stop,
         )
 
-    def prepared(self, client: Client, asked: Asked, stack: ExitStack) -> PreparedCall:
-        """A call with all checked that can be checked before paying; its inputs are there while the stack is
-        open.
+    def prepared(
+        self, client: Client, asked: Asked, stack: ExitStack, say: Callable[[str], None] = lambda _: None
+    ) -> tuple[PreparedCall, Finishing | None]:
+        """A call with all checked that can be checked before paying, and the steps around it where there are
+        any; its inputs are there while the stack is open, and `say` is told what the steps have done.
 
         Raises:
             GptImage2Error: it cannot be sent as it is.
         """
         request = client.with_model(asked.request)
+        finishing = Finishing(asked.wishes, stack, say) if asked.wishes else None
         if asked.inputs:
             paths = [self._inputs.path(each) for each in asked.inputs]
             beside = [each and self._inputs.path(each) for each in (asked.mask, asked.markup)]
             request = stack.enter_context(client.with_inputs(request, paths, *beside))
-        folder = self._settings.output_dir
-        return client.prepare(request, f"{folder}/", no_clobber=True)
+        if finishing is not None:
+            request = finishing.before(request)
+        prepared = client.prepare(request, f"{self._settings.output_dir}/", no_clobber=True)
+        return (prepared if finishing is None else finishing.set_aside(prepared)), finishing
 
     def _run(self, call: CallState, switch: StopSwitch) -> None:
         """One call in its thread, whose every ending is its state."""
@@ -142,7 +149,7 @@ class Calls:
             with ExitStack() as stack:
                 client = self.client(switch, lambda event: self._heard(call, event))
                 secrets = client.settings.secrets
-                prepared = self.prepared(client, call.asked, stack)
+                prepared, finishing = self.prepared(client, call.asked, stack, call.notes.append)
                 estimate = prepared.request.estimate(client.settings.prices)
                 call.model = prepared.request.model
                 hold = stack.enter_context(
@@ -152,7 +159,9 @@ class Calls:
                     raise InterruptedCall("cancelled before it was sent", signum=signal.SIGTERM)
                 hold.sent()
                 try:
-                    result = client.run(prepared, save_partials=call.asked.request.stream)
+                    streams = call.asked.request.stream
+                    run = partial(finishing.run, client) if finishing else client.run
+                    result = run(prepared, save_partials=streams)
                 except GptImage2Error as error:
                     hold.settle(error.billed, error.result.cost_usd if error.result else None)
                     raise

@@ -120,13 +120,13 @@ class CallEndpoints:
         with ExitStack() as stack:
             client = self._calls.client()
             client.check_way()
-            prepared = self._calls.prepared(client, asked, stack)
+            prepared, _ = self._calls.prepared(client, asked, stack)
             self._calls.budget.check(prepared.request.estimate(client.settings.prices), "this call")
 
     def _priced(self, asked: Asked) -> dict[str, Any]:
         with ExitStack() as stack:
             client = self._calls.client()
-            prepared = self._calls.prepared(client, asked, stack)
+            prepared, _ = self._calls.prepared(client, asked, stack)
             request = prepared.request
             estimate = request.estimate(client.settings.prices)
             size = parse_size(request.effective_size)
