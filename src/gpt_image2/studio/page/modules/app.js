@@ -6,6 +6,7 @@ import { isDragged, startInputs } from "./inputs.js";
 import { Help, startKeys } from "./keys.js";
 import { start } from "./loading.js";
 import { Make } from "./make-view.js";
+import { MaskEditor } from "./mask/editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
 import { Search } from "./search-view.js";
@@ -23,6 +24,7 @@ function App() {
     </main>
     <${Detail} />
     ${dialog.value === "help" && html`<${Help} />`}
+    ${dialog.value === "mask" && html`<${MaskEditor} />`}
     ${isDragged.value && html`<div class="drop-here">${t("dropHere")}</div>`}
     <${Toasts} />
   `;

@@ -16,7 +16,7 @@ const past = signal(/** @type {any} */ (null));
 
 effect(() => {
   const card = looked.value === null ? null : gallery.value.cards[looked.value];
-  if (!card) past.value = null;
+  if (!card || card.request === null) past.value = null;
   else if (past.peek()?.id !== card.request) {
     get(`api/requests/${card.request}`).then(
       (found) => (past.value = found),
@@ -125,6 +125,7 @@ function Facts({ card }) {
   /** @type {[string, unknown][]} */
   const rows = [
     [t("time"), when(card.started_at)],
+    [t("method"), card.method],
     [t("model"), card.model],
     [t("asked"), known && (Object.entries(known.fields).map(([name, value]) => `${name} ${value}`).join(", ") || "–")],
     [t("came"), picture && `${picture.format}, ${picture.width ?? "?"} × ${picture.height ?? "?"}, ${weight(picture.bytes)}`],
@@ -141,15 +142,10 @@ function Facts({ card }) {
 
 /** @param {{ card: import("./types.js").Card }} props */
 function Actions({ card }) {
+  const { request } = card;
   const others = chosen.value.filter((id) => id !== card.id);
   return html`<div class="actions">
-    <button
-      onClick=${() => {
-        reuse(card.request).then(toForm);
-      }}
-    >
-      ${t("reuse")}
-    </button>
+    ${request !== null && html`<button onClick=${() => reuse(request).then(toForm)}>${t("reuse")}</button>`}
     ${card.picture &&
     html`
       <button onClick=${() => useAsInput(card)}>${t("useAsInput")}</button>
@@ -167,9 +163,12 @@ function Actions({ card }) {
       <a class="button" href=${`pictures/${card.id}`} download=${`${card.id}.${card.picture.format}`}>${t("download")}</a>
       <button onClick=${() => tried(post(`api/pictures/${card.id}/open-folder`, {}))}>${t("openFolder")}</button>
     `}
-    <button onClick=${() => tried(copy(past.peek()?.prompt ?? card.prompt))}>${t("copyPrompt")}</button>
-    <button onClick=${() => tried(get(`api/requests/${card.request}`).then((found) => copy(found.as_command)))}>${t("copyCommand")}</button>
-    <button onClick=${() => forget(card)}>${t("forget")}</button>
+    ${request !== null &&
+    html`
+      <button onClick=${() => tried(copy(past.peek()?.prompt ?? card.prompt))}>${t("copyPrompt")}</button>
+      <button onClick=${() => tried(get(`api/requests/${request}`).then((found) => copy(found.as_command)))}>${t("copyCommand")}</button>
+      <button onClick=${() => forget(card)}>${t("forget")}</button>
+    `}
     ${card.picture && html`<button class="danger" onClick=${() => remove(card)}>${t("deleteFile")}</button>`}
   </div>`;
 }

@@ -138,7 +138,7 @@ function CardView({ card, at, cell, isNext }) {
           : html`<span class=${`no-picture ${card.billed}`}>${card.picture ? t("fileGone") : wordsOfStatus(card)}</span>`}
       </span>
       <span class="words" dir="auto">${card.prompt}</span>
-      <span class="facts">${costInWords(card)}${card.sandbox ? ` · ${t("sandbox")}` : ""} · ${when(card.started_at)}</span>
+      <span class="facts">${card.method ?? costInWords(card)}${card.sandbox ? ` · ${t("sandbox")}` : ""} · ${when(card.started_at)}</span>
     </button>
     ${card.picture &&
     html`<input

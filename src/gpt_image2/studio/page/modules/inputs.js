@@ -72,7 +72,7 @@ function remove(at) {
 
 /** @param {{ onMask: () => void }} props */
 export function Inputs({ onMask }) {
-  const { inputs, mask } = form.value;
+  const { inputs, mask, keep_outside } = form.value;
   return html`<section class="inputs" aria-label=${t("inputs")}>
     <ol>
       ${inputs.map(
@@ -115,5 +115,17 @@ export function Inputs({ onMask }) {
       ${inputs.length > 0 && html`<button onClick=${onMask}>${mask ? t("changeMask") : t("paintMask")}</button>`}
       ${mask && html`<button class="quiet" onClick=${() => change({ mask: null })}>${t("dropMask")}</button>`}
     </div>
+    ${mask &&
+    html`<p class="share">${t("maskShare", { share: (mask.share * 100).toFixed(1) })}</p>
+      <label class="check">
+        <input
+          type="checkbox"
+          name="keep_outside"
+          checked=${keep_outside}
+          onChange=${(/** @type {Event} */ event) =>
+            change({ keep_outside: /** @type {HTMLInputElement} */ (event.target).checked })}
+        />
+        ${t("keep_outside")}
+      </label>`}
   </section>`;
 }

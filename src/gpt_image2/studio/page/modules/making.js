@@ -23,6 +23,10 @@ const EMPTY = {
   partial_images: 0,
   inputs: [],
   mask: null,
+  keep_outside: true,
+  exact: "",
+  extend: "",
+  to: "",
 };
 
 /** @type {import("../vendor/signals-core.js").Signal<import("./types.js").Form>} */
@@ -54,13 +58,21 @@ export function model() {
 
 /** What the form asks for, by the API's names. */
 function asked() {
-  const { inputs, mask, prompt, n, partial_images, ...texts } = form.peek();
+  const { inputs, mask, prompt, n, partial_images, keep_outside, exact, extend, to, ...texts } = form.peek();
   /** @type {Record<string, string | number>} */
   const fields = { prompt };
   for (const [name, value] of Object.entries(texts)) if (value) fields[name] = value;
   if (n > 1) fields.n = n;
   if (partial_images && n === 1) fields.partial_images = partial_images;
-  return { fields, inputs: inputs.map((input) => input.id), mask };
+  /** @type {Record<string, string | boolean>} */
+  const wishes = {};
+  if (exact) wishes.exact = exact;
+  if (inputs.length && extend) wishes.extend = extend;
+  if (inputs.length && to) wishes.to = to;
+  const isExtended = "extend" in wishes || "to" in wishes; // it makes its own mask
+  const sent = isExtended ? null : (mask?.id ?? null);
+  if (sent && keep_outside) wishes.keep_outside = true;
+  return { fields, inputs: inputs.map((input) => input.id), mask: sent, wishes };
 }
 
 /** Begins to follow the form. */

@@ -2,7 +2,7 @@
 import { Component, createRef, html } from "./view.js";
 import { t } from "./i18n.js";
 
-/** @extends {Component<{ label: string, kind: string, onClose: () => void, onKeyDown?: (event: KeyboardEvent) => void }>} */
+/** @extends {Component<{ label: string, kind: string, onClose: () => void, onKeyDown?: (event: KeyboardEvent) => void, onKeyUp?: (event: KeyboardEvent) => void }>} */
 export class Modal extends Component {
   frame = createRef();
   /** @type {Element | null} */ before = null;
@@ -18,12 +18,13 @@ export class Modal extends Component {
   }
 
   render() {
-    const { label, kind, onClose, onKeyDown, children } = this.props;
+    const { label, kind, onClose, onKeyDown, onKeyUp, children } = this.props;
     return html`<dialog
       ref=${this.frame}
       class=${kind}
       aria-label=${label}
       onKeyDown=${onKeyDown}
+      onKeyUp=${onKeyUp}
       onCancel=${(/** @type {Event} */ event) => {
         event.preventDefault();
         onClose();

@@ -4,7 +4,7 @@
 /**
  * @typedef {object} Card A picture, or a request that has none.
  * @property {string} id
- * @property {number} request
+ * @property {number | null} request
  * @property {string} started_at
  * @property {string} command
  * @property {string} model
@@ -14,6 +14,7 @@
  * @property {number | null} cost_usd
  * @property {boolean} sandbox
  * @property {string | null} error_code
+ * @property {string | null} method how a finished picture was made, null for one as the model sent it
  * @property {Picture | null} picture
  */
 /**
@@ -33,6 +34,7 @@
  * @property {number} previews
  * @property {Picture[]} images
  * @property {string[]} warnings
+ * @property {string[]} notes
  * @property {"no" | "maybe" | "yes"} billed
  * @property {number | null} cost_usd
  * @property {boolean} sandbox
@@ -81,6 +83,10 @@
  * @property {string} background
  * @property {number} partial_images
  * @property {Input[]} inputs
- * @property {string | null} mask
+ * @property {{ id: string, share: number, painting: import("./mask/drawing.js").Painting } | null} mask
+ * @property {boolean} keep_outside
+ * @property {string} exact
+ * @property {string} extend
+ * @property {string} to
  */
 export {};
