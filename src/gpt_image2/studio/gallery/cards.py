@@ -13,6 +13,8 @@ from typing import Any
 from gpt_image2.core.history.spending import is_rehearsal
 from gpt_image2.core.ledger.database import Database
 
+from .picture_files import image_row
+
 MAX_PAGE = 200
 _SHOWN_PROMPT_CHARS = 400
 _SUMS = (
@@ -25,7 +27,7 @@ _OF_REQUESTS = (
     " FROM requests LEFT JOIN images ON images.request = requests.id WHERE 1"
 )
 _OF_DERIVED = (
-    "SELECT derived.request, NULL, derived.id, made_at"
+    "SELECT derived.request AS request, NULL AS number, derived.id AS derived, made_at AS moment"
     " FROM derived LEFT JOIN requests ON requests.id = derived.request WHERE 1"
 )
 _ORDER = "ORDER BY moment DESC, derived DESC, request DESC, number LIMIT ? OFFSET ?"
@@ -123,6 +125,19 @@ def ids_with_content(database: Database, sha256: str) -> list[str]:
         (sha256, _MOST_ALIKE),
     )
     return [f"d{row['id']}" for row in derived] + [f"{row['request']}-{row['number']}" for row in images]
+
+
+def card_of(database: Database, picture_id: str) -> dict[str, object] | None:
+    """The card of a picture; None where there is none."""
+    row = image_row(database, picture_id)
+    if row is None:
+        return None
+    if "number" in row:
+        condition, values = "AND images.request = ? AND images.number = ?", (row["request"], row["number"])
+        keys = database.rows(f"{_OF_REQUESTS} {condition}", values)
+    else:
+        keys = database.rows(f"{_OF_DERIVED} AND derived.id = ?", (row["id"],))
+    return _card(database, keys[0])
 
 
 def _card(database: Database, key: Mapping[str, Any]) -> dict[str, object]:

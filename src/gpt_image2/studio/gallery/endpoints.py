@@ -15,11 +15,12 @@ from starlette.routing import Route
 from gpt_image2.core.history.search import forget_requests, request_by_id
 from gpt_image2.core.ledger.database import LEDGER_NAME, Database, read_database
 
-from .cards import FILTERS, MAX_PAGE, choices, ids_with_content, page_of
+from .cards import FILTERS, MAX_PAGE, card_of, choices, page_of
 from .opening import open_folder
 from .picture_files import MEDIA_TYPES, PictureFiles, image_row
 from .readable import request_shown
 from .thumbnails import MEDIA_TYPE, Thumbnails
+from .versions import versions_of
 
 #: A picture is what its id says for ever, since an id is never given twice.
 _FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
@@ -41,7 +42,8 @@ class GalleryEndpoints:
             Route("/api/pictures", self.pictures, methods=["GET"]),
             Route("/api/requests/{request}", self.request, methods=["GET"]),
             Route("/api/requests/{request}/forget", self.forget, methods=["POST"]),
-            Route("/api/by-content/{sha256}", self.by_content, methods=["GET"]),
+            Route("/api/pictures/{picture}", self.card, methods=["GET"]),
+            Route("/api/pictures/{picture}/versions", self.versions, methods=["GET"]),
             Route("/api/pictures/{picture}/file", self.place, methods=["GET"]),
             Route("/api/pictures/{picture}/open-folder", self.open_folder, methods=["POST"]),
             Route("/api/pictures/{picture}/delete", self.delete, methods=["POST"]),
@@ -69,10 +71,22 @@ class GalleryEndpoints:
             raise HTTPException(404, "there is no such request in the history")
         return JSONResponse(request_shown(past))
 
-    def by_content(self, request: Request) -> Response:
-        """`GET /api/by-content/SHA256`: the ids of pictures with that content, newest first."""
+    def card(self, request: Request) -> Response:
+        """`GET /api/pictures/ID`: the card of one; ID may be the SHA-256 of its content."""
         with self._database() as database:
-            return JSONResponse({"ids": ids_with_content(database, request.path_params["sha256"])})
+            card = card_of(database, request.path_params["picture"])
+        if card is None:
+            raise _no_picture()
+        return JSONResponse(card)
+
+    def versions(self, request: Request) -> Response:
+        """`GET /api/pictures/ID/versions`: what it was made from, and what was made from it."""
+        with self._database() as database:
+            row = image_row(database, request.path_params["picture"])
+            if row is None:
+                raise _no_picture()
+            found = versions_of(database, str(row["sha256"]))
+        return JSONResponse({"versions": [asdict(version) for version in found]})
 
     async def forget(self, request: Request) -> Response:
         """`POST /api/requests/ID/forget`: the row goes, the files stay."""
@@ -123,7 +137,7 @@ class GalleryEndpoints:
         with self._database() as database:
             row = image_row(database, request.path_params["picture"])
         if row is None or row["format"] not in MEDIA_TYPES:
-            raise HTTPException(404, "there is no such picture in the history")
+            raise _no_picture()
         path = self._files.find(str(row["path"]), str(row["sha256"]), int(str(row["bytes"])))
         if path is None:
             raise HTTPException(410, "the file is gone, or another picture has taken its name")
@@ -136,6 +150,10 @@ class GalleryEndpoints:
             yield database
         finally:
             database.close()
+
+
+def _no_picture() -> HTTPException:
+    return HTTPException(404, "there is no such picture in the history")
 
 
 def _number(text: str) -> int:

@@ -1,4 +1,6 @@
 // Puts the page together.
+import { Compare, compareChosen } from "./compare/compare-view.js";
+import { Versions } from "./compare/versions-view.js";
 import { Detail } from "./detail-view.js";
 import { Gallery } from "./gallery-view.js";
 import { language, speak, t } from "./i18n.js";
@@ -10,7 +12,7 @@ import { MaskEditor } from "./mask/editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
 import { Search } from "./search-view.js";
-import { connection, dialog, running, studio, tab } from "./store.js";
+import { connection, dialog, looked, running, studio, tab } from "./store.js";
 import { Toasts } from "./toasts.js";
 import { html, mount } from "./view.js";
 
@@ -24,6 +26,8 @@ function App() {
     </main>
     <${Detail} />
     ${dialog.value === "help" && html`<${Help} />`}
+    ${dialog.value === "compare" && html`<${Compare} />`}
+    ${dialog.value === "versions" && looked.value && html`<${Versions} card=${looked.value} />`}
     ${dialog.value === "mask" && html`<${MaskEditor} />`}
     ${isDragged.value && html`<div class="drop-here">${t("dropHere")}</div>`}
     <${Toasts} />
@@ -62,6 +66,6 @@ function Notices() {
 speak(language.value);
 startMaking();
 startInputs();
-startKeys(() => {});
+startKeys(compareChosen);
 mount(App, /** @type {Element} */ (document.getElementById("app")));
 start();

@@ -15,7 +15,7 @@ import { effect, html, signal } from "./view.js";
 const past = signal(/** @type {any} */ (null));
 
 effect(() => {
-  const card = looked.value === null ? null : gallery.value.cards[looked.value];
+  const card = looked.value;
   if (!card || card.request === null) past.value = null;
   else if (past.peek()?.id !== card.request) {
     get(`api/requests/${card.request}`).then(
@@ -27,14 +27,13 @@ effect(() => {
 
 /** @param {number} step */
 function turn(step) {
-  const at = looked.peek();
-  if (at === null) return;
-  let next = at + step;
   const { cards, total } = gallery.peek();
-  while (cards[next] && hidden.peek().has(/** @type {any} */ (cards[next]).id)) next += step;
-  if (next < 0 || next >= total) return;
+  const at = cards.findIndex((each) => each?.id === looked.peek()?.id);
+  let next = at + step;
+  while (hidden.peek().has(cards[next]?.id ?? "")) next += step;
+  if (at < 0 || next < 0 || next >= total) return;
   need(next, next + 1);
-  looked.value = next;
+  looked.value = cards[next] ?? looked.peek();
 }
 
 /** @param {string} text */
@@ -86,8 +85,7 @@ function toForm() {
 }
 
 export function Detail() {
-  const at = looked.value;
-  const card = at === null ? null : gallery.value.cards[at];
+  const card = looked.value;
   if (!card) return null;
   return html`<${Modal}
     kind="detail"
@@ -149,6 +147,7 @@ function Actions({ card }) {
     ${card.picture &&
     html`
       <button onClick=${() => useAsInput(card)}>${t("useAsInput")}</button>
+      <button onClick=${() => (dialog.value = "versions")}>${t("versions")}</button>
       ${others.length > 0 &&
       html`<button
         onClick=${() => {

@@ -8,6 +8,7 @@ import { Component, createRef, html, signal } from "./view.js";
 const LEAST_PX = 190;
 const GAP_PX = 12;
 const WORDS_PX = 54;
+const PADDING_PX = 3; // as in gallery.css, for the ring of the focus
 const SPARE_ROWS = 2;
 
 /** What is seen of the grid, in pixels. */
@@ -52,12 +53,13 @@ export class Gallery extends Component {
   measure() {
     const frame = this.frame.current;
     if (!frame) return;
-    const { columns, row } = measures(frame.clientWidth);
+    const width = frame.clientWidth - 2 * PADDING_PX;
+    const { columns, row } = measures(width);
     const top = frame.scrollTop;
     const step = Math.floor(top / row) * row; // between two rows nothing is drawn anew
     const old = view.peek();
-    if (old.width !== frame.clientWidth || old.height !== frame.clientHeight || old.top !== step) {
-      view.value = { width: frame.clientWidth, height: frame.clientHeight, top: step };
+    if (old.width !== width || old.height !== frame.clientHeight || old.top !== step) {
+      view.value = { width, height: frame.clientHeight, top: step };
     }
     const first = Math.max(0, Math.floor(top / row) - SPARE_ROWS) * columns;
     need(first, first + Math.ceil(frame.clientHeight / row + 2 * SPARE_ROWS + 1) * columns);
@@ -124,7 +126,7 @@ function CardView({ card, at, cell, isNext }) {
       data-card=${card.id}
       tabindex=${isNext ? 0 : -1}
       onFocus=${() => focused.peek() !== at && (focused.value = at)}
-      onClick=${() => (looked.value = at)}
+      onClick=${() => (looked.value = card)}
     >
       <span class="picture" style=${{ height: `${cell}px` }}>
         ${card.picture && !gone.value.has(card.id)

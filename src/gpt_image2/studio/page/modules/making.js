@@ -204,6 +204,11 @@ export function setCeiling(usd) {
   post("api/ceiling", { max_cost_usd: usd }).catch((error) => say(error.message, true));
 }
 
+/** Whether a picture can be had. @param {string} source */
+function isThere(source) {
+  return fetch(source).then((answer) => answer.ok, () => false);
+}
+
 /**
  * Fills the form with all that a request of the history has asked for; its inputs are looked for by content.
  * @param {number} request
@@ -214,8 +219,10 @@ export async function reuse(request) {
     /** @type {import("./types.js").Input[]} */
     const inputs = [];
     for (const file of past.inputs) {
-      const { ids } = await get(`api/by-content/${file.sha256}`);
-      if (ids.length) inputs.push({ id: ids[0], name: file.filename, source: `thumbnails/${ids[0]}` });
+      const card = await get(`api/pictures/${file.sha256}`).catch(() => null);
+      const id = card?.id ?? `in-${file.sha256}`;
+      const source = card ? `thumbnails/${id}` : `inputs/${id}`;
+      if (await isThere(source)) inputs.push({ id, name: file.filename, source });
     }
     const { size, quality, n, output_format, background, partial_images } = past.fields;
     change({

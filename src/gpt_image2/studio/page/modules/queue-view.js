@@ -3,17 +3,17 @@ import { get } from "./api.js";
 import { duration, money } from "./format.js";
 import { t } from "./i18n.js";
 import { cancel, change, dismiss } from "./making.js";
-import { calls, filters, gallery, looked, now } from "./store.js";
+import { calls, looked, now } from "./store.js";
 import { say } from "./toasts.js";
 import { html } from "./view.js";
 
 /** Looks at a picture of a call. @param {string} sha256 */
 async function lookAt(sha256) {
-  const { ids } = await get(`api/by-content/${sha256}`);
-  if (Object.keys(filters.peek()).length) filters.value = {};
-  const at = gallery.peek().cards.findIndex((card) => card && ids.includes(card.id));
-  if (at >= 0) looked.value = at;
-  else say(t("notInGallery"), true);
+  try {
+    looked.value = await get(`api/pictures/${sha256}`);
+  } catch {
+    say(t("notInGallery"), true);
+  }
 }
 
 export function Queue() {

@@ -36,10 +36,10 @@ export const hidden = signal(/** @type {ReadonlySet<string>} */ (new Set()));
 /** Chosen cards, by id, in the order in which they were chosen. */
 export const chosen = signal(/** @type {readonly string[]} */ ([]));
 
-/** The card that is looked at: its place in the gallery. */
-export const looked = signal(/** @type {number | null} */ (null));
+/** The card that is looked at. */
+export const looked = signal(/** @type {import("./types.js").Card | null} */ (null));
 
-/** @type {import("../vendor/signals-core.js").Signal<"" | "help" | "compare" | "mask">} */
+/** @type {import("../vendor/signals-core.js").Signal<"" | "help" | "compare" | "mask" | "versions">} */
 export const dialog = signal("");
 
 /** On narrow screens one of the two is shown. */
