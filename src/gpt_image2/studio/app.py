@@ -28,6 +28,7 @@ from .gallery.thumbnails import Thumbnails
 from .making.calls import Calls
 from .making.endpoints import CallEndpoints
 from .making.inputs import Inputs
+from .overview import Overview
 from .page_files import INDEX, page_files
 from .settings import StudioSettings
 from .watching import Watcher
@@ -46,12 +47,13 @@ class Studio:
         inputs = Inputs(settings.own_dir / "inputs", settings.state_dir, files)
         self._calls = Calls(settings, inputs, self.events.publish)
         self._watcher = Watcher(settings.state_dir / LEDGER_NAME, self._ledger_changed)
-        gallery = GalleryEndpoints(settings.state_dir, files, Thumbnails(settings.own_dir / "thumbnails"))
+        gallery = GalleryEndpoints(settings, files, Thumbnails(settings.own_dir / "thumbnails"))
         routes = [
             Route("/api/state", self.state, methods=["GET"]),
             Route("/api/events", self.stream, methods=["GET"]),
             *gallery.routes(),
             *CallEndpoints(self._calls, inputs).routes(),
+            *Overview(settings).routes(),
             Route("/{path:path}", self.page, methods=["GET"]),
         ]
         handlers: dict[Any, Any] = {

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from gpt_image2.core.outputs.files import open_part, private_folder, temporary_folder, write_all
 
-__all__ = ["temporary_folder", "write_bytes"]
+__all__ = ["private_place", "temporary_folder", "write_bytes"]
+
+
+def private_place(folder: Path) -> Path:
+    """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
+    return private_folder(folder)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

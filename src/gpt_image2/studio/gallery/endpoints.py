@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -15,7 +18,10 @@ from starlette.routing import Route
 from gpt_image2.core.history.search import forget_requests, request_by_id
 from gpt_image2.core.ledger.database import LEDGER_NAME, Database, read_database
 
+from ..settings import StudioSettings
+from ..writing import private_place
 from .cards import FILTERS, MAX_PAGE, card_of, choices, page_of
+from .export import write_zip
 from .opening import open_folder
 from .picture_files import MEDIA_TYPES, PictureFiles, image_row
 from .readable import request_shown
@@ -31,8 +37,9 @@ _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; san
 class GalleryEndpoints:
     """The endpoints of one ledger."""
 
-    def __init__(self, state_dir: Path, files: PictureFiles, thumbnails: Thumbnails) -> None:
-        self._ledger = state_dir / LEDGER_NAME
+    def __init__(self, settings: StudioSettings, files: PictureFiles, thumbnails: Thumbnails) -> None:
+        self._ledger = settings.state_dir / LEDGER_NAME
+        self._own_dir = settings.own_dir
         self._files = files
         self._thumbnails = thumbnails
 
@@ -47,6 +54,7 @@ class GalleryEndpoints:
             Route("/api/pictures/{picture}/file", self.place, methods=["GET"]),
             Route("/api/pictures/{picture}/open-folder", self.open_folder, methods=["POST"]),
             Route("/api/pictures/{picture}/delete", self.delete, methods=["POST"]),
+            Route("/api/export", self.export, methods=["GET"]),
             Route("/pictures/{picture}", self.picture, methods=["GET"]),
             Route("/thumbnails/{picture}", self.thumbnail, methods=["GET"]),
         ]
@@ -108,6 +116,20 @@ class GalleryEndpoints:
         """`POST /api/pictures/ID/delete`: the file goes, its row stays."""
         self._found(request)[0].unlink()
         return JSONResponse({"ok": True})
+
+    def export(self, request: Request) -> Response:
+        """`GET /api/export?ids=ID,ID`: the pictures as a zip, with what is known of them and a page."""
+        ids = request.query_params.get("ids", "").split(",")
+        handle, name = tempfile.mkstemp(".zip", dir=private_place(self._own_dir))
+        os.close(handle)
+        try:
+            with self._database() as database:
+                write_zip(Path(name), [each for each in ids if each], database, self._files)
+        except BaseException:
+            os.unlink(name)
+            raise
+        gone = BackgroundTask(os.unlink, name)
+        return FileResponse(name, media_type="application/zip", filename="pictures.zip", background=gone)
 
     def picture(self, request: Request) -> Response:
         """`GET /pictures/ID`: the file, under a type of ours."""

@@ -48,6 +48,7 @@ class Calls:
         self._switches: dict[str, StopSwitch] = {}
         self._futures: dict[str, Future[None]] = {}
         self._threads = ThreadPoolExecutor(MAX_AT_ONCE, "studio-call")
+        self.output_dir = settings.output_dir
         self.budget = Budget(settings.max_cost_usd)
 
     def begin(self, call_id: str, asked: Asked) -> Mapping[str, object]:
@@ -139,7 +140,7 @@ class Calls:
             request = stack.enter_context(client.with_inputs(request, paths, *beside))
         if finishing is not None:
             request = finishing.before(request)
-        prepared = client.prepare(request, f"{self._settings.output_dir}/", no_clobber=True)
+        prepared = client.prepare(request, f"{self.output_dir}/", no_clobber=True)
         return (prepared if finishing is None else finishing.set_aside(prepared)), finishing
 
     def _run(self, call: CallState, switch: StopSwitch) -> None:

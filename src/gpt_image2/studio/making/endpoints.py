@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from ..gallery.picture_files import MEDIA_TYPES
 from .asking import Asked, asked_of, id_of
 from .calls import Calls
 from .inputs import Inputs
+from .offline import Made, made_of
 
 _MOST_USD = 1_000_000.0
 
@@ -44,6 +46,7 @@ class CallEndpoints:
             Route("/api/calls/{call}/previews/{number:int}", self.preview, methods=["GET"]),
             Route("/api/inputs", self.add_input, methods=["POST"]),
             Route("/api/masks", self.paint, methods=["POST"]),
+            Route("/api/pictures/{picture}/make", self.make, methods=["POST"]),
             Route("/inputs/{input}", self.input, methods=["GET"]),
         ]
 
@@ -106,6 +109,15 @@ class CallEndpoints:
             self._inputs.paint, picture, cast("dict[str, Any]", painting)
         )
         return JSONResponse({"id": made.id, "share": round(share, 6), "notes": list(made.notes)})
+
+    async def make(self, request: Request) -> Response:
+        """`POST /api/pictures/ID/make` of a wish (see `made_of`): makes it without a call."""
+        wish = await json_of(request)
+        made = await anyio.to_thread.run_sync(self._made, request.path_params["picture"], wish)
+        return JSONResponse({"sha256": made.sha256, "path": made.path, "notes": list(made.notes)})
+
+    def _made(self, picture: str, wish: Mapping[str, Any]) -> Made:
+        return made_of(self._inputs.path(picture), wish, self._calls.output_dir, self._calls.client())
 
     def input(self, request: Request) -> Response:
         """`GET /inputs/ID`: an input that was added."""

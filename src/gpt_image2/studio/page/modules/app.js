@@ -11,6 +11,7 @@ import { Make } from "./make-view.js";
 import { MaskEditor } from "./mask/editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
+import { Settings, Spending } from "./overview/overview-view.js";
 import { Search } from "./search-view.js";
 import { connection, dialog, looked, running, studio, tab } from "./store.js";
 import { Toasts } from "./toasts.js";
@@ -26,6 +27,8 @@ function App() {
     </main>
     <${Detail} />
     ${dialog.value === "help" && html`<${Help} />`}
+    ${dialog.value === "spending" && html`<${Spending} />`}
+    ${dialog.value === "settings" && html`<${Settings} />`}
     ${dialog.value === "compare" && html`<${Compare} />`}
     ${dialog.value === "versions" && looked.value && html`<${Versions} card=${looked.value} />`}
     ${dialog.value === "mask" && html`<${MaskEditor} />`}
@@ -46,6 +49,8 @@ function Head() {
       )}
     </nav>
     <p class="where" title=${studio.value?.output_dir}>${studio.value?.base_url}</p>
+    <button class="quiet" onClick=${() => (dialog.value = "spending")}>${t("spending")}</button>
+    <button class="quiet" onClick=${() => (dialog.value = "settings")}>${t("settings")}</button>
     <button class="quiet" lang=${other === "zh" ? "zh-Hans" : "en"} onClick=${() => speak(other)}>
       ${other === "zh" ? "中文" : "English"}
     </button>

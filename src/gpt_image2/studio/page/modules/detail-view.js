@@ -78,6 +78,19 @@ function useAsInput(card) {
   toForm();
 }
 
+/**
+ * Makes something of a picture without a call, and looks at it.
+ * @param {import("./types.js").Card} card
+ * @param {object} wish
+ */
+function make(card, wish) {
+  const work = post(`api/pictures/${card.id}/make`, wish).then(async (made) => {
+    say([t("madeFree"), ...made.notes].join("; "));
+    looked.value = await get(`api/pictures/${made.sha256}`);
+  });
+  tried(work);
+}
+
 function toForm() {
   looked.value = null;
   tab.value = "make";
@@ -148,6 +161,21 @@ function Actions({ card }) {
     html`
       <button onClick=${() => useAsInput(card)}>${t("useAsInput")}</button>
       <button onClick=${() => (dialog.value = "versions")}>${t("versions")}</button>
+      <button onClick=${() => make(card, { what: "cutout" })}>${t("cutOut")}</button>
+      <form
+        class="row exact"
+        onSubmit=${(/** @type {any} */ event) => {
+          event.preventDefault();
+          const { size, fit } = event.target.elements;
+          make(card, { what: "exact", size: size.value, fit: fit.value });
+        }}
+      >
+        <input name="size" required pattern="[0-9]+x[0-9]+" placeholder="1200x630" aria-label=${t("exact")} />
+        <select name="fit" aria-label=${t("fit")}>
+          ${["crop", "pad", "stretch"].map((fit) => html`<option value=${fit}>${fit}</option>`)}
+        </select>
+        <button>${t("bringToSize")}</button>
+      </form>
       ${others.length > 0 &&
       html`<button
         onClick=${() => {

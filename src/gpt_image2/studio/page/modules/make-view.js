@@ -58,6 +58,8 @@ function Fields() {
     </label>
     <${Choice} name="output_format" values=${formats.filter((each) => each !== "png")} unset="png" value=${output_format} />
     <${Choice} name="background" values=${["opaque", "transparent"]} unset="auto" value=${background} />
+    <${Words} name="exact" placeholder="1200x630" />
+    ${form.value.inputs.length > 0 && html`<${Words} name="extend" placeholder="left=25%,right=25%" />`}
     <label>
       ${t("partial_images")}
       <select
@@ -86,6 +88,19 @@ function Choice({ name, values, unset }) {
         .map((value) => html`<option value=${value}>${value}</option>`)}
       ${form.value[name] && !values.includes(form.value[name]) && html`<option value=${form.value[name]}>${form.value[name]}</option>`}
     </select>
+  </label>`;
+}
+
+/** @param {{ name: "exact" | "extend", placeholder: string }} props */
+function Words({ name, placeholder }) {
+  return html`<label>
+    ${t(name)}
+    <input
+      name=${name}
+      placeholder=${placeholder}
+      value=${form.value[name]}
+      onChange=${(/** @type {Event} */ event) => change({ [name]: valueOf(event).trim() })}
+    />
   </label>`;
 }
 

@@ -1,4 +1,5 @@
 // What is shown of the gallery: searched, filtered, counted and summed up.
+import { compareChosen } from "./compare/compare-view.js";
 import { money } from "./format.js";
 import { t } from "./i18n.js";
 import { choices, chosen, filters, gallery } from "./store.js";
@@ -56,6 +57,12 @@ export function Search() {
       ${t("sum", { count: total, cost: money(cost_usd) })}${maybe_billed ? ` · ${t("sumMaybe", { count: maybe_billed })}` : ""}
       ${chosen.value.length > 0 && ` · ${t("chosenCount", { count: chosen.value.length })}`}
     </p>
+    ${chosen.value.length > 0 &&
+    html`<div class="row">
+      <a class="button" href=${`api/export?ids=${chosen.value.join(",")}`} download="pictures.zip">${t("exportZip")}</a>
+      <button disabled=${chosen.value.length !== 2} onClick=${compareChosen}>${t("compareTitle")}</button>
+      <button class="quiet" onClick=${() => (chosen.value = [])}>${t("chooseNone")}</button>
+    </div>`}
   </div>`;
 }
 
