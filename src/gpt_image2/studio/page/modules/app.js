@@ -7,7 +7,7 @@ import { language, speak, t } from "./i18n.js";
 import { isDragged, startInputs } from "./inputs.js";
 import { Help, startKeys } from "./keys.js";
 import { start } from "./loading.js";
-import { Make } from "./make-view.js";
+import { Ceiling, Make } from "./make-view.js";
 import { MaskEditor } from "./mask/editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
@@ -22,7 +22,7 @@ function App() {
     <${Head} />
     <${Notices} />
     <main class=${`tab-${tab.value}`}>
-      <div class="make-side"><${Make} /><${Queue} /></div>
+      <div class="make-side"><${Make} /><${Queue} /><${Ceiling} /></div>
       <div class="gallery-side"><${Search} /><${Gallery} /></div>
     </main>
     <${Detail} />

@@ -33,7 +33,6 @@ export function Make() {
     <${Inputs} onMask=${() => (dialog.value = "mask")} />
     <${Fields} />
     <${Click} />
-    <${Ceiling} />
   </form>`;
 }
 
@@ -172,7 +171,7 @@ function Click() {
   </div>`;
 }
 
-function Ceiling() {
+export function Ceiling() {
   const known = budget.value;
   if (!known) return null;
   return html`<div class="ceiling">

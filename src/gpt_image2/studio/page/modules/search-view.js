@@ -2,7 +2,7 @@
 import { compareChosen } from "./compare/compare-view.js";
 import { money } from "./format.js";
 import { t } from "./i18n.js";
-import { choices, chosen, filters, gallery } from "./store.js";
+import { choices, chosen, filters, gallery, running } from "./store.js";
 import { html } from "./view.js";
 
 const WAIT_MS = 150;
@@ -23,7 +23,9 @@ function filter(name, value) {
 const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value;
 
 export function Search() {
-  const { total, cost_usd, maybe_billed } = gallery.value;
+  const { total, cost_usd } = gallery.value;
+  // What is under way here counts as maybe until it has ended.
+  const maybe_billed = Math.max(0, gallery.value.maybe_billed - running.value.length);
   const now = filters.value;
   return html`<div class="search" role="search">
     <input
