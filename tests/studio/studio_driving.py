@@ -49,8 +49,8 @@ class Studio:
     def enter(self) -> Studio:
         """Exchanges the token for the cookie."""
         reply = self.send("GET", f"/?{self.token}", {})
-        assert reply.status == 303, reply
-        self.root = reply.headers["location"].rstrip("/")
+        assert reply.status == 200, reply
+        self.root = reply.body.decode().split("url=")[1].split('"')[0].rstrip("/")
         self.cookie = reply.headers["set-cookie"].split(";")[0]
         return self
 
@@ -132,9 +132,11 @@ def fill(home: Home, picture: Path, count: int) -> None:
 
 
 @contextmanager
-def studio_of(home: Home, base_url: str | None, *flags: str) -> Iterator[Studio]:
+def studio_of(home: Home, base_url: str | None, *flags: str, opens: bool = False) -> Iterator[Studio]:
     """A studio in a home that runs while the context is entered."""
-    command = [sys.executable, "-m", "gpt_image2", "studio", "--port", "0", "--no-open", *flags]
+    command = [sys.executable, "-m", "gpt_image2", "studio", "--port", "0", *flags]
+    if not opens:
+        command.append("--no-open")
     process = Started(
         command,
         env=_environment(home, base_url),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from harness import KEY, Home, Sandbox
+from processes import until
 from studio_driving import JSON, Studio, studio_of
+from studio_visitor import Visitor
 
 EVIL = "http://evil.example"
 
@@ -101,14 +105,36 @@ def test_the_token_works_once_and_gives_a_cookie_that_scripts_and_other_ports_ne
 ) -> None:
     with studio_of(home, sandbox.base_url) as studio:
         assert studio.send("GET", "/?token=wrong", {}).status == 401
-        assert studio.send("GET", f"/?{studio.token}", {"Sec-Fetch-Site": "cross-site"}).status == 403
+        assert studio.send("POST", f"/?{studio.token}", {}).status in (401, 403)
+        assert studio.send("GET", f"/?{studio.token}", {"Host": "evil.example"}).status == 421
         first = studio.send("GET", f"/?{studio.token}", {"Sec-Fetch-Site": "none"})
-        assert first.status == 303
+        assert first.status == 200
         cookie = first.headers["set-cookie"].lower()
         assert "httponly" in cookie and "samesite=strict" in cookie
-        root = first.headers["location"]
+        root = first.body.decode().split("url=")[1].split('"')[0]
         assert f"path={root.rstrip('/').lower()};" in cookie and len(root) > 20
         assert studio.send("GET", f"/?{studio.token}", {}).status == 401
+
+
+def test_the_browser_is_opened_without_showing_the_token_to_other_users(
+    home: Home, sandbox: Sandbox, visitor: Visitor, tmp_path: Path
+) -> None:
+    browser, seen = tmp_path / "browser.sh", tmp_path / "argv"
+    browser.write_text(
+        f'#!/bin/sh\nprintf "%s" "$*" > {seen}.part && mv {seen}.part {seen}\n', encoding="utf-8"
+    )
+    browser.chmod(0o700)
+    home.env["BROWSER"] = str(browser)
+    with studio_of(home, sandbox.base_url, opens=True) as studio:
+        until(seen.exists)
+        address = seen.read_text(encoding="utf-8")
+        assert address.startswith("file://") and studio.token.partition("=")[2] not in address
+        file = Path(url2pathname(urlsplit(address).path))
+        assert file.stat().st_mode & 0o777 == 0o600 and studio.token in file.read_text(encoding="utf-8")
+        page = visitor.at(address)
+        page.locator("header").wait_for()
+        assert page.url.startswith(studio.origin) and "token" not in page.url
+        assert not file.exists()
 
 
 def test_every_answer_tells_the_browser_to_run_and_frame_nothing_foreign(open_studio: Studio) -> None:

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Visitor
 from harness import Home, Sandbox
 from playwright.sync_api import Page, expect
 from studio_driving import Studio, fill, made, studio_of
+from studio_visitor import Visitor
 
 
 def test_what_the_command_line_makes_shows_up_in_an_open_page_within_a_second(

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Visitor
 from harness import Home, Sandbox, serve_sandbox
 from npm import installed
 from pictures import png
 from playwright.sync_api import Page, Route, expect
 from servers import Recorder
 from studio_driving import Studio, made, studio_of
+from studio_visitor import Visitor
 
 AXE = "axe-core@4.14.1"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -152,7 +152,7 @@ def test_previews_show_while_they_come(home: Home, visitor: Visitor) -> None:
         page.get_by_label("Previews").select_option("2")
         expect(page.locator(".click .primary")).to_contain_text("$0.011")
         page.locator(".click .primary").click()
-        page.locator(".call.running .preview").wait_for()
+        expect(page.locator(".call.running .preview")).to_have_js_property("naturalWidth", 1024)
         page.locator(".call.done").wait_for()
 
 

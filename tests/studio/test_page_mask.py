@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Visitor
 from harness import Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from studio_driving import Studio, made, studio_of
+from studio_visitor import Visitor
 
 SIZE = 1024
 

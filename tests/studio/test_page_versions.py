@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Visitor
 from harness import Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Page, expect
 from studio_driving import Studio, made, run_command
+from studio_visitor import Visitor
 
 
 def edited(home: Home, sandbox: Sandbox, source: Path, prompt: str, name: str, *flags: str) -> Path:

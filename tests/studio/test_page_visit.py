@@ -8,12 +8,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from conftest import Visitor
 from harness import KEY, Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Page, expect
 from servers import Recorder, images
 from studio_driving import Studio, made, studio_of
+from studio_visitor import Visitor
 
 
 def make(page: Page, prompt: str) -> None:

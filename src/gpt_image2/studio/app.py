@@ -32,6 +32,7 @@ from .overview import Overview
 from .page_files import INDEX, page_files
 from .settings import StudioSettings
 from .watching import Watcher
+from .way_in import WayIn
 
 _ROOT_BYTES = 18
 
@@ -65,11 +66,13 @@ class Studio:
         app = Starlette(
             routes=[Mount(root, routes=routes)], exception_handlers=handlers, lifespan=self._lifespan
         )
-        self.door = Door(app, port, root)
+        self.way_in = WayIn(settings.output_dir)
+        self.door = Door(app, port, root, self.way_in.close)
 
     def close(self) -> None:
         """Ends what is under way, and returns when it has ended."""
         self._calls.close()
+        self.way_in.close()
 
     async def state(self, _: Request) -> Response:
         """`GET /api/state`: what the page needs to know before it asks for anything."""

@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
-import webbrowser
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -95,8 +93,8 @@ class _Server(uvicorn.Server):
         address = self._studio.door.address
         print_text(f"Studio: {address}\n", sys.stdout)
         print_text("The address works once. Ctrl-C ends the studio, and every call under way.\n", sys.stderr)
-        if self._opens:  # a browser may take its time
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        if self._opens:
+            self._studio.way_in.open(address)
 
     async def shutdown(self, sockets: object = None) -> None:
         """Ends the streams, which would keep the server waiting."""

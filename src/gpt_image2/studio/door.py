@@ -2,20 +2,21 @@
 
 A page on loopback is reached by every other page of the browser, by other users of the machine, and by names
 that a stranger's DNS points here. So each request must name this very address, come from this very page, and
-bring the cookie that the one-time token was exchanged for. That cookie goes only to a path nobody can guess:
-browsers hand the cookies of 127.0.0.1 to every port of it, also to a server of another user.
+bring the cookie that the one-time token was exchanged for. The token may come from anywhere: who has it is the
+user. The cookie goes only to a path nobody can guess: browsers hand the cookies of 127.0.0.1 to every
+port of it, also to a server of another user.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_FIELD = "token"  # noqa: S105
@@ -50,6 +51,7 @@ _HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _NO_STORE = "no-store"
+_ON = '<!doctype html><title>Studio</title><meta http-equiv="refresh" content="0;url={address}">\n'
 _NOT_HERE = "another page may not ask here\n"
 _NO_LONGER = (
     "This studio does not know you. Open the address that `gpt-image2 studio` printed; it works once, and "
@@ -60,14 +62,16 @@ _NO_LONGER = (
 class Door:
     """Lets in whoever holds the key of this start; an ASGI application around another.
 
-    `root` is the path below which the studio lies, unknown to everybody else.
+    `root` is the path below which the studio lies, unknown to everybody else; `entered` is called once the
+    token is used.
     """
 
-    def __init__(self, app: ASGIApp, port: int, root: str) -> None:
+    def __init__(self, app: ASGIApp, port: int, root: str, entered: Callable[[], None]) -> None:
         self._app = app
         self._host = f"127.0.0.1:{port}"
         self._origin = f"http://{self._host}"
         self.root = root
+        self._entered = entered
         self._token: str | None = secrets.token_urlsafe(_TOKEN_BYTES)
         self._session = secrets.token_urlsafe(_TOKEN_BYTES)
 
@@ -94,9 +98,8 @@ class Door:
             await send(message)
 
         headers = Headers(scope=scope)
-        answer = self._stranger(scope, headers)
-        if answer is None and scope["path"] == "/":
-            answer = self._exchanged(scope)
+        answer = self._exchanged(scope) if self._is_address(scope, headers) else None
+        answer = answer or self._stranger(scope, headers)
         if answer is None and not self._is_known(headers):
             answer = _refused(401, _NO_LONGER)
         await (answer or self._app)(scope, receive, send_guarded)
@@ -118,15 +121,21 @@ class Door:
             return _refused(415, f"send {JSON_TYPE}\n")
         return None
 
+    def _is_address(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the address that was printed may be asked for."""
+        return scope["path"] == "/" and scope["method"] == "GET" and headers.getlist("host") == [self._host]
+
     def _exchanged(self, scope: Scope) -> Response | None:
         """The cookie for the token, once; None for whoever brings no token."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get(TOKEN_FIELD, [""])[0]
         if not given:
             return None
-        if scope["method"] != "GET" or self._token is None or not _equal(given, self._token):
+        if self._token is None or not _equal(given, self._token):
             return _refused(401, _NO_LONGER)
         self._token = None
-        answer = RedirectResponse(f"{self.root}/", 303)
+        self._entered()
+        # After a redirect a browser would not send the cookie where another page has led here.
+        answer = HTMLResponse(_ON.format(address=f"{self.root}/"))
         answer.set_cookie(_COOKIE, self._session, path=self.root, httponly=True, samesite="strict")
         return answer
 

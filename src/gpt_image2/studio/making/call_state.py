@@ -60,6 +60,7 @@ class CallState:
     def finish(self, result: Result) -> None:
         """It has ended well."""
         self._take(result)
+        self.previews.clear()  # the pictures are there; previews of a hundred calls would fill the memory
         self.billed = result.billed
         self.state = State.DONE
 

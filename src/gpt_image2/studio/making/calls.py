@@ -69,7 +69,8 @@ class Calls:
         self._changed(call)
         future = self._threads.submit(self._run, call, switch)
         with self._lock:
-            self._futures[call_id] = future
+            if call_id in self._switches:  # else it has ended already
+                self._futures[call_id] = future
         return call.as_json()
 
     def all(self) -> list[Mapping[str, object]]:
@@ -175,6 +176,9 @@ class Calls:
             # Nobody knows how far it had come.
             billed = Billed.MAYBE if call.state is State.RUNNING else Billed.NO
             call.fail(GptImage2Error(text, hint="look at the gallery before you try again", billed=billed))
+        with self._lock:
+            self._switches.pop(call.id, None)
+            self._futures.pop(call.id, None)
         self._changed(call)
 
     def _heard(self, call: CallState, event: Event) -> None:
