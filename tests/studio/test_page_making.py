@@ -10,6 +10,7 @@ from harness import Home, Sandbox, serve_sandbox
 from npm import installed
 from pictures import png
 from playwright.sync_api import Page, Route, expect
+from processes import until
 from servers import Recorder
 from studio_driving import Studio, made, studio_of
 from studio_visitor import Visitor
@@ -37,7 +38,7 @@ def test_the_price_is_on_the_button_and_follows_what_is_typed(studio: Studio, vi
     button = page.locator(".click .primary")
     expect(button).to_be_disabled()
     type_prompt(page, "a fox")
-    page.locator("input[type=number]").first.fill("3")
+    page.locator("input[name=n]").fill("3")
     expect(button).to_contain_text("$0.017")
     page.locator("input[name=pixels]").fill("1000x1000")
     page.locator("input[name=pixels]").press("Enter")
@@ -173,6 +174,9 @@ def test_the_ceiling_of_the_visit_stops_the_button(studio: Studio, visitor: Visi
     page = visitor.open(studio)
     type_prompt(page, prompt)
     page.locator("input[name=ceiling]").fill("0.01")
+    studio.post("api/ceiling", {"max_cost_usd": 7})  # of another window: what is typed here stays
+    expect(page.locator(".ceiling")).to_contain_text("$7.00 left")
+    expect(page.locator("input[name=ceiling]")).to_have_value("0.01")
     page.locator("input[name=ceiling]").press("Enter")
     expect(page.locator(".ceiling")).to_contain_text("$0.0100 left")
     page.locator(".click .primary").click()
@@ -256,7 +260,7 @@ def test_no_barrier_is_found_by_axe_in_any_look(
     page.keyboard.press("Escape")
     page.locator(".actions button").nth(1).click()
     page.locator(".inputs .row button").first.click()
-    page.wait_for_function("document.querySelector('dialog.mask canvas').width > 300")
+    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
     is_clean("mask")
     page.keyboard.press("Escape")
     for number in (0, 1):

@@ -12,6 +12,7 @@ import pytest
 from harness import Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from processes import until
 from studio_driving import Studio, made, studio_of
 from studio_visitor import Visitor
 
@@ -84,7 +85,7 @@ def open_editor(page: Page) -> Locator:
     page.get_by_role("button", name="Paint a mask").click()
     canvas = page.locator("dialog.mask canvas")
     expect(canvas).to_be_visible()
-    page.wait_for_function("document.querySelector('dialog.mask canvas').width > 300")
+    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
     return canvas
 
 

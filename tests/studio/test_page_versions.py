@@ -11,6 +11,7 @@ import pytest
 from harness import Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Page, expect
+from processes import until
 from studio_driving import Studio, made, run_command
 from studio_visitor import Visitor
 
@@ -90,7 +91,7 @@ def test_two_pictures_are_compared_by_slider_by_blinking_and_by_their_difference
     page.keyboard.press("c")
     slider = page.locator("dialog.compare input[type=range]")
     expect(page.locator(".pair img")).to_have_count(2)
-    page.wait_for_function("[...document.querySelectorAll('.pair img')].every(each => each.complete)")
+    until(lambda: page.evaluate("[...document.querySelectorAll('.pair img')].every(each => each.complete)"))
     slider.fill("100")
     one = shot(page)
     slider.fill("0")

@@ -11,6 +11,7 @@ import numpy as np
 from harness import KEY, Home, Sandbox
 from PIL import Image
 from playwright.sync_api import Page, expect
+from processes import until
 from servers import Recorder, images
 from studio_driving import Studio, made, studio_of
 from studio_visitor import Visitor
@@ -35,7 +36,7 @@ def test_from_an_empty_gallery_to_an_export_every_picture_and_cent_is_kept(
     page.locator(".card").click()
     page.get_by_role("button", name="Edit this picture").click()
     page.get_by_role("button", name="Paint a mask").click()
-    page.wait_for_function("document.querySelector('dialog.mask canvas').width > 300")
+    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
     page.locator("dialog.mask canvas").click()
     page.get_by_role("button", name="Use this mask").click()
     page.locator(".inputs .share").wait_for()

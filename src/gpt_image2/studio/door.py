@@ -2,8 +2,8 @@
 
 A page on loopback is reached by every other page of the browser, by other users of the machine, and by names
 that a stranger's DNS points here. So each request must name this very address, come from this very page, and
-bring the cookie that the one-time token was exchanged for. The token may come from anywhere: who has it is the
-user. The cookie goes only to a path nobody can guess: browsers hand the cookies of 127.0.0.1 to every
+bring the cookie that the one-time token was exchanged for. The token may come from anywhere: who has it is
+the user. The cookie goes only to a path nobody can guess: browsers hand the cookies of 127.0.0.1 to every
 port of it, also to a server of another user.
 """
 

@@ -1,7 +1,7 @@
 // The words of the page, in English and Chinese. Texts of servers and prompts stay as they are.
 import { signal } from "./view.js";
-import { english } from "./words-en.js";
-import { chinese } from "./words-zh.js";
+import { english } from "./words/en.js";
+import { chinese } from "./words/zh.js";
 
 const KEPT = "studio-language";
 const WORDS = { en: english, zh: chinese };

@@ -4,6 +4,7 @@ import { t } from "./i18n.js";
 import { Inputs } from "./inputs.js";
 import { change, click, form, isOverCeiling, isSending, model, price, problem, setCeiling } from "./making.js";
 import { budget, dialog, studio } from "./store.js";
+import { Typed } from "./typed.js";
 import { html } from "./view.js";
 
 const RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "3:1"];
@@ -49,6 +50,7 @@ function Fields() {
       ${t("n")}
       <input
         type="number"
+        name="n"
         min="1"
         max="10"
         value=${n}
@@ -94,11 +96,11 @@ function Choice({ name, values, unset }) {
 function Words({ name, placeholder }) {
   return html`<label>
     ${t(name)}
-    <input
+    <${Typed}
       name=${name}
       placeholder=${placeholder}
       value=${form.value[name]}
-      onChange=${(/** @type {Event} */ event) => change({ [name]: valueOf(event).trim() })}
+      onDone=${(/** @type {string} */ text) => change({ [name]: text.trim() })}
     />
   </label>`;
 }
@@ -125,13 +127,13 @@ function Size() {
       </optgroup>
       ${!isListed && html`<option value=${size}>${size}</option>`}
     </select>
-    <input
+    <${Typed}
       class="exact"
       name="pixels"
       aria-label=${t("exactPixels")}
       placeholder=${t("exactPixels")}
-      value=${size && !(size in sizes) && !ratios.includes(size) ? size : ""}
-      onChange=${(/** @type {Event} */ event) => change({ size: valueOf(event).trim() })}
+      value=${isListed ? "" : size}
+      onDone=${(/** @type {string} */ text) => change({ size: text.trim() })}
     />
   </label>`;
 }
@@ -177,15 +179,14 @@ export function Ceiling() {
   return html`<div class="ceiling">
     <label>
       ${t("ceiling")}
-      <input
+      <${Typed}
         type="number"
         name="ceiling"
         min="0"
-        step="0.05"
+        step="any"
         placeholder=${t("none")}
         value=${known.max_cost_usd ?? ""}
-        onChange=${(/** @type {Event} */ event) =>
-          setCeiling(valueOf(event) === "" ? null : Number(valueOf(event)))}
+        onDone=${(/** @type {string} */ text) => setCeiling(text === "" ? null : Number(text))}
       />
     </label>
     <p>

@@ -201,6 +201,8 @@ export function dismiss(id) {
 
 /** @param {number | null} usd */
 export function setCeiling(usd) {
+  const known = budget.peek();
+  if (known) budget.value = { ...known, max_cost_usd: usd };
   post("api/ceiling", { max_cost_usd: usd }).catch((error) => say(error.message, true));
 }
 

@@ -3,10 +3,13 @@ import { compareChosen } from "./compare/compare-view.js";
 import { money } from "./format.js";
 import { t } from "./i18n.js";
 import { choices, chosen, filters, gallery, running } from "./store.js";
-import { html } from "./view.js";
+import { Typed } from "./typed.js";
+import { html, signal } from "./view.js";
 
 const WAIT_MS = 150;
 let waiting = 0;
+/** What is typed, until it is searched for. */
+const typed = signal(/** @type {string | null} */ (null));
 
 /**
  * @param {string} name
@@ -33,25 +36,29 @@ export function Search() {
       id="search"
       aria-label=${t("search")}
       placeholder=${t("search")}
-      value=${now.search ?? ""}
+      value=${typed.value ?? now.search ?? ""}
       onInput=${(/** @type {Event} */ event) => {
+        typed.value = valueOf(event);
         clearTimeout(waiting);
-        waiting = window.setTimeout(() => filter("search", valueOf(event)), WAIT_MS);
+        waiting = window.setTimeout(() => {
+          filter("search", typed.peek() ?? "");
+          typed.value = null;
+        }, WAIT_MS);
       }}
     />
     <${Pick} name="model" />
     <${Pick} name="command" />
     <${Pick} name="status" />
-    <label class="day">${t("since")}<input type="date" value=${now.day ?? ""} onChange=${(/** @type {Event} */ event) => since(valueOf(event))} /></label>
+    <label class="day">${t("since")}<${Typed} type="date" value=${now.day ?? ""} onDone=${since} /></label>
     <label class="day">
       ${t("least")}
-      <input
+      <${Typed}
         type="number"
         name="least"
         min="0"
-        step="0.01"
+        step="any"
         value=${now.least_usd ?? ""}
-        onChange=${(/** @type {Event} */ event) => filter("least_usd", valueOf(event))}
+        onDone=${(/** @type {string} */ text) => filter("least_usd", text)}
       />
     </label>
     ${Object.keys(now).length > 0 && html`<button class="quiet" onClick=${() => (filters.value = {})}>${t("showAll")}</button>`}

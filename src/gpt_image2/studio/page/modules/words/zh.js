@@ -1,4 +1,4 @@
-/** @type {typeof import("./words-en.js").english} */
+/** @type {typeof import("./en.js").english} */
 export const chinese = {
   addInput: "添加图片",
   any_command: "所有命令",
