@@ -78,9 +78,7 @@ def test_a_mask_that_was_drawn_on_the_upright_picture_hits_the_right_place(
     drawn[20:60, 200:300] = 255
     desk.save("drawn.png", drawn)
     told = desk.ok("edit", "in.jpg", "a sofa", "--mask", "drawn.png", "-o", "out.png")
-    assert any(
-        "drawn.png is sent as png: drawn.png was read so: white is edited" in w for w in told["warnings"]
-    )
+    assert "drawn.png was read so: white is edited" in str(told["warnings"])
     sent = sent_files(model.only)
     assert sent["image"].size == sent["mask"].size == (W, H)
     area = edited_area(np.asarray(sent["mask"]))
