@@ -9873,8 +9873,8 @@ def load_inputs(
     folder,
     downloader,
 ):
-    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
-    into `folder`.
+    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    made of an input that the API does not take goes into `folder`.
 
     Raises:
         UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot

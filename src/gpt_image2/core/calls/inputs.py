@@ -36,8 +36,8 @@ def load_inputs(
     folder: Path,
     downloader: Downloader,
 ) -> ImageRequest:
-    """The request with its inputs, mask and markup, checked; what is fetched, read from standard input or made
-    of an input that the API does not take goes into `folder`.
+    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    made of an input that the API does not take goes into `folder`.
 
     Raises:
         UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
