@@ -10034,8 +10034,10 @@ def _made_fit(image, folder, problem):
         converted = load_side("gpt_image2_more").converted
         made = converted(image, folder, problem)
     except UsageError as reason:
+        if reason.code != "extra_missing":
+            raise
         if problem is not None:
-            raise problem if reason.code == "extra_missing" else reason from None
+            raise problem from None
     return made or image
 
 

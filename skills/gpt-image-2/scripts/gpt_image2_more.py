@@ -739,6 +739,8 @@ def check_markup(source, markup, first):
 
 
 _HEAD_OF_OTHERS_BYTES = 64
+#: The code of an error about an image that has too many pixels to be looked at.
+BOMB = "too_many_pixels"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -788,9 +790,9 @@ def converted(image, folder, problem):
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None:
+        if problem is None and reason.code != BOMB:
             return None  # as it is the API may take it
-        if reason.code != MISSING:
+        if problem is None or reason.code != MISSING:
             raise
     if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
         raise problem

@@ -174,7 +174,9 @@ class Steps:
         if work.image.size != self._exact:
             how = self._wishes.fit or _DEFAULT_FIT
             said = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[how]
-            work.notes.append("{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact))
+            larger = any(wished > has for wished, has in zip(self._exact, work.image.size, strict=True))
+            how_far = "{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact)
+            work.notes.append(f"{how_far}{', enlarged' * larger}")
             work.image = fitted(work.image, self._exact, how)
         work.methods.append("exact")
 
