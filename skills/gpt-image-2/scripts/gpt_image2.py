@@ -9873,8 +9873,8 @@ def load_inputs(
     folder,
     downloader,
 ):
-    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
-    into `folder`.
+    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    made of an input that the API does not take goes into `folder`.
 
     Raises:
         UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
@@ -9888,21 +9888,37 @@ def load_inputs(
     if [*sources, mask, markup].count("-") > 1:
         raise UsageError("only one input can be read from standard input", hint="give the others as files")
     names = map(str, count())
+
+    def fetch(source, what, max_bytes):
+        path = folder / next(names)
+        if source == "-":
+            with new_private_file(path) as file:
+                _copy_stdin(file, what, max_bytes)
+            return path, ""
+        _download(source, path, downloader, what)
+        return path, os.path.basename(unquote(urlsplit(source).path))
+
     return _with_inputs(
         request,
         sources,
         mask,
         markup,
+        # What is drawn on belongs to the image as it is.
         lambda source, what, max_bytes, first: _load(
-            source, what, max_bytes, first, folder, downloader, next(names)
+            source, what, max_bytes, first, folder if markup is None else None, fetch
         ),
     )
 
 
 def local_inputs(
-    request, sources, mask, markup
+    request,
+    sources,
+    mask,
+    markup,
+    converts=True,
 ):
-    """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
+    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    only later what they are."""
     return _with_inputs(
         request,
         sources,
@@ -9910,7 +9926,7 @@ def local_inputs(
         markup,
         lambda source, what, max_bytes, first: (
             InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
             else local_input(source, what, max_bytes, first)
         ),
     )
@@ -9956,18 +9972,11 @@ def _load(
     max_bytes,
     first,
     folder,
-    downloader,
-    name,
+    fetch,
 ):
-    if source == "-":
-        path, filename = folder / name, ""
-        with new_private_file(path) as file:
-            _copy_stdin(file, what, max_bytes)
-    elif is_address(source):
-        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
-        _download(source, path, downloader, what)
-    else:
+    if source != "-" and not is_address(source):
         return local_input(source, what, max_bytes, first, folder)
+    path, filename = fetch(source, what, max_bytes)
     return _checked_file(source, path, filename, what, max_bytes, first, folder)
 
 
@@ -10025,8 +10034,10 @@ def _made_fit(image, folder, problem):
         converted = load_side("gpt_image2_more").converted
         made = converted(image, folder, problem)
     except UsageError as reason:
+        if reason.code != "extra_missing":
+            raise
         if problem is not None:
-            raise problem if reason.code == "extra_missing" else reason from None
+            raise problem from None
     return made or image
 
 
@@ -10059,6 +10070,12 @@ def _format_problem(name, image, max_bytes):
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
+
+
+def _is_to_be_converted(source):
+    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    can_convert = load_side("gpt_image2_more").can_convert
+    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):

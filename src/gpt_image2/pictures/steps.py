@@ -27,7 +27,7 @@ from gpt_image2.core.commands.picture_flags import PictureWishes
 
 from .compose import RATIO_TOLERANCE, changed_outside, compose
 from .extend import Canvas, extended, margins_to, parse_margins
-from .files import Picture, encode, open_picture
+from .files import Picture, encode, open_picture, save
 from .mask_files import read_mask
 from .masks import Mask, mask_png
 from .shapes import MaskPlan
@@ -97,10 +97,9 @@ class Steps:
         if self._exact is not None:
             self._fit(work)
         data = self._encoded(work, kind)
-        sources = (MadeFrom(image.path, image.sha256), *self._sources)
-        derivation = Derivation(
-            " + ".join(work.methods), sources, tuple(work.figures.items()), tuple(work.notes)
-        )
+        sources = (MadeFrom(image.path, image.sha256), *self._sources) if work.methods else ()
+        method = " + ".join(work.methods) or "as it came"
+        derivation = Derivation(method, sources, tuple(work.figures.items()), tuple(work.notes))
         return FinishedPicture(data if work.methods else b"", derivation, tuple(work.warnings))
 
     def _extended(self, request: ImageRequest, folder: Path) -> ImageRequest:
@@ -124,7 +123,7 @@ class Steps:
         flag = f"{name} {''.join(words.split())}"
         data, _ = mask_png(Mask(canvas.area, MaskPlan(())))
         path = folder / "extended.png"
-        path.write_bytes(data)
+        save(str(path), data)
         width, height = canvas.image.size
         mask = InputImage(str(path), path.name, "png", width, height, len(data), True, flag, made_from="")
         images = (first, *request.images[1:])
@@ -175,7 +174,9 @@ class Steps:
         if work.image.size != self._exact:
             how = self._wishes.fit or _DEFAULT_FIT
             said = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[how]
-            work.notes.append("{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact))
+            larger = any(wished > has for wished, has in zip(self._exact, work.image.size, strict=True))
+            how_far = "{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact)
+            work.notes.append(f"{how_far}{', enlarged' * larger}")
             work.image = fitted(work.image, self._exact, how)
         work.methods.append("exact")
 

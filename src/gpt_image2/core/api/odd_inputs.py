@@ -21,6 +21,8 @@ from .png_alpha import Alpha, alpha_of
 from .request import InputImage
 
 _HEAD_OF_OTHERS_BYTES = 64
+#: The code of an error about an image that has too many pixels to be looked at.
+BOMB = "too_many_pixels"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -42,9 +44,20 @@ def kind_by_head(path: str) -> str:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_OF_OTHERS_BYTES)
-    except OSError:
+    except (OSError, ValueError):
         return ""
     return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
+
+
+def can_convert(path: str) -> bool:
+    """Whether a file is a picture of such a format, and there is what converts it."""
+    if not kind_by_head(path):
+        return False
+    try:
+        import_pictures("uploads")
+    except UsageError:
+        return False
+    return True
 
 
 def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) -> Optional[InputImage]:
@@ -59,9 +72,9 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None:
+        if problem is None and reason.code != BOMB:
             return None  # as it is the API may take it
-        if reason.code != MISSING:
+        if problem is None or reason.code != MISSING:
             raise
     if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
         raise problem
