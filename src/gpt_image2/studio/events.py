@@ -46,7 +46,7 @@ class Events:
             while not self._closed:
                 try:
                     text = await asyncio.wait_for(queue.get(), _KEEP_ALIVE_S)
-                except TimeoutError:
+                except asyncio.TimeoutError:
                     yield ": quiet\n\n"
                     continue
                 if text is None:
