@@ -25,6 +25,9 @@ def open_studio(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> I
         yield running.enter()
 
 
+#: What changes something, and needs no body.
+_CLICK = "/api/requests/1/forget"
+
 #: What another program sends that knows everything but is not the page; `None` takes a header away.
 ATTACKS: dict[str, tuple[str, str, dict[str, str | None], int]] = {
     "another user without the cookie": ("GET", "/", {"Cookie": None}, 401),
@@ -43,9 +46,9 @@ ATTACKS: dict[str, tuple[str, str, dict[str, str | None], int]] = {
         {"Origin": EVIL, "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "cross-site"},
         403,
     ),
-    "a form of text that looks like JSON": ("POST", "/api/calls", {"Content-Type": "text/plain"}, 415),
-    "JSON with another type beside": ("POST", "/api/calls", {"Content-Type": f"{JSON}, text/plain"}, 415),
-    "no type at all": ("POST", "/api/calls", {"Content-Type": None}, 415),
+    "a form of text that looks like JSON": ("POST", _CLICK, {"Content-Type": "text/plain"}, 415),
+    "JSON with another type beside": ("POST", _CLICK, {"Content-Type": f"{JSON}, text/plain"}, 415),
+    "no type at all": ("POST", _CLICK, {"Content-Type": None}, 415),
     "a sandboxed frame": ("POST", "/api/calls", {"Origin": "null"}, 403),
     "a click without an origin": ("POST", "/api/calls", {"Origin": None}, 403),
     "an address typed by hand that posts": ("POST", "/api/calls", {"Sec-Fetch-Site": "none"}, 403),
