@@ -29,6 +29,7 @@ from gpt_image2.core.calls.client import Client
 from gpt_image2.core.settings.config import Settings, load_settings
 
 from .answers import estimate_shown, failure, image_shown, success
+from .approving import approve
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
 from .folders import Folders
 from .settings import ServerSettings
@@ -106,6 +107,7 @@ class ToolCalls:
         output = self._folders.output(asked.output, request.effective_format)
         estimate = request.estimate(self._prices(), len(asked.images))
         with self._budget.hold(estimate, f"this call of {request.model}", way_out="ask the user") as hold:
+            approve(request, estimate, self._settings.approve_over_usd, stop)
             client = self._client(stop, _with_hold(observer, hold))
             try:
                 result = self._send(client, asked, output, stop)

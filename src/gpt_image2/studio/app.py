@@ -19,6 +19,7 @@ from gpt_image2.core.api.sizes import SIZE_NAMES, resolve_size
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.ledger.database import LEDGER_NAME
 
+from .approving import Approving
 from .bodies import on_defect, on_error, on_http_error
 from .door import Door
 from .events import Events
@@ -47,6 +48,7 @@ class Studio:
         files = PictureFiles()
         inputs = Inputs(settings.own_dir / "inputs", settings.state_dir, files)
         self._calls = Calls(settings, inputs, self.events.publish)
+        self._approving = Approving(settings.state_dir, self.events.publish)
         self._watcher = Watcher(settings.state_dir / LEDGER_NAME, self._ledger_changed)
         gallery = GalleryEndpoints(settings, files, Thumbnails(settings.own_dir / "thumbnails"))
         routes = [
@@ -55,6 +57,7 @@ class Studio:
             *gallery.routes(),
             *CallEndpoints(self._calls, inputs).routes(),
             *Overview(settings).routes(),
+            *self._approving.routes(),
             Route("/{path:path}", self.page, methods=["GET"]),
         ]
         handlers: dict[Any, Any] = {
@@ -109,18 +112,21 @@ class Studio:
         return Response(found.data, media_type=found.media_type)
 
     def _first(self) -> list[Mapping[str, object]]:
-        return [{"kind": "calls", "calls": self._calls.all(), "budget": self._calls.budget.json()}]
+        calls = {"kind": "calls", "calls": self._calls.all(), "budget": self._calls.budget.json()}
+        return [calls, self._approving.as_event()]
 
     def _ledger_changed(self) -> None:
         self.events.publish({"kind": "ledger"})
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
-        watching = asyncio.create_task(self._watcher.run())
+        tasks = [asyncio.create_task(part.run()) for part in (self._watcher, self._approving)]
         try:
             yield
         finally:
-            watching.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _model_json(model: Any) -> dict[str, object]:

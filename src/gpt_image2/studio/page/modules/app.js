@@ -11,9 +11,10 @@ import { Ceiling, Make } from "./make-view.js";
 import { MaskEditor } from "./mask/editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
+import { Approval } from "./overview/approval-view.js";
 import { Settings, Spending } from "./overview/overview-view.js";
 import { Search } from "./search-view.js";
-import { connection, dialog, looked, running, studio, tab } from "./store.js";
+import { approvals, connection, dialog, looked, running, studio, tab } from "./store.js";
 import { Toasts } from "./toasts.js";
 import { html, mount } from "./view.js";
 
@@ -64,6 +65,7 @@ function Notices() {
     ${connection.value === "gone" && html`<p class="problem">${t("gone")}</p>`}
     ${connection.value === "away" && known && html`<p class="warning">${t("away")}</p>`}
     ${known?.problem && html`<p class="problem">${known.problem}</p>`}
+    ${approvals.value.map((question) => html`<${Approval} key=${question.id} question=${question} />`)}
     ${known && !known.history && html`<p class="warning">${t("noHistory")}</p>`}
   </div>`;
 }

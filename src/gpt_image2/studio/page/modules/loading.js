@@ -1,7 +1,7 @@
 // Loads the gallery as it is scrolled, and hears what happens in the studio.
 import { get } from "./api.js";
 import { batch, effect } from "./view.js";
-import { budget, calls, choices, connection, filters, gallery, now, running, studio } from "./store.js";
+import { approvals, budget, calls, choices, connection, filters, gallery, now, running, studio } from "./store.js";
 
 export const PAGE = 100;
 const CLOCK_MS = 500;
@@ -97,6 +97,8 @@ function heard(event) {
       reload(false);
     } else if (event.kind === "call") {
       calls.value = new Map(calls.peek()).set(event.call.id, event.call);
+    } else if (event.kind === "approvals") {
+      approvals.value = event.approvals;
     } else if (event.kind === "ledger") {
       reload(false);
     }

@@ -14,6 +14,9 @@ export const calls = signal(new Map());
 /** @type {import("../vendor/signals-core.js").Signal<import("./types.js").Budget | null>} */
 export const budget = signal(null);
 
+/** Calls of agents that wait for a yes. @type {import("../vendor/signals-core.js").Signal<import("./types.js").Question[]>} */
+export const approvals = signal([]);
+
 /** The gallery: cards by their place, of which some are not loaded yet. */
 export const gallery = signal({
   /** @type {(import("./types.js").Card | undefined)[]} */ cards: [],

@@ -41,6 +41,7 @@
  * @property {{ code: string, message: string, hint: string, retry_safe: boolean } | null} error
  */
 /** @typedef {{ max_cost_usd: number | null, spent_usd: number, held_usd: number, left_usd: number | null }} Budget */
+/** @typedef {{ id: string, asker: string, command: string, model: string, prompt: string, high_usd: number | null, until_s: number }} Question */
 /**
  * @typedef {object} Model
  * @property {string} name

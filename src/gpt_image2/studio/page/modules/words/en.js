@@ -164,4 +164,7 @@ export const english = {
   sandboxIsFree: "What the sandbox made cost no real money and is in no other sum.",
   settingsNote: "The key is never shown here. Change settings in the config file:",
   runDoctor: "Check everything (free)",
+  mayItSpend: "{asker} asks to spend up to {cost}.",
+  approve: "Yes, spend up to {cost}",
+  refuse: "No, refuse it",
 };

@@ -165,4 +165,7 @@ export const chinese = {
   sandboxIsFree: "沙盒生成的图片不产生真实费用，也不计入其他合计。",
   settingsNote: "此处从不显示密钥。请在配置文件中修改设置：",
   runDoctor: "检查全部（免费）",
+  mayItSpend: "{asker} 请求花费至多 {cost}。",
+  approve: "同意，至多花费 {cost}",
+  refuse: "拒绝",
 };
