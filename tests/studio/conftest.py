@@ -20,9 +20,10 @@ def studio(home: Home, sandbox: Sandbox) -> Iterator[Studio]:
         yield running.enter()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of this worker; each test has a profile of its own in it."""
+    """One browser for the tests of a module; each test has a profile of its own. It goes with the module,
+    since while it is driven an event loop runs, beside which no other test can run its own."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     assert program, "Chromium is missing: apt-get install -y --no-install-recommends chromium"
     with sync_playwright() as playwright:

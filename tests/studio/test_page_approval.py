@@ -16,7 +16,7 @@ from harness import Home, Sandbox
 from mcp import Client, StdioServerParameters
 from playwright.sync_api import expect
 from processes import until
-from studio_driving import Studio, studio_of
+from studio_driving import JSON, Studio, studio_of
 from studio_visitor import Visitor
 
 from gpt_image2.approvals import Question, answer, answering, ask, questions
@@ -122,10 +122,6 @@ def test_only_the_page_answers(home: Home, sandbox: Sandbox) -> None:
         studio.enter()
         assert studio.post("api/approvals/x", {"yes": "yes"}).status == 400
         assert studio.post("api/approvals/x", {"yes": True}).status == 410
-        outside = {
-            **studio.own_headers(),
-            "Origin": "http://evil.example",
-            "Content-Type": "application/json",
-        }
+        outside = {**studio.own_headers(), "Origin": "http://evil.example", "Content-Type": JSON}
         path = f"{studio.root}/api/approvals/x"
         assert studio.send("POST", path, outside, b'{"yes": true}').status == 403
