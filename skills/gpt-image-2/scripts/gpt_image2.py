@@ -121,6 +121,30 @@ PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
 INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
+_UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
+
+
+def called():
+    """This program as its user called it, so that a hint can be typed as it stands: the command, or Python
+    and the script."""
+    path = str(getattr(sys, "argv", [""])[0])
+    folder, name = os.path.split(path)
+    python = "python" if os.name == "nt" else "python3"
+    if called.__module__ == "__main__" or name == "gpt_image2.py":  # the script, whatever it is named
+        return f"{python} {in_quotes(path)}"
+    if name == "__main__.py" and os.path.basename(folder) == "gpt_image2":
+        return f"{python} -m gpt_image2"
+    return PROGRAM
+
+
+def in_quotes(word):
+    """A word as a shell takes it for one word."""
+    if word and _UNQUOTED.issuperset(word):
+        return word
+    if os.name == "nt":
+        return '"' + word.replace('"', '\\"') + '"'
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
 
 # ------------------------------------------------------------------------------------------------------------
 # base/exit_codes
@@ -9434,7 +9458,7 @@ def explain(
 def pending_error(task, in_flight):
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
     how = f"which has not ended ({show(task.in_words)})"
-    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
     if not task.is_found:
         how = "and does not tell how far it is at any known address"
         hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
@@ -11110,6 +11134,13 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
+    def parse_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            unknown_words = load_side("gpt_image2_more").unknown_words
+            raise unknown_words(self, args, unknown)
+        return found
+
     def error(self, message):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
@@ -11119,9 +11150,11 @@ class Parser(argparse.ArgumentParser):
 
 def parser_of(command, description, usage="", epilog=EXIT_CODES):
     """The parser of a command; by default its usage is made from its flags."""
-    prog = f"{PROGRAM} {command}"
     return Parser(
-        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+        prog=f"{called()} {command}",
+        usage=f"%(prog)s {usage}" if usage else None,
+        description=description,
+        epilog=epilog,
     )
 
 
@@ -11222,6 +11255,9 @@ def read_image_command(name, argv):
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
+    if prompt is None and command.prompt_file is None:
+        missing_prompt = load_side("gpt_image2_more").missing_prompt
+        raise missing_prompt(name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -11256,12 +11292,13 @@ def _parse(name, argv):
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
     parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
-    if len(words) > len(places):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    if more or len(words) > len(places):
+        unknown_words = load_side("gpt_image2_more").unknown_words
+        raise unknown_words(parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
@@ -11416,9 +11453,7 @@ def read_prompt(prompt, prompt_file, sources):
             raise UsageError(
                 "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
-    if prompt is None:
-        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
-    return prompt
+    return prompt or ""
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11585,7 +11620,7 @@ def make_images(command, output, stop):
     for task in result.tasks:
         output.result(f"Task: {show(task)}")
     if result.tasks:
-        output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
+        output.say(f"{called()} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
 
@@ -11698,11 +11733,19 @@ COMMANDS = (
 
 def main(argv=None):
     """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before the call that could be stopped had begun, or when it was done
+        return 130
+
+
+def _run(arguments):
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help", "help"):
         return _print(_help())
-    if command in ("-V", "--version"):
+    if command in ("-V", "-v", "--version", "version"):
         return _print(f"{PROGRAM} {VERSION}")
     return run_command(arguments, [name for name, _ in COMMANDS])
 
@@ -11720,9 +11763,9 @@ def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
     return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
+        f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+        f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"
     )
 
 
@@ -11749,8 +11792,8 @@ def run_command(arguments, names):
     try:
         with SignalsHandled(stop):
             if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
+                unknown_command = load_side("gpt_image2_more").unknown_command
+                raise unknown_command(arguments, names)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
@@ -11826,9 +11869,11 @@ def _runners(command):
 
 def _run_batch(words, _output, _stop):
     """`batch` without a command below it: its help."""
+    BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
     batch_parser = load_side("gpt_image2_more").batch_parser
+    unknown_command = load_side("gpt_image2_more").unknown_command
     if words and words[0] not in ("-h", "--help"):
-        raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
+        raise unknown_command(words, [name for name, _ in BATCH_COMMANDS], above="batch")
     batch_parser().print_help()
     return ExitCode.OK
 

@@ -23,8 +23,10 @@ import sys
 import threading
 import time
 import zlib
+from argparse import ArgumentParser
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager, suppress
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
@@ -170,6 +172,7 @@ from gpt_image2 import (
     amount,
     asks_sandbox,
     backoff_s,
+    called,
     canonical,
     check_range,
     checked,
@@ -194,6 +197,7 @@ from gpt_image2 import (
     home_folder,
     host_of,
     image_json,
+    in_quotes,
     input_file,
     input_file_of,
     is_address,
@@ -1147,6 +1151,156 @@ def resumed_in_words(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/mistakes
+#
+# What a mistyped command line meant: the command or flag that is nearest, the quotes that a prompt lacks.
+#
+# Looks whether words are files, nothing else.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What other tools and people call a command.
+_OTHER_NAMES = {
+    "create": "generate",
+    "draw": "generate",
+    "image": "generate",
+    "img": "generate",
+    "make": "generate",
+    "new": "generate",
+    "inpaint": "edit",
+    "price": "cost",
+    "estimate": "cost",
+    "log": "history",
+    "init": "config",
+    "settings": "config",
+    "check-config": "doctor",
+    "view": "show",
+    "install": "install-skill",
+}
+#: Where a prompt stands: the names of that argument.
+_PROMPTS = ("prompt", "words")
+#: Flags whose value a message does not repeat: it may be a key, or hold one.
+_UNTOLD = ("api_key", "base_url")
+_LIKENESS = 0.6
+
+
+def unknown_command(words, names, above=""):
+    """For a first word that is no command, or is none below another."""
+    word, program = words[0], f"{called()} {above}".strip()
+    see = f"see {program} --help"
+    listed = f"the commands are {', '.join(names)}; {see}"
+    meant = _nearest(word, names) or ([_OTHER_NAMES[word]] if word in _OTHER_NAMES and not above else [])
+    if word.startswith("-"):
+        listed = f"the command comes first, then its flags; {listed}"
+    elif meant:
+        listed = f"did you mean {_either(meant)}? {see}"
+    elif above == "batch" and os.path.isfile(os.path.expanduser(word)):
+        listed = f"to run its jobs: {program} run {' '.join(map(in_quotes, words))}"
+    elif " " in word.strip():
+        listed = f"for an image of it: {program} generate {in_quotes(word)}; {see}"
+    return UsageError(f"unknown command {above} {word!r}".replace("  ", " "), hint=listed)
+
+
+def unknown_words(parser, argv, unknown):
+    """For a command line with words that its parser does not know."""
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("-") and word != "-"]
+    see = f"see {parser.prog} --help"
+    if flags:
+        meant = _flags_like(parser, flags[0])
+        if flags[0] == "--prompt" and any(name in _PROMPTS for name in _standing(parser)):
+            see = f"the prompt needs no flag: {_example(parser, 'a cat')}"
+        elif meant:
+            see = f"did you mean {_either(meant)}? {see}"
+        return UsageError(f"unknown flag{'s' * (len(flags) > 1)} {', '.join(flags)}", hint=see)
+    places = _standing(parser)
+    if places and places[-1] in _PROMPTS:
+        return _unquoted(parser, argv, len(places))
+    return UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=see)
+
+
+def missing_prompt(command, sources):
+    """For a command line without the text that an image is made from."""
+    program = f"{called()} {command}"
+    if command != "edit":
+        return UsageError("a prompt is missing", hint=f'for example: {program} "a cat" -o cat.png')
+    if not sources:
+        example = f'{program} photo.png "make it night" -o night.png'
+        return UsageError("an image and a prompt are missing", hint=f"for example: {example}")
+    first, *more = (in_quotes(source) for source in sources)
+    images = " ".join([first, *(f"--image {source}" for source in more)])
+    return UsageError(
+        f"edit needs a prompt too: it was given {images} and no text",
+        hint=f'for example: {program} {images} "make it night"',
+    )
+
+
+def _unquoted(parser, argv, places):
+    """For a prompt whose words stand apart, or a second image without its flag."""
+    words, flags = _taken_apart(parser, argv)
+    images, prompt = words[: places - 1], words[places - 1 :]
+    shown = [in_quotes(" ".join(prompt))]
+    what = f"the prompt is {len(prompt)} words apart: put it in quotes"
+    if images and all(os.path.isfile(os.path.expanduser(word)) for word in prompt[:-1]):
+        shown = [*(f"--image {in_quotes(word)}" for word in prompt[:-1]), in_quotes(prompt[-1])]
+        what = "each further image needs --image"
+    command = " ".join([parser.prog, *map(in_quotes, images), *shown, *flags])
+    return UsageError(what, hint=command)
+
+
+def _taken_apart(parser, argv):
+    """The words of a command line that are no flags, and the flags as they may be shown."""
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    words = []
+    flags = []
+    rest = iter(argv)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        action = known.get(name) or (None if word.startswith("--") else known.get(word[:2]))
+        if word == "--":
+            words += rest
+        elif action is None:
+            words.append(word)
+        else:
+            has_value = action.nargs != 0 and name in known and not equals
+            value = [next(rest, "")] if has_value else []
+            untold = action.dest in _UNTOLD
+            flags += [name, "…"] if untold else map(in_quotes, [word, *value])
+    return words, flags
+
+
+def _standing(parser):
+    """The names of a parser's arguments that are no flags."""
+    actions = parser._actions  # pyright: ignore[reportPrivateUsage]
+    return [action.dest for action in actions if not action.option_strings]
+
+
+def _example(parser, prompt):
+    images = ["photo.png"] if "image" in _standing(parser) else []
+    return " ".join([parser.prog, *images, f'"{prompt}"'])
+
+
+def _flags_like(parser, flag):
+    """The flags that may be meant: by the name of the API's field, by likeness, by how they begin."""
+    actions = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    long = [name for name in actions if name.startswith("--")]
+    field = flag.lstrip("-").lower().replace("-", "_")
+    by_field = [name for name in long if actions[name].dest == field]
+    return by_field[-1:] or _nearest(f"--{flag.lstrip('-')}", long)
+
+
+def _nearest(word, names):
+    names = list(names)
+    begins = sorted((name for name in names if word.strip("-") and name.startswith(word.lower())), key=len)
+    if begins and all(each.startswith(begins[0]) for each in begins):
+        begins = begins[:1]  # --output, not --output-compression
+    return begins[:3] or get_close_matches(word.lower(), names, 1, _LIKENESS)
+
+
+def _either(names):
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -1427,6 +1581,9 @@ def run_extra(name, words, _output, _stop):
     """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main = _import(EXTRAS[name].module).main
+        package = _import("gpt_image2.core.dispatch")
+        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
+            return int(package.run_command([name, *words], [name]))
         return main(list(words))
 
 
@@ -1788,7 +1945,7 @@ def _profiles_in(content, path):
 def resume_parser():
     """The flags of `resume`."""
     parser = Parser(
-        prog=f"{PROGRAM} resume",
+        prog=f"{called()} resume",
         description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
         "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
         "have ended. Asks for no image, so it costs nothing.",
@@ -1826,7 +1983,7 @@ def run_resume(words, output, stop):
     if not calls and args.id:
         raise UsageError(
             f"nothing is left of a call {args.id!r}",
-            hint=f"{PROGRAM} resume finishes all that are left",
+            hint=f"{called()} resume finishes all that are left",
         )
     if not calls:
         output.say("nothing is left to finish")
@@ -1860,7 +2017,7 @@ def _error(calls, stop):
         return None
     return NetworkError(
         f"{len(waiting)} images could not be fetched: {'; '.join(waiting)}",
-        hint=f"run {PROGRAM} resume again soon, the addresses expire",
+        hint=f"run {called()} resume again soon, the addresses expire",
         code="download_failed",
     )
 
@@ -3916,7 +4073,7 @@ class BatchRunCommand(JobsOptions, CallFlags):
 def batch_parser():
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     description = "Run many jobs from a file: now, or by the Batch API at half the price."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} batch COMMAND --help"
     return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
@@ -5367,7 +5524,7 @@ HISTORY_COMMANDS = (
 def history_parser():
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     description = "List the requests that were sent, newest first."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} history COMMAND --help"
     parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(

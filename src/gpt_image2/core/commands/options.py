@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tupl
 
 from ..api.models import MAX_INPUT_IMAGES, MAX_PROMPT_CHARS
 from ..api.request import REQUEST_FIELDS, ImageRequest, parse_extra
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
@@ -43,6 +43,14 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            from .mistakes import unknown_words
+
+            raise unknown_words(self, args, unknown)
+        return found
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 
@@ -52,9 +60,11 @@ class Parser(argparse.ArgumentParser):
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
     """The parser of a command; by default its usage is made from its flags."""
-    prog = f"{PROGRAM} {command}"
     return Parser(
-        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+        prog=f"{called()} {command}",
+        usage=f"%(prog)s {usage}" if usage else None,
+        description=description,
+        epilog=epilog,
     )
 
 
@@ -155,6 +165,10 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
+    if prompt is None and command.prompt_file is None:
+        from .mistakes import missing_prompt
+
+        raise missing_prompt(name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -189,12 +203,14 @@ def _parse(name: str, argv: List[str]) -> ImageCommand:
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
     parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
-    if len(words) > len(places):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    if more or len(words) > len(places):
+        from .mistakes import unknown_words
+
+        raise unknown_words(parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
@@ -349,6 +365,4 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
             raise UsageError(
                 "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
-    if prompt is None:
-        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
-    return prompt
+    return prompt or ""

@@ -43,6 +43,9 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
     """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        package = _import("gpt_image2.core.dispatch")
+        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
+            return int(package.run_command([name, *words], [name]))
         return main(list(words))
 
 
