@@ -7,13 +7,11 @@ prints differs between versions of Python and widths of terminals, what it is ma
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import re
 from typing import Iterator, List, Set, Tuple
 from unittest import mock
 
 from gpt_image2.core.batch.options import BATCH_COMMANDS
+from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.cli import main as run
 from gpt_image2.core.commands.package_extras import EXTRAS
 from gpt_image2.core.history.options import HISTORY_COMMANDS
@@ -43,12 +41,8 @@ def command_reference() -> str:
 
 
 def commands() -> List[Tuple[str, str]]:
-    """Name and summary of every command, as the program's own help lists them."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
-        run(["--help"])
-    listed = text.getvalue().partition("commands:\n")[2].partition("\n\n")[0]
-    return re.findall(r"^  (\S+) +(.+)$", listed, re.MULTILINE)
+    """Name and summary of every command."""
+    return list(COMMANDS)
 
 
 def flags_of(name: str) -> List[str]:

@@ -29,6 +29,13 @@ Everything this script touches:
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    import os
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import atexit
 import base64
@@ -774,6 +781,49 @@ def show(text, secrets=(), limit=MAX_SHOWN_CHARS):
 def _escape_of(match):
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/terminal
+#
+# How wide a terminal is, and text that keeps within it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PIPE_COLUMNS = 80
+
+
+def columns_of(descriptor=1):
+    """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
+    try:
+        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def help_columns():
+    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    return (columns_of() or _PIPE_COLUMNS) - 2
+
+
+def narrowed(text):
+    """A text whose lines are no wider than help is written; what stands in a second column stays there."""
+    width = help_columns()
+    return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line, width):
+    """A line as several, each below where its second column, or else its text, begins."""
+    start = len(line) - len(line.lstrip())
+    gap = line.find("  ", start)
+    column = len(line) - len(line[gap:].lstrip()) if gap > 0 else start
+    below = column if column < width // 2 else start
+    done, now = "", line[:column]
+    for word in line[column:].split():
+        if len(now) + len(word) > width and now.strip():
+            done, now = f"{done}{now.rstrip()}\n", " " * below
+        now += f"{word} "
+    return done + now.rstrip()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2150,6 +2200,7 @@ def ticking(tick, interval_s):
 
 
 HEARTBEAT_S = 15.0
+LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
@@ -2164,7 +2215,7 @@ def output_for(arguments):
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, flags):
+    def __init__(self, flags, line_every_s=LINE_EVERY_S):
         self.is_json = "--json" in flags
         self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
@@ -2175,6 +2226,7 @@ class Output:
         self._started_s = time.monotonic()
         self._typical_s = None
         self._note = ""
+        self._line_every_s = line_every_s
 
     def result(self, text):
         if not self.is_json:
@@ -2196,6 +2248,8 @@ class Output:
 
     def live(self, text):
         if self.is_live:
+            columns = columns_of(2)  # a line that is folded could not be taken back
+            text = text[: columns - 1] if columns else text
             with self._lock:
                 print_text(_CLEAR_LINE + text, sys.stderr)
 
@@ -2244,24 +2298,29 @@ class Output:
 
     @contextmanager
     def _clock(self):
-        """The live line counts the seconds of a call in this context."""
+        """The seconds of a call are counted in this context: every second on the live line, every minute on
+        one of its own where there is no terminal."""
         self._started_s = time.monotonic()
-        if not self.is_live:
+        if self._quiet:
             yield
             return
         try:
-            with ticking(self._show_clock, _TICK_S):
+            with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
             self.live("")
 
     def _show_clock(self):
         about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        tell = self.live if self.is_live else self.say
+        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
 
     def _hear(self, event):
         if isinstance(event, RequestStarted):
             self._typical_s, self._note = event.typical_s, ""
+            if not self.is_live:
+                again = " again" if event.attempt > 1 else ""
+                self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:
@@ -11130,7 +11189,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
@@ -11144,6 +11203,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
+    def format_help(self):
+        return narrowed(super().format_help())
+
     def _print_message(self, message, file=None):
         print_text(message, file or sys.stderr)
 
@@ -11156,15 +11218,6 @@ def parser_of(command, description, usage="", epilog=EXIT_CODES):
         description=description,
         epilog=epilog,
     )
-
-
-def _help_width():
-    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-    except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 2
 
 
 class ServerFlags(argparse.Namespace):
@@ -11762,7 +11815,7 @@ def _print(text):
 def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
+    return narrowed(
         f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"

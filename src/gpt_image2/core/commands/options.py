@@ -19,6 +19,7 @@ from ..base.about import called
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
+from ..base.terminal import help_columns, narrowed
 from ..base.untrusted import written_text
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
@@ -39,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
@@ -54,6 +55,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
 
+    def format_help(self) -> str:
+        return narrowed(super().format_help())
+
     def _print_message(self, message: str, file: Any = None) -> None:
         print_text(message, file or sys.stderr)
 
@@ -66,15 +70,6 @@ def parser_of(command: str, description: str, usage: str = "", epilog: str = EXI
         description=description,
         epilog=epilog,
     )
-
-
-def _help_width() -> int:
-    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-    except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 2
 
 
 class ServerFlags(argparse.Namespace):
