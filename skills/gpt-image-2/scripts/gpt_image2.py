@@ -11228,6 +11228,7 @@ class ServerFlags(argparse.Namespace):
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
+    sandbox: bool = False
 
     def settings(self):
         return load_settings(
@@ -11247,7 +11248,6 @@ class ServerFlags(argparse.Namespace):
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
-    sandbox: bool
     timeout: float
     retries: int
     retry_ambiguous: bool
@@ -11462,7 +11462,7 @@ def add_config_flags(add):
 
 def add_setting_flags(parser):
     add = add_server_flags(parser)
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    add("--sandbox", action="store_true", help="use an offline sandbox instead: no key, no cost")
 
 
 def add_server_flags(parser):

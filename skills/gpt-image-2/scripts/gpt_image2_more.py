@@ -7,6 +7,7 @@ The script loads this file when one of these is asked for, so that a single imag
 what the script touches, and the folder that --out-dir names: images, journal.jsonl and index.html.
 `batch submit` uploads the jobs, with the input images that they name, to the configured base URL; ledger.sqlite3
 remembers its batches and the prompts of their jobs (under --no-history, the prompts until they are fetched).
+With --sandbox they go to sandbox/ beside it, and are deleted there a month later.
 """
 
 from __future__ import annotations
@@ -216,6 +217,7 @@ from gpt_image2 import (
     make_images,
     mask_secrets,
     moment_s,
+    name_problem,
     open_database,
     open_ours,
     open_stdin,
@@ -1588,23 +1590,27 @@ def run_extra(name, words, _output, _stop):
 
 
 @contextmanager
-def start_sandbox():
-    """A sandbox that runs in this context; its base URL."""
+def start_sandbox(keeps=False):
+    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
+    in the next one that does."""
     with ExitStack() as stack:
         with _installed("sandbox"):
-            serve = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
+            sandbox = _import(EXTRAS["sandbox"].module)
+            serve = sandbox.serve_in_thread
+            folder = state_folder(os.environ) / "sandbox" if keeps else None
+            settings = sandbox.Settings(batch_job_s=0.0, keeps_in=folder)
+            base_url = stack.enter_context(serve(settings=settings))
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
-def use_sandbox(flags, stack):
+def use_sandbox(flags, stack, keeps=False):
     """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
     another host."""
     if flags.base_url is not None:
         raise two_hosts()
-    flags.base_url = stack.enter_context(start_sandbox())
+    flags.base_url = stack.enter_context(start_sandbox(keeps))
     flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
 
 
@@ -2941,6 +2947,7 @@ JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
+_OPENINGS = 10
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
@@ -2996,24 +3003,45 @@ class Journal:
     def __init__(self, folder):
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
-        try:
-            self._descriptor = open_to_append(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        if not lock_file(self._descriptor):
-            os.close(self._descriptor)
-            raise UsageError(
-                f"another batch is at work in {folder}",
-                hint="wait for it, or choose another --out-dir; nothing was sent",
-                code="batch_running",
-            )
+        for _ in range(_OPENINGS):
+            try:
+                self._descriptor = open_to_append(self.path)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+            if not lock_file(self._descriptor):
+                os.close(self._descriptor)
+                raise UsageError(
+                    f"another batch is at work in {folder}",
+                    hint="wait for it, or choose another --out-dir; nothing was sent",
+                    code="batch_running",
+                )
+            if self._is_in_place():
+                break
+            os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        """Closes the journal; one without a line goes."""
+        is_empty = os.fstat(self._descriptor).st_size == 0
+        on_windows = os.name == "nt"
+        if is_empty and not on_windows:  # as long as nobody else can lock it
+            self._take_away()
         os.close(self._descriptor)
+        if is_empty and on_windows:  # where what is open cannot be taken away
+            self._take_away()
+
+    def _take_away(self):
+        with suppress(OSError):
+            os.unlink(str(self.path))
+
+    def _is_in_place(self):
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(str(self.path)))
+        except OSError:
+            return False
 
     def extend(self, entries):
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
@@ -3510,8 +3538,9 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 class PlannedJob(Record):
     """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
     the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
-    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
-    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
+    there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
+    numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
+    USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -3527,6 +3556,7 @@ class PlannedJob(Record):
     quality: str = ""
     offset: int = 0
     replaces: bool = False
+    own_name: str = ""
 
     def entry(self, event, **fields):
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -3586,6 +3616,16 @@ class Plan:
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
         )
+
+    def name_by_ids(self):
+        """Calls the outputs of jobs by their ids, where no other job's output is called so."""
+        query = "SELECT number, own_name, images FROM jobs WHERE own_name != '' AND state = ? ORDER BY number"
+        for number, name, images in self._db.execute(query, (PENDING,)):  # none of what it walks changes
+            stem, dot, suffix = name.rpartition(".")
+            names = [f"{stem}-{each}{dot}{suffix}" for each in range(1, images + 1)] if images > 1 else [name]
+            names = list(map(canonical, names))
+            if not self._claim("output", names, number) and not self._claim_folders(names, number):
+                self._db.execute("UPDATE jobs SET name = ? WHERE number = ?", (name, number))
 
     def number_copies(self):
         """Tells jobs with the same key apart by how many stand before each."""
@@ -4152,6 +4192,7 @@ def read_batch_run(argv):
 
 
 _MAX_WARNINGS = 50
+_MAX_ID_BYTES = 100
 _SHOWN_PROBLEMS = 20
 
 
@@ -4189,12 +4230,14 @@ def open_jobs(options, client, output, stack):
     stack.callback(plan.close)
     journal = None
     if not options.dry_run:
+        stack.callback(_leave_no_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
     planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
+    plan.name_by_ids()
     plan.number_copies()
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
@@ -4215,6 +4258,13 @@ def open_jobs(options, client, output, stack):
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
+
+
+def _leave_no_empty(folders):
+    """Takes folders away that were made for nothing, the innermost first."""
+    with suppress(OSError):  # the first that has something in it stays, and all around it
+        for folder in folders:
+            folder.rmdir()
 
 
 def _is_for_sandbox(options, client, folder):
@@ -4297,8 +4347,11 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
+        own_name = ""
         if job.output is None:
-            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+            suffix = extension(request.effective_format)
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{suffix}"
+            own_name = name_of_id(job.id or "", suffix)
         else:
             name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
@@ -4323,6 +4376,7 @@ class _Planner:
             quality=request.effective_quality,
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
+            own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -4342,6 +4396,16 @@ class _Planner:
     def _warn(self, text):
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def name_of_id(job_id, suffix):
+    """The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
+    everywhere, else its letters and digits."""
+    if job_id.lower().endswith(f".{suffix}"):
+        job_id = job_id[: -len(suffix) - 1]
+    is_plain = re.fullmatch(r"\w[\w.,+=@ -]*", job_id) and len(os.fsencode(job_id)) <= _MAX_ID_BYTES
+    name = f"{job_id if is_plain else slug(job_id)}.{suffix}"
+    return name if re.search(r"[^\W_]", job_id) and not name_problem(name) else ""
 
 
 def _relative(output):
@@ -6838,6 +6902,8 @@ def _reference(each):
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What the ledger has for the base URL of the sandbox that `--sandbox` starts.
+SANDBOX = "sandbox"
 #: What `--json` shows of a batch as the server tells it.
 _SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
@@ -6871,7 +6937,9 @@ class Session(Record):
 
     @property
     def base_url(self):
-        return self.store.url(self.settings.base_url)
+        """The server's, as the ledger names it: the own sandbox, whose port changes, goes by a name."""
+        url = self.settings.base_url
+        return SANDBOX if url in OWN_SANDBOXES else self.store.url(url)
 
     def chosen(self, ids, is_meant):
         """The batches with these ids, known here or not; without ids all of this server that are meant."""
@@ -6880,9 +6948,7 @@ class Session(Record):
         meant = [batch for batch in self.store.batches() if is_meant(batch)]
         others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
         if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
+            self.output.warn(f"batches elsewhere are left out, add {_flags_to(others)}")
         return [batch for batch in meant if batch.base_url == self.base_url]
 
     def refreshed(self, batch):
@@ -6926,10 +6992,15 @@ class Session(Record):
         if batch.base_url != self.base_url:
             raise UsageError(
                 f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                hint=f"add {_flags_to([batch.base_url])}; nothing was sent",
                 code="other_base_url",
             )
         return batch
+
+
+def _flags_to(base_urls):
+    """The flags that lead to servers, in words."""
+    return " or ".join("--sandbox" if url == SANDBOX else f"--base-url {show(url)}" for url in base_urls)
 
 
 @contextmanager
@@ -6958,11 +7029,13 @@ def batches_session(
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = arguments.settings()
-    for warning in settings.warnings:
-        output.warn(warning)
-    with open_session(settings, output, stop) as session:
-        yield session, arguments
+    with ExitStack() as stack:
+        if arguments.sandbox:
+            use_sandbox(arguments, stack, keeps=True)
+        settings = arguments.settings()
+        for warning in settings.warnings:
+            output.warn(warning)
+        yield stack.enter_context(open_session(settings, output, stop)), arguments
 
 
 def batch_json(batch):
@@ -7024,7 +7097,7 @@ def submit_parser():
     add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
     add_output_flags(add)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     return parser
 
 
@@ -7032,7 +7105,7 @@ def batches_parser(name):
     ids, description = _BATCHES_COMMANDS[name]
     parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     add = parser.add_argument
     if ids:
         add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")
@@ -7708,17 +7781,19 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 def run_submit(rest, output, stop):
     jobs = read_submit(rest)
-    client = Client(
-        config=jobs.config,
-        profile=jobs.profile,
-        base_url=jobs.base_url,
-        api_key=jobs.api_key,
-        history=jobs.history,
-        stop=stop,
-    )
     ended = []
     try:
         with ExitStack() as stack:
+            if jobs.sandbox:
+                use_sandbox(jobs, stack, keeps=True)
+            client = Client(
+                config=jobs.config,
+                profile=jobs.profile,
+                base_url=jobs.base_url,
+                api_key=jobs.api_key,
+                history=jobs.history,
+                stop=stop,
+            )
             ended.append(_submitted(jobs, client, output, stop, stack))
     except Exception as defect:
         if not ended:

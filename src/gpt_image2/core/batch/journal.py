@@ -10,6 +10,7 @@ import json
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 
@@ -23,6 +24,7 @@ JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
+_OPENINGS = 10
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
@@ -78,24 +80,45 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
-        try:
-            self._descriptor = open_to_append(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        if not lock_file(self._descriptor):
-            os.close(self._descriptor)
-            raise UsageError(
-                f"another batch is at work in {folder}",
-                hint="wait for it, or choose another --out-dir; nothing was sent",
-                code="batch_running",
-            )
+        for _ in range(_OPENINGS):
+            try:
+                self._descriptor = open_to_append(self.path)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+            if not lock_file(self._descriptor):
+                os.close(self._descriptor)
+                raise UsageError(
+                    f"another batch is at work in {folder}",
+                    hint="wait for it, or choose another --out-dir; nothing was sent",
+                    code="batch_running",
+                )
+            if self._is_in_place():
+                break
+            os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Closes the journal; one without a line goes."""
+        is_empty = os.fstat(self._descriptor).st_size == 0
+        on_windows = os.name == "nt"
+        if is_empty and not on_windows:  # as long as nobody else can lock it
+            self._take_away()
         os.close(self._descriptor)
+        if is_empty and on_windows:  # where what is open cannot be taken away
+            self._take_away()
+
+    def _take_away(self) -> None:
+        with suppress(OSError):
+            os.unlink(str(self.path))
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(str(self.path)))
+        except OSError:
+            return False
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk

@@ -5,11 +5,12 @@ locked, every line checked, every image named, and what earlier runs have done f
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import re
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..api.images import sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
@@ -21,7 +22,7 @@ from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.naming import canonical, extension, slug
+from ..outputs.naming import canonical, extension, name_problem, slug
 from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -35,6 +36,7 @@ from .plan import INVALID, Plan, PlannedJob
 from .resume import resume_jobs
 
 _MAX_WARNINGS = 50
+_MAX_ID_BYTES = 100
 _SHOWN_PROBLEMS = 20
 
 
@@ -72,12 +74,14 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     stack.callback(plan.close)
     journal: Optional[Journal] = None
     if not options.dry_run:
+        stack.callback(_leave_no_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
     planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
+    plan.name_by_ids()
     plan.number_copies()
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
@@ -98,6 +102,13 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
+
+
+def _leave_no_empty(folders: Sequence[Path]) -> None:
+    """Takes folders away that were made for nothing, the innermost first."""
+    with suppress(OSError):  # the first that has something in it stays, and all around it
+        for folder in folders:
+            folder.rmdir()
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
@@ -180,8 +191,11 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
+        own_name = ""
         if job.output is None:
-            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+            suffix = extension(request.effective_format)
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{suffix}"
+            own_name = name_of_id(job.id or "", suffix)
         else:
             name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
@@ -206,6 +220,7 @@ class _Planner:
             quality=request.effective_quality,
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
+            own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -225,6 +240,16 @@ class _Planner:
     def _warn(self, text: str) -> None:
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def name_of_id(job_id: str, suffix: str) -> str:
+    """The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
+    everywhere, else its letters and digits."""
+    if job_id.lower().endswith(f".{suffix}"):
+        job_id = job_id[: -len(suffix) - 1]
+    is_plain = re.fullmatch(r"\w[\w.,+=@ -]*", job_id) and len(os.fsencode(job_id)) <= _MAX_ID_BYTES
+    name = f"{job_id if is_plain else slug(job_id)}.{suffix}"
+    return name if re.search(r"[^\W_]", job_id) and not name_problem(name) else ""
 
 
 def _relative(output: str) -> str:

@@ -80,6 +80,7 @@ class ServerFlags(argparse.Namespace):
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
+    sandbox: bool = False
 
     def settings(self) -> Settings:
         return load_settings(
@@ -99,7 +100,6 @@ class ServerFlags(argparse.Namespace):
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
-    sandbox: bool
     timeout: float
     retries: int
     retry_ambiguous: bool
@@ -316,7 +316,7 @@ def add_config_flags(add: Callable[..., object]) -> None:
 
 def add_setting_flags(parser: Parser) -> None:
     add = add_server_flags(parser)
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    add("--sandbox", action="store_true", help="use an offline sandbox instead: no key, no cost")
 
 
 def add_server_flags(parser: Parser) -> Callable[..., object]:
