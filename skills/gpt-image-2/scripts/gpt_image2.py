@@ -4298,8 +4298,12 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder, hint="choose another place with -o; nothing was sent"):
-    """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
+def prepare_folder(
+    folder,
+    hint="choose another place with -o; nothing was sent",
+    what="output folder",
+):
+    """Makes a folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
@@ -4312,7 +4316,7 @@ def prepare_folder(folder, hint="choose another place with -o; nothing was sent"
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
-            f"cannot write to the output folder {folder}: {reason}",
+            f"cannot write to the {what} {folder}: {reason}",
             hint=hint,
             code="output_not_writable",
         ) from None

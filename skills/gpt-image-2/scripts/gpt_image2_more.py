@@ -1351,6 +1351,18 @@ def verdict(checks):
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
+def not_tested(checks):
+    """What these checks say nothing of, in words."""
+    passed = {check.name for check in checks if check.status == "ok"}
+    facts = (
+        ("connection", "whether the host can be reached"),
+        ("api", "whether the key is accepted"),
+        ("probe", "whether the key may make images with the model, and has money left: doctor --probe --yes"),
+        ("", "whether an output folder other than the state folder can be written"),
+    )
+    return [fact for name, fact in facts if name not in passed]
+
+
 def check_json(check):
     shown = dict(vars(check))
     del shown["exit_code"]
@@ -1392,7 +1404,7 @@ def _settings(settings):
 
 def _state_folder(folder):
     try:
-        prepare_folder(folder)
+        prepare_folder(folder, what="state folder")
     except GptImage2Error as error:
         cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
         return Check("state_folder", "warn", error.message, cure)
@@ -1446,7 +1458,10 @@ def _network(settings, stop):
     if attempt.status == 200 and isinstance(document, dict):
         models = cast(Dict[str, Any], document).get("data")
         count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+        headers = attempt.head.headers if attempt.head else {}
+        rehearsal = is_sandbox(settings.base_url, headers)
+        key = "this is the sandbox, which takes any key" if rehearsal else "the key is accepted"
+        yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
     elif attempt.status in (404, 405) or attempt.status == 200:
         detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
         yield Check(
@@ -1479,6 +1494,7 @@ def explained(settings, attempt):
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
+_CHECK_NAMES = {"base_url": "base URL", "api_key": "API key", "state_folder": "state folder", "dns": "DNS"}
 
 
 class DoctorCommand(ServerFlags):
@@ -1518,6 +1534,9 @@ def run_doctor(words, output, stop):
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
+    untested = [] if args.forget else not_tested(checks)
+    if untested:
+        output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
     error = None
     if failed is not None:
@@ -1527,6 +1546,7 @@ def run_doctor(words, output, stop):
             "ok": failed is None,
             "command": "doctor",
             "checks": [check_json(check) for check in checks],
+            "not_tested": untested,
             "billed": billed.value,
             "error": error,
         }
@@ -1542,7 +1562,8 @@ def _forget(settings):
 
 def _say_check(check, output):
     seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    name = _CHECK_NAMES.get(check.name, check.name)
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
 
@@ -1809,7 +1830,7 @@ def probe_and_tell(settings, stop, output):
     """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
-    prepare_folder(folder)
+    prepare_folder(folder, what="state folder")
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
