@@ -1,6 +1,6 @@
 """Every field of a request is known at every door: flags, jobs files, the library, tools, sandbox and docs.
 
-Whoever adds a field to `REQUEST_FIELDS` adds it to one of the samples, and is told by these tests what is left.
+Whoever adds a field to `REQUEST_FIELDS` adds it to a sample, and is told by these tests what is left to do.
 """
 
 from __future__ import annotations
