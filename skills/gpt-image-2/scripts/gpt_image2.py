@@ -807,8 +807,10 @@ def help_columns():
 
 
 def narrowed(text):
-    """A text whose lines are no wider than help is written; what stands in a second column stays there."""
-    width = help_columns()
+    """A text whose lines fit the terminal, where there is one; what stands in a second column stays there."""
+    width = columns_of() - 2
+    if width <= 0:
+        return text
     return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
 
 

@@ -1617,8 +1617,8 @@ def start_sandbox(keeps=False):
             sandbox = _import(EXTRAS["sandbox"].module)
             serve = sandbox.serve_in_thread
             folder = state_folder(os.environ) / "sandbox" if keeps else None
-            settings = sandbox.Settings(batch_job_s=0.0, keeps_in=folder)
-            base_url = stack.enter_context(serve(settings=settings))
+            options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
+            base_url = stack.enter_context(serve(**options))
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
