@@ -11202,8 +11202,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            unknown_words = load_side("gpt_image2_more").unknown_words
-            raise unknown_words(self, args, unknown)
+            raise mistake("words", _unrecognized(unknown), self, args, unknown)
         return found
 
     def error(self, message):
@@ -11214,6 +11213,24 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message, file=None):
         print_text(message, file or sys.stderr)
+
+
+def mistake(kind, plain, *facts):
+    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    beside the script that knows."""
+    try:
+        MISTAKES = load_side("gpt_image2_more").MISTAKES
+        return MISTAKES[kind](*facts)
+    except UsageError as missing:
+        if missing.code != "extra_missing":
+            raise
+        return UsageError(plain, hint=f"see {called()} --help")
+
+
+def _unrecognized(words):
+    """Names the flags alone where there are any: a value may be a key."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags or words)}"
 
 
 def parser_of(command, description, usage="", epilog=EXIT_CODES):
@@ -11315,8 +11332,7 @@ def read_image_command(name, argv):
             sources.insert(0, command.image)
     command.sources = tuple(sources)
     if prompt is None and command.prompt_file is None:
-        missing_prompt = load_side("gpt_image2_more").missing_prompt
-        raise missing_prompt(name, sources)
+        raise mistake("prompt", "a prompt is missing", name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -11356,8 +11372,7 @@ def _parse(name, argv):
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
     if more or len(words) > len(places):
-        unknown_words = load_side("gpt_image2_more").unknown_words
-        raise unknown_words(parser, argv, more)
+        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
@@ -11851,8 +11866,7 @@ def run_command(arguments, names):
     try:
         with SignalsHandled(stop):
             if command not in names:
-                unknown_command = load_side("gpt_image2_more").unknown_command
-                raise unknown_command(arguments, names)
+                raise mistake("command", f"unknown command {command!r}", arguments, names)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
@@ -11930,9 +11944,9 @@ def _run_batch(words, _output, _stop):
     """`batch` without a command below it: its help."""
     BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
     batch_parser = load_side("gpt_image2_more").batch_parser
-    unknown_command = load_side("gpt_image2_more").unknown_command
     if words and words[0] not in ("-h", "--help"):
-        raise unknown_command(words, [name for name, _ in BATCH_COMMANDS], above="batch")
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
     batch_parser().print_help()
     return ExitCode.OK
 

@@ -1301,6 +1301,14 @@ def _either(names):
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+#: Who tells of which mistake.
+MISTAKES = {
+    "command": unknown_command,
+    "words": unknown_words,
+    "prompt": missing_prompt,
+}
+
+
 # ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #

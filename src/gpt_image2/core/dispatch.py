@@ -30,9 +30,9 @@ def run_command(arguments: List[str], names: List[str]) -> int:
     try:
         with SignalsHandled(stop):
             if command not in names:
-                from .commands.mistakes import unknown_command
+                from .commands.options import mistake
 
-                raise unknown_command(arguments, names)
+                raise mistake("command", f"unknown command {command!r}", arguments, names)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
@@ -112,9 +112,10 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
 def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """`batch` without a command below it: its help."""
     from .batch.options import BATCH_COMMANDS, batch_parser
-    from .commands.mistakes import unknown_command
+    from .commands.options import mistake
 
     if words and words[0] not in ("-h", "--help"):
-        raise unknown_command(words, [name for name, _ in BATCH_COMMANDS], above="batch")
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
     batch_parser().print_help()
     return ExitCode.OK

@@ -105,3 +105,21 @@ def test_a_script_with_a_blank_in_its_path_is_named_in_quotes(home: Home) -> Non
 def test_servers_hear_the_same_name_whatever_it_was_called_by(home: Home, recorder: Recorder) -> None:
     assert generate(home, recorder.base_url).code == 0
     assert dict(recorder.requests[0].headers)["User-Agent"].startswith("gpt-image2/")
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        (["genrate", "x"], "error: unknown command 'genrate'; see python3 "),
+        (["generate", "a", "cat"], "error: unrecognized arguments: cat; see python3 "),
+        (["generate", "x", "--qualty", "low"], "error: unrecognized arguments: --qualty; see python3 "),
+        (["edit", "a.png"], "error: a prompt is missing; see python3 "),
+        (["config", "--shw"], "error: unrecognized arguments: --shw; see python3 "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_script_with_nothing_beside_it_says_it_plainly(home: Home, words: List[str], plain: str) -> None:
+    alone = home.root / home.script.name
+    alone.write_bytes(home.script.read_bytes())
+    home.script = alone
+    assert told(home, *words).startswith(plain)

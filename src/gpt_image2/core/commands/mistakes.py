@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser
 from difflib import get_close_matches
-from typing import Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, List, Mapping, Sequence, Tuple
 
 from ..base.about import called, in_quotes
 from ..base.errors import UsageError
@@ -152,3 +152,11 @@ def _nearest(word: str, names: Iterable[str]) -> List[str]:
 
 def _either(names: Sequence[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+#: Who tells of which mistake.
+MISTAKES: Mapping[str, Callable[..., UsageError]] = {
+    "command": unknown_command,
+    "words": unknown_words,
+    "prompt": missing_prompt,
+}

@@ -47,9 +47,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            from .mistakes import unknown_words
-
-            raise unknown_words(self, args, unknown)
+            raise mistake("words", _unrecognized(unknown), self, args, unknown)
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -60,6 +58,25 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         print_text(message, file or sys.stderr)
+
+
+def mistake(kind: str, plain: str, *facts: Any) -> UsageError:
+    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    beside the script that knows."""
+    try:
+        from .mistakes import MISTAKES
+
+        return MISTAKES[kind](*facts)
+    except UsageError as missing:
+        if missing.code != "extra_missing":
+            raise
+        return UsageError(plain, hint=f"see {called()} --help")
+
+
+def _unrecognized(words: Sequence[str]) -> str:
+    """Names the flags alone where there are any: a value may be a key."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags or words)}"
 
 
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
@@ -161,9 +178,7 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
     if prompt is None and command.prompt_file is None:
-        from .mistakes import missing_prompt
-
-        raise missing_prompt(name, sources)
+        raise mistake("prompt", "a prompt is missing", name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -203,9 +218,7 @@ def _parse(name: str, argv: List[str]) -> ImageCommand:
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
     if more or len(words) > len(places):
-        from .mistakes import unknown_words
-
-        raise unknown_words(parser, argv, more)
+        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
