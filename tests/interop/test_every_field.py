@@ -82,9 +82,10 @@ def test_the_api_takes_a_sample(fields: dict[str, Any]) -> None:
 
 @every_sample
 def test_a_command_line_has_a_flag_for_it(home: Home, recorder: Recorder, fields: dict[str, Any]) -> None:
-    home.run("generate", "a cat", *flags(fields), base_url=recorder.base_url)
-    (sent,) = recorder.requests
-    assert sent.json == wire(fields)
+    run = home.run("generate", "a cat", *flags(fields), base_url=recorder.base_url)
+    assert [sent.json for sent in recorder.requests] == [wire(fields)], run.stderr
+    run = home.run("history", "redo", "1", base_url=recorder.base_url)
+    assert [sent.json for sent in recorder.requests] == [wire(fields)] * 2, run.stderr
 
 
 @every_sample
@@ -92,9 +93,9 @@ def test_a_jobs_file_and_its_defaults_have_it(home: Home, recorder: Recorder, fi
     for jobs, words in (({"prompt": "a cat", **fields}, []), ("a cat", flags(fields))):
         file = write_jobs(home, jobs)
         command = ("batch", "run", str(file), "--out-dir", f"{OUT}-{len(words)}", *words)
-        home.run(*command, base_url=recorder.base_url)
-    first, second = recorder.requests
-    assert first.json == second.json == wire(fields)
+        run = home.run(*command, base_url=recorder.base_url)
+        assert recorder.requests and recorder.requests[-1].json == wire(fields), run.stderr
+    assert len(recorder.requests) == 2
 
 
 @every_sample

@@ -554,6 +554,38 @@ def end_line(descriptor):
             os.write(descriptor, b"\n")
 
 
+def is_at(descriptor, path):
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(str(path)))
+    except OSError:
+        return False
+
+
+def close_or_take_away(descriptor, path):
+    """Closes a locked file; one that is empty goes, and nobody else can have locked it meanwhile."""
+    is_empty = os.fstat(descriptor).st_size == 0
+    on_windows = os.name == "nt"  # where what is open cannot be removed
+    if is_empty and not on_windows:
+        _take_away(path)
+    os.close(descriptor)
+    if is_empty and on_windows:
+        _take_away(path)
+
+
+def remove_empty(folders):
+    """Removes folders that were made for nothing, the innermost first; the first with something in it stays,
+    and all around it."""
+    with suppress(OSError):
+        for folder in folders:
+            os.rmdir(str(folder))
+
+
+def _take_away(path):
+    with suppress(OSError):
+        os.unlink(str(path))
+
+
 def lock_file(descriptor):
     """Locks an open file until it is closed; False when another process has it locked."""
     # A file system without locks: better unguarded than not at all.
@@ -3045,7 +3077,7 @@ class Journal:
                     hint="wait for it, or choose another --out-dir; nothing was sent",
                     code="batch_running",
                 )
-            if self._is_in_place():
+            if is_at(self._descriptor, self.path):
                 break
             os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
@@ -3055,23 +3087,7 @@ class Journal:
 
     def __exit__(self, *_):
         """Closes the journal; one without a line goes."""
-        is_empty = os.fstat(self._descriptor).st_size == 0
-        on_windows = os.name == "nt"
-        if is_empty and not on_windows:  # as long as nobody else can lock it
-            self._take_away()
-        os.close(self._descriptor)
-        if is_empty and on_windows:  # where what is open cannot be taken away
-            self._take_away()
-
-    def _take_away(self):
-        with suppress(OSError):
-            os.unlink(str(self.path))
-
-    def _is_in_place(self):
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(str(self.path)))
-        except OSError:
-            return False
+        close_or_take_away(self._descriptor, self.path)
 
     def extend(self, entries):
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
@@ -4260,7 +4276,7 @@ def open_jobs(options, client, output, stack):
     stack.callback(plan.close)
     journal = None
     if not options.dry_run:
-        stack.callback(_leave_no_empty, [each for each in (path, *path.parents) if not each.exists()])
+        stack.callback(remove_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
@@ -4288,13 +4304,6 @@ def open_jobs(options, client, output, stack):
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
-
-
-def _leave_no_empty(folders):
-    """Takes folders away that were made for nothing, the innermost first."""
-    with suppress(OSError):  # the first that has something in it stays, and all around it
-        for folder in folders:
-            folder.rmdir()
 
 
 def _is_for_sandbox(options, client, folder):

@@ -10,14 +10,13 @@ import json
 import os
 import re
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 
 from ..base.errors import OutputError, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
-from ..outputs.lines import end_line, lock_file, open_to_append
+from ..outputs.lines import close_or_take_away, end_line, is_at, lock_file, open_to_append
 from ..telling.as_json import image_json
 
 JOURNAL_NAME = "journal.jsonl"
@@ -92,7 +91,7 @@ class Journal:
                     hint="wait for it, or choose another --out-dir; nothing was sent",
                     code="batch_running",
                 )
-            if self._is_in_place():
+            if is_at(self._descriptor, self.path):
                 break
             os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
@@ -102,23 +101,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         """Closes the journal; one without a line goes."""
-        is_empty = os.fstat(self._descriptor).st_size == 0
-        on_windows = os.name == "nt"
-        if is_empty and not on_windows:  # as long as nobody else can lock it
-            self._take_away()
-        os.close(self._descriptor)
-        if is_empty and on_windows:  # where what is open cannot be taken away
-            self._take_away()
-
-    def _take_away(self) -> None:
-        with suppress(OSError):
-            os.unlink(str(self.path))
-
-    def _is_in_place(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), os.stat(str(self.path)))
-        except OSError:
-            return False
+        close_or_take_away(self._descriptor, self.path)
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..api.images import sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
@@ -22,6 +22,7 @@ from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
+from ..outputs.lines import remove_empty
 from ..outputs.naming import canonical, extension, name_problem, slug
 from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
@@ -74,7 +75,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     stack.callback(plan.close)
     journal: Optional[Journal] = None
     if not options.dry_run:
-        stack.callback(_leave_no_empty, [each for each in (path, *path.parents) if not each.exists()])
+        stack.callback(remove_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
@@ -102,13 +103,6 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
-
-
-def _leave_no_empty(folders: Sequence[Path]) -> None:
-    """Takes folders away that were made for nothing, the innermost first."""
-    with suppress(OSError):  # the first that has something in it stays, and all around it
-        for folder in folders:
-            folder.rmdir()
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
