@@ -16,7 +16,8 @@ from pictures import png
 from servers import Recorder
 
 from gpt_image2 import Client
-from gpt_image2.core.api.request import INNER_FIELDS, REQUEST_FIELDS, ImageRequest, checked
+from gpt_image2.core.api.checks import checked
+from gpt_image2.core.api.request import INNER_FIELDS, REQUEST_FIELDS, ImageRequest
 from gpt_image2.core.batch.job import job_key
 from gpt_image2.core.commands.field_flags import flag_of
 from gpt_image2.mcp.arguments import image_arguments
