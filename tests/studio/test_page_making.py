@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,25 @@ def type_prompt_of_edit(page: Page, prompt: str) -> None:
     expect(page.locator(".click .primary")).to_be_enabled()
 
 
+def look_at_dialogs(page: Page, is_clean: Callable[[str], None]) -> None:
+    """Opens what lies over the page, one after the other."""
+    page.locator(".card").click()
+    page.locator(".actions button").nth(2).click()
+    page.locator("dialog.versions .version").wait_for()
+    is_clean("versions")
+    page.keyboard.press("Escape")
+    page.locator(".actions button").nth(1).click()
+    page.locator(".inputs .row button").first.click()
+    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
+    is_clean("mask")
+    page.keyboard.press("Escape")
+    for number in (0, 1):
+        page.locator("header > button").nth(number).click()
+        page.locator("dialog.overview table").first.wait_for()
+        is_clean("overview")
+        page.keyboard.press("Escape")
+
+
 #: Each scheme with each language, each with each width.
 LOOKS = [
     {"color_scheme": "light", "locale": "en-GB"},
@@ -254,20 +274,9 @@ def test_no_barrier_is_found_by_axe_in_any_look(
     page.locator(".card").click()
     page.locator("dialog.detail").wait_for()
     is_clean("picture")
-    page.locator(".actions button").nth(2).click()
-    page.locator("dialog.versions .version").wait_for()
-    is_clean("versions")
     page.keyboard.press("Escape")
-    page.locator(".actions button").nth(1).click()
-    page.locator(".inputs .row button").first.click()
-    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
-    is_clean("mask")
-    page.keyboard.press("Escape")
-    for number in (0, 1):
-        page.locator("header > button").nth(number).click()
-        page.locator("dialog.overview table").first.wait_for()
-        is_clean("overview")
-        page.keyboard.press("Escape")
+    if "viewport" not in look:
+        look_at_dialogs(page, is_clean)
     if "viewport" in look:
         page.locator("header nav button").first.click()
     page.locator("#prompt").wait_for()

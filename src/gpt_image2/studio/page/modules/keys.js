@@ -37,8 +37,9 @@ export function startKeys(compare) {
       p: () => go("make", "prompt"),
       g: () => {
         tab.value = "gallery";
-        const last = document.querySelector(`[data-place="${focused.peek()}"]`) ?? document.querySelector(".card");
-        /** @type {HTMLElement | null} */ (last)?.focus();
+        const place = document.querySelector(`[data-place="${focused.peek()}"]`) ?? document.querySelector(".card");
+        // While what is seen is still being loaded, the gallery itself takes the keys.
+        /** @type {HTMLElement | null} */ (place ?? document.querySelector(".gallery"))?.focus();
       },
       c: compare,
       "?": () => (dialog.value = "help"),
