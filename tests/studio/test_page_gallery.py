@@ -43,6 +43,25 @@ def test_a_picture_is_looked_at_with_what_was_asked_and_what_came(
     expect(page.get_by_role("button", name="a red fox")).to_be_focused()
 
 
+def test_a_request_is_used_again_with_all_its_fields_and_a_picture_is_varied(
+    home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
+) -> None:
+    made(home, sandbox, "a red fox", "-o", "fox.png", "--quality", "low", "--size", "1536x1024", "--n", "2")
+    page = visitor.open(studio)
+    page.locator(".card").first.click()
+    page.get_by_role("button", name="Use it all again").click()
+    expect(page.locator("#prompt")).to_have_value("a red fox")
+    expect(page.locator("select[name=quality]")).to_have_value("low")
+    expect(page.locator("input[name=n]")).to_have_value("2")
+    expect(page.locator(".legal")).to_have_text("1536 × 1024")
+    expect(page.locator(".inputs li")).to_have_count(0)
+    page.locator("#prompt").fill("something else")
+    page.locator(".card").last.click()
+    page.get_by_role("button", name="Vary").click()
+    expect(page.locator("#prompt")).to_have_value("a red fox")
+    expect(page.locator(".inputs li")).to_have_count(1)
+
+
 def test_it_is_searched_while_typing_and_summed_up(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
 ) -> None:

@@ -228,7 +228,7 @@ def type_prompt_of_edit(page: Page, prompt: str) -> None:
 def look_at_dialogs(page: Page, is_clean: Callable[[str], None]) -> None:
     """Opens what lies over the page, one after the other."""
     page.locator(".card").click()
-    page.locator(".actions button").nth(2).click()
+    page.locator(".actions button").nth(3).click()
     page.locator("dialog.versions .version").wait_for()
     is_clean("versions")
     page.keyboard.press("Escape")

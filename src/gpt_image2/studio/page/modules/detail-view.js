@@ -5,7 +5,7 @@ import { costInWords, gone } from "./gallery-view.js";
 import { t } from "./i18n.js";
 import { addInput } from "./inputs.js";
 import { need } from "./loading.js";
-import { reuse } from "./making.js";
+import { change, form, reuse } from "./making.js";
 import { chosen, dialog, gallery, hidden, looked, tab } from "./store.js";
 import { say, sayUndoable } from "./toasts.js";
 import { Modal } from "./modal.js";
@@ -91,6 +91,12 @@ function make(card, wish) {
   tried(work);
 }
 
+/** The same words on this picture: a variation of it. @param {import("./types.js").Card} card */
+function vary(card) {
+  useAsInput(card);
+  change({ prompt: past.peek()?.prompt ?? card.prompt, inputs: form.peek().inputs.slice(-1) });
+}
+
 function toForm() {
   looked.value = null;
   tab.value = "make";
@@ -160,6 +166,7 @@ function Actions({ card }) {
     ${card.picture &&
     html`
       <button onClick=${() => useAsInput(card)}>${t("useAsInput")}</button>
+      ${request !== null && html`<button onClick=${() => vary(card)}>${t("vary")}</button>`}
       <button onClick=${() => (dialog.value = "versions")}>${t("versions")}</button>
       <button onClick=${() => make(card, { what: "cutout" })}>${t("cutOut")}</button>
       <form

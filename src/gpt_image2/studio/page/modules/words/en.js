@@ -167,4 +167,5 @@ export const english = {
   mayItSpend: "{asker} asks to spend up to {cost}.",
   approve: "Yes, spend up to {cost}",
   refuse: "No, refuse it",
+  vary: "Vary",
 };

@@ -168,4 +168,5 @@ export const chinese = {
   mayItSpend: "{asker} 请求花费至多 {cost}。",
   approve: "同意，至多花费 {cost}",
   refuse: "拒绝",
+  vary: "变化",
 };
