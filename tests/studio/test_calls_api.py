@@ -248,3 +248,18 @@ def test_a_page_that_comes_back_finds_its_call(home: Home, slow: Sandbox, prompt
                 assert call["fields"]["prompt"] == prompt
         assert ended(studio, body["id"])["state"] == "done"
     assert len(slow.log(prompt)["requests"]) == 1
+
+
+def test_the_price_follows_the_prompt_and_everything_else(
+    studio: Studio, home: Home, sandbox: Sandbox
+) -> None:
+    def high(prompt: str, **more: Any) -> float:
+        body = {"fields": {"prompt": prompt, "quality": "low", "size": "1024x1024", **more}}
+        return studio.post("api/price", body).json["estimate_usd"]["high"]
+
+    short, long = high("x"), high("x" * 4000)
+    assert long > short == high("x") < high("x", n=2) and high("x", quality="high") > long
+    assert studio.post("api/price", {"fields": {"prompt": ""}}).status == 400
+    made(home, sandbox, "a fox", "-o", "fox.png", "--quality", "low")
+    body = {"fields": {"prompt": "x", "quality": "low", "size": "1024x1024"}, "inputs": ["1-1"]}
+    assert studio.post("api/price", body).json["estimate_usd"]["high"] > short

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio.to_thread
@@ -12,10 +13,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from gpt_image2.core.api.checks import checked
 from gpt_image2.core.api.images import read_image_info
 from gpt_image2.core.api.models import typical_seconds
+from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.record import replace as replace_record
+from gpt_image2.core.calls.client import Client
 from gpt_image2.core.telling.as_json import estimate_json
 
 from ..bodies import json_of, picture_of
@@ -34,6 +39,7 @@ class CallEndpoints:
     def __init__(self, calls: Calls, inputs: Inputs) -> None:
         self._calls = calls
         self._inputs = inputs
+        self._last: tuple[Asked, ImageRequest, tuple[str, ...]] | None = None
 
     def routes(self) -> list[Route]:
         """The routes, below the studio's root."""
@@ -136,16 +142,30 @@ class CallEndpoints:
             self._calls.budget.check(prepared.request.estimate(client.settings.prices), "this call")
 
     def _priced(self, asked: Asked) -> dict[str, Any]:
+        client = self._calls.client()
+        request, warnings = self._resolved(client, asked)
+        estimate = request.estimate(client.settings.prices)
+        size = parse_size(request.effective_size)
+        return {
+            "estimate_usd": estimate_json(estimate),
+            "note": estimate.note if estimate else "",
+            "size": list(size) if size else None,
+            "typical_s": typical_seconds(request.model, request.effective_quality),
+            "warnings": list(warnings),
+        }
+
+    def _resolved(self, client: Client, asked: Asked) -> tuple[ImageRequest, tuple[str, ...]]:
+        """The request as it would be sent, and what is to be said of it. While only the prompt is typed, its
+        pictures are not worked on again."""
+        prompt = str(asked.fields.get("prompt", ""))
+        rest = replace(
+            asked, fields={**asked.fields, "prompt": "", "model": client.with_model(asked.request).model}
+        )
+        known = self._last
+        if known is not None and known[0] == rest:
+            request, _ = checked(replace_record(known[1], prompt=prompt))
+            return request, known[2]
         with ExitStack() as stack:
-            client = self._calls.client()
             prepared, _ = self._calls.prepared(client, asked, stack)
-            request = prepared.request
-            estimate = request.estimate(client.settings.prices)
-            size = parse_size(request.effective_size)
-            return {
-                "estimate_usd": estimate_json(estimate),
-                "note": estimate.note if estimate else "",
-                "size": list(size) if size else None,
-                "typical_s": typical_seconds(request.model, request.effective_quality),
-                "warnings": list(prepared.warnings),
-            }
+        self._last = rest, prepared.request, prepared.warnings
+        return prepared.request, prepared.warnings
