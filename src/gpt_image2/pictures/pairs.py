@@ -196,5 +196,8 @@ def _moved_back(image: Image.Image, right: float, down: float, box: tuple[int, i
     columns = np.clip(np.arange(left - margin, end + margin), 0, width - 1) - (left - margin)
     whole = Image.fromarray(pixels[rows][:, columns])
     size = (end - left, bottom - top)
+    if right % 1 == down % 1 == 0:
+        across, below = margin + int(right), margin + int(down)
+        return np.asarray(whole.crop((across, below, across + size[0], below + size[1])))
     shift = (1, 0, margin + right, 0, 1, margin + down)
     return np.asarray(whole.transform(size, Image.Transform.AFFINE, shift, Image.Resampling.BICUBIC))
