@@ -97,16 +97,26 @@ def unmixed(rgb: np.ndarray, alpha: np.ndarray, key: np.ndarray) -> Image.Image:
     return Image.fromarray(result)
 
 
-def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """How opaque each pixel is, from 0 to 1 (float32)."""
+def colour_difference(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """How much of a key, no grey one, each pixel has (float32): 1 is the key itself, 0 or less has none."""
     strong = key >= (key.max() + key.min()) / 2
-    whole = float(key[strong].min() - key[~strong].max()) if not strong.all() else 0.0
-    if whole < _MIN_DIFFERENCE:
-        note = "the background is grey: soft parts are guessed; a green or magenta one is better"
-        return _alpha_of_grey(rgb, key), [note]
     least = np.min([rgb[..., channel] for channel in np.flatnonzero(strong)], axis=0).astype(np.float32)
     most = np.max([rgb[..., channel] for channel in np.flatnonzero(~strong)], axis=0)
-    alpha = 1 - (least - most) / whole
+    return (least - most) / np.float32(_range_of(key))
+
+
+def _range_of(key: np.ndarray) -> float:
+    """How far the strong channels of a key are above its weak ones (levels of 255)."""
+    strong = key >= (key.max() + key.min()) / 2
+    return 0.0 if strong.all() else float(key[strong].min() - key[~strong].max())
+
+
+def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """How opaque each pixel is, from 0 to 1 (float32)."""
+    if _range_of(key) < _MIN_DIFFERENCE:
+        note = "the background is grey: soft parts are guessed; a green or magenta one is better"
+        return _alpha_of_grey(rgb, key), [note]
+    alpha = 1 - colour_difference(rgb, key)
     return np.clip((alpha - _NOISE) / (1 - 2 * _NOISE), 0, 1), []
 
 
