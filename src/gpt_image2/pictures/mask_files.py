@@ -54,6 +54,20 @@ def read_mask(path: str, picture: Picture, read_as: str = "auto") -> tuple[np.nd
     return area, [*notes, f"{show(path)} was read so: {_SAID[chosen]} ({why})"]
 
 
+def read_edit_mask(path: str, picture: Picture, read_as: str = "auto") -> tuple[np.ndarray, list[str]]:
+    """As `read_mask`, for the mask of an edit.
+
+    Raises:
+        UsageError: as there, or it edits nothing or everything.
+    """
+    area, notes = read_mask(path, picture, read_as)
+    if area.max() < 128 or area.min() >= 128:
+        what = "nothing" if area.max() < 128 else "everything"
+        message = f"mask {show(path, limit=None)} would edit {what}"
+        raise UsageError(message, hint="make one: gpt-image2 mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+    return area, notes
+
+
 def matching(other: Picture, picture: Picture, what: str = "picture") -> tuple[Image.Image, list[str]]:
     """Another picture's image in the size of this one, and what was done.
 
