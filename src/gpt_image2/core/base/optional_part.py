@@ -1,0 +1,45 @@
+"""Imports what stands above core by its name, and says how to install it where it is missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import Any, Generator
+
+from .about import INSTALL_HINT
+from .errors import UsageError
+
+PICTURES_INSTALL = INSTALL_HINT.format(extra="pictures")
+MISSING = "extra_missing"
+
+
+def import_part(module: str) -> Any:
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def installed(name: str, install: str) -> Generator[None, None, None]:
+    """Turns a missing part into an error that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {install.format(extra=name)}",
+            code=MISSING,
+        ) from None
+
+
+def import_pictures(module: str) -> Any:
+    """A module of what works with pictures; a `UsageError` where that is not installed."""
+    with installed("working with pictures", PICTURES_INSTALL):
+        return import_part(f"gpt_image2.pictures.{module}")
