@@ -336,6 +336,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -x -d 'as
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l max-cost -x -d 'refuse a request that may cost more (input images by an estimate)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-clobber -d 'never overwrite: take the next free name'

@@ -1727,6 +1727,206 @@ def resumed_in_words(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/further_calls
+#
+# A second call that a finished picture needs: priced before the first is sent, made only where that price is
+# allowed, its images kept beside those of the first, and both in the sum.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class FurtherCall(Record):
+    """A call after the first. `word` is in the names of its images, `purpose` says what it is for; `edits` is
+    the path of the image that it edits, if any. One that `is_needed` is made in any case."""
+
+    request: ImageRequest
+    word: str
+    purpose: str
+    edits: str = ""
+    is_needed: bool = False
+
+
+class FurtherSteps(Protocol):
+    """What of the steps knows when another call is needed."""
+
+    def further(self):
+        """The call that may follow the first, for its price; None where none will."""
+        ...
+
+    def next_call(self, images):
+        """The call that these images of the first need; None where they need none. May raise anything."""
+        ...
+
+    def take(self, images):
+        """Takes the images of that call."""
+        ...
+
+
+class FurtherCalls:
+    """The second call of one command: `price` it, then `run` it once the first has its images.
+
+    Raises:
+        UsageError: by `price`: it could not be sent, or both may cost more than is allowed.
+    """
+
+    def __init__(self, steps, say):
+        self._steps = steps
+        self._say = say
+        self._call = None
+        self._estimate = None
+        self._both = None
+        self._is_allowed = False
+
+    def price(self, client, first, max_cost_usd):
+        """Looks at the call that may follow `first`, and what both may cost."""
+        self._call = call = self._steps.further()
+        if call is None:
+            return
+        request, _ = checked(call.request)
+        prices = client.settings.prices
+        one = first.request.estimate(prices)
+        self._estimate = two = request.estimate(prices, unseen_images=int(call.is_needed))
+        if one is not None and two is not None:
+            low = two.low_usd if call.is_needed else 0.0
+            self._both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
+        budget = Budget(max_cost_usd)
+        if call.is_needed:
+            budget.check(self._both, "both calls together")
+            self._is_allowed = True
+        else:
+            has_cap = max_cost_usd is not None and self._both is not None
+            self._is_allowed = has_cap and budget.take(self._most_usd) is not None
+
+    def show(self):
+        """The call that may follow, in lines for people; none where none will."""
+        call = self._call
+        if call is None:
+            return []
+        when = "Then" if call.is_needed else "Then, where the background is not clear"
+        lines = [f"{when}: {call.purpose}, estimated cost {cost_in_words(self._estimate)}"]
+        if self._both is not None:
+            lines.append(
+                f"Both calls: up to ${self._both.high_usd:.4f}{'' if self._is_allowed else self._way}"
+            )
+        return lines
+
+    def as_json(self):
+        """The same as `--json` has it."""
+        call = self._call
+        if call is None:
+            return {}
+        further = {
+            "purpose": call.purpose,
+            "prompt": call.request.prompt,
+            "needed": call.is_needed,
+            "allowed": self._is_allowed,
+            "cost_usd": estimate_json(self._estimate),
+            "both_usd": estimate_json(self._both),
+        }
+        return {"further_call": further}
+
+    def run(
+        self,
+        client,
+        asked,
+        first,
+        observer,
+        warn,
+    ):
+        """The result of both calls with the images of the first; its own where no other is needed or allowed.
+
+        Raises:
+            InterruptedCall: the second call was; `result` is that of both.
+        """
+        try:
+            call = self._steps.next_call(first.images)
+        except InterruptedCall:
+            raise
+        except Exception as problem:  # the first call is paid for, whatever its images are
+            warn(f"what came could not be looked at: {show(str(problem), limit=None)}")
+            return first
+        if call is None:
+            return first
+        if not self._is_allowed:
+            warn(f"a second call was not made, for {call.purpose}{self._price}{self._way}")
+            return first
+        self._say(f"a second call, for {call.purpose}{self._price}")
+        path = asked.folder / f"{asked.stem}.{call.word}.{call.request.effective_format}"
+        try:
+            with ExitStack() as stack:
+                request = call.request
+                if call.edits:
+                    request = stack.enter_context(client.with_inputs(request, [call.edits]))
+                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+        except GptImage2Error as error:
+            both = _of_both(first, error.result, error.billed)
+            if isinstance(error, InterruptedCall):
+                error.result, error.billed = both, both.billed
+                raise
+            warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+            self._steps.take(() if error.result is None else error.result.images)
+            return both
+        self._steps.take(second.images)
+        return _of_both(first, second, second.billed)
+
+    @property
+    def _most_usd(self):
+        return 0.0 if self._both is None else self._both.high_usd
+
+    @property
+    def _price(self):
+        if self._estimate is None:
+            return ", at an unknown price"
+        return f", for up to ${self._estimate.high_usd:.4f}"
+
+    @property
+    def _way(self):
+        """What allows the second call."""
+        if self._both is None:
+            return ": without a price of the model (`prices` in the config) it is never made"
+        return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
+
+
+def add_checks(outcome):
+    """Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
+    as it should be to its warnings; these. Nothing where the optional part is not installed."""
+    try:
+        look = import_pictures("transparency").look_at
+    except UsageError:
+        return []
+    found = []
+    for image in outcome["images"]:
+        if "checks" not in image:
+            try:
+                image["checks"], warnings = look(image["path"])
+            except GptImage2Error as problem:
+                warnings = [problem.message]
+            found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
+    outcome["warnings"] += found
+    return found
+
+
+def _of_both(first, second, billed):
+    """The result of the first call with the costs of both."""
+    if second is None:
+        return first
+    known = first.cost_usd is not None and (second.cost_usd is not None or billed is Billed.NO)
+    usage = first.usage
+    if second.usage is not None:
+        usage = second.usage if usage is None else usage + second.usage
+    return replace(
+        first,
+        usage=usage,
+        cost_usd=(first.cost_usd or 0.0) + (second.cost_usd or 0.0) if known else None,
+        billed=max(first.billed, billed, key=lambda each: each.rank),
+        attempts=first.attempts + second.attempts,
+        requests_sent=first.requests_sent + second.requests_sent,
+        elapsed_s=first.elapsed_s + second.elapsed_s,
+        warnings=(*first.warnings, *second.warnings),
+        tasks=(*first.tasks, *second.tasks),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -2055,6 +2255,8 @@ class PictureWishes(Record):
     exact: str = ""
     fit: str = ""
     under: str = ""
+    cutout: bool = False
+    glass: bool = False
 
     @property
     def need_extra(self):
@@ -2087,6 +2289,18 @@ def add_picture_flags(parser, is_edit):
     add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
+    add(
+        "--cutout",
+        action="store_true",
+        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
+        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
+    )
+    add(
+        "--glass",
+        action="store_true",
+        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    )
     parser.set_defaults(read_wishes=read_wishes)
 
 
@@ -2110,6 +2324,13 @@ def checked_wishes(wishes):
         raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
     if wishes.fit and not wishes.exact:
         raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+    if wishes.cutout and wishes.glass:
+        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+    if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
+        raise UsageError(
+            "a clear background, and the source put back around the edit, do not go together",
+            hint="leave --cutout or --glass out, or edit in two calls",
+        )
     return wishes
 
 
@@ -2129,7 +2350,8 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made."""
+    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
+    is the picture, as it came, and the derivation says what is known of it."""
 
     data: bytes
     derivation: Derivation
@@ -2140,7 +2362,7 @@ class NotFinished(Exception):
     """No step could do anything with an image; the text says why."""
 
 
-class PictureSteps(Protocol):
+class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
     def before(self, request, folder):
@@ -2153,7 +2375,7 @@ class PictureSteps(Protocol):
 
 
 class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` once it is, and then `run`.
+    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
 
     `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
 
@@ -2170,6 +2392,10 @@ class Finishing:
         self._steps = None
         if wishes.need_extra:
             self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._further = None
+        if wishes.cutout or wishes.glass:
+            assert self._steps is not None
+            self._further = FurtherCalls(self._steps, say)
         self._asked = None
         self._count = 0
         self._started = time.monotonic()
@@ -2224,6 +2450,25 @@ class Finishing:
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
+    def price(self, client, prepared, max_cost_usd=None):
+        """Looks at what may follow the call: a second one is made only where this allows it.
+
+        Raises:
+            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
+        """
+        if self._further is not None:
+            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
+                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
+            self._further.price(client, prepared, max_cost_usd)
+
+    def show_price(self, output):
+        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        if self._further is None:
+            return {}
+        for line in self._further.show():
+            output.result(line)
+        return self._further.as_json()
+
     def run(
         self,
         client,
@@ -2249,6 +2494,8 @@ class Finishing:
         self._emit = observer or client.observer
         try:
             result = client.run(prepared, save_partials, self._hear)
+            if self._further is not None:
+                result = self._further.run(client, self._asked, result, self._hear, self._warn)
         except InterruptedCall:
             raise
         except GptImage2Error as error:
@@ -2274,7 +2521,8 @@ class Finishing:
                 images[at] = self._as_it_came(image)
             if client.ledger is not None:
                 with suppress(Exception):  # the call has ended as it ended
-                    client.ledger.derived(images[at], self._warn)
+                    if images[at].sha256 != image.sha256:
+                        client.ledger.derived(images[at], self._warn)
                     client.ledger.renamed(image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
@@ -2296,6 +2544,8 @@ class Finishing:
         try:
             target = self._asked.path(image.number)
             finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                return self._looked_at(image, finished)
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
@@ -2309,8 +2559,7 @@ class Finishing:
         except Exception as problem:
             self._warn(f"the picture could not be finished: {_reason(problem)}")
             return self._as_it_came(image)
-        for note in finished.derivation.notes:
-            self._say(show(note, limit=None))
+        self._say_notes(finished)
         if writer.rescue_reason:
             place = show(saved.path, limit=None)
             self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
@@ -2318,7 +2567,19 @@ class Finishing:
             self._warn(warning)
         return replace(saved, derivation=finished.derivation)
 
-    def _as_it_came(self, image):
+    def _looked_at(self, image, finished):
+        """An image in which nothing is to be changed, or can be, with what is known of it."""
+        self._say_notes(finished)
+        for warning in finished.warnings:
+            self._warn(warning)
+        named = self._as_it_came(image, is_wanted=not finished.warnings)
+        return replace(named, derivation=finished.derivation)
+
+    def _say_notes(self, finished):
+        for note in finished.derivation.notes:
+            self._say(show(note, limit=None))
+
+    def _as_it_came(self, image, is_wanted=False):
         """What the model sent, under the name that was asked for, where it can have that."""
         assert self._asked is not None
         if image.rescued:
@@ -2330,7 +2591,8 @@ class Finishing:
         except Exception as problem:
             self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
             return image
-        self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
+        if not is_wanted:
+            self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
         for warning in writer.warnings:
             self._warn(warning)
         return named

@@ -37,6 +37,13 @@ class Shift:
         """The shift in whole pixels: to the right, down."""
         return round(self.right), round(self.down)
 
+    def as_json(self) -> dict[str, object]:
+        """As the JSON has it."""
+        return {
+            "shift_px": [round(self.right, 2), round(self.down, 2)],
+            "agreement": round(self.agreement, 4),
+        }
+
 
 def find_shift(first: Image.Image, second: Image.Image, where: np.ndarray, nearby_px: int = 8) -> Shift:
     """How far the second picture lies from the first.

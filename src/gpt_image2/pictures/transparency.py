@@ -104,7 +104,9 @@ class ByKey:
 
     def take(self, images: Iterable[SavedImage]) -> None:
         """See `Way`."""
-        self._second.update((self._wanting[each.number - 1], each) for each in images if each.number <= len(self._wanting))
+        self._second.update(
+            (self._wanting[each.number - 1], each) for each in images if each.number <= len(self._wanting)
+        )
 
     def cleared(self, image: SavedImage) -> Cleared:
         """See `Way`."""
@@ -174,8 +176,14 @@ class ByPair:
             cutout, shift = cut_out_pair(first, open_picture(self._second.path))
         except UsageError as problem:
             return _as_it_came(first, image, [problem.message])
-        figures = {"shift_px": [round(shift.right, 2), round(shift.down, 2)], "agreement": round(shift.agreement, 4)}
-        return _of_cutout(first, cutout, "pair", figures, (image, self._second))
+        return _of_cutout(first, cutout, "pair", shift.as_json(), (image, self._second))
+
+
+def look_at(path: str) -> tuple[list[dict[str, object]], list[str]]:
+    """Whether the background of a picture is clear, as the JSON has it, and in words what is not so; a
+    `UsageError` where it cannot be read."""
+    verdicts = check_alpha(open_picture(path))
+    return [verdict.as_json() for verdict in verdicts], _failing(verdicts)
 
 
 def _check_format(request: ImageRequest) -> None:

@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Callable, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
@@ -25,6 +25,8 @@ from ..calls.under_way import PreparedCall, folders_to_write
 from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import MAX_NAME_BYTES, OutputPlan, extension, has_matching_extension
 from ..outputs.store import ImageWriter
+from ..telling.output import Output
+from .further_calls import FurtherCalls, FurtherSteps
 from .picture_flags import PictureWishes, checked_wishes
 
 #: What the steps can open and write.
@@ -32,7 +34,8 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made."""
+    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
+    is the picture, as it came, and the derivation says what is known of it."""
 
     data: bytes
     derivation: Derivation
@@ -43,7 +46,7 @@ class NotFinished(Exception):
     """No step could do anything with an image; the text says why."""
 
 
-class PictureSteps(Protocol):
+class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
     def before(self, request: ImageRequest, folder: Path) -> ImageRequest:
@@ -56,7 +59,7 @@ class PictureSteps(Protocol):
 
 
 class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` once it is, and then `run`.
+    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
 
     `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
 
@@ -73,6 +76,10 @@ class Finishing:
         self._steps: Optional[PictureSteps] = None
         if wishes.need_extra:
             self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._further: Optional[FurtherCalls] = None
+        if wishes.cutout or wishes.glass:
+            assert self._steps is not None
+            self._further = FurtherCalls(self._steps, say)
         self._asked: Optional[OutputPlan] = None
         self._count = 0
         self._started = time.monotonic()
@@ -127,6 +134,25 @@ class Finishing:
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
+    def price(self, client: Client, prepared: PreparedCall, max_cost_usd: Optional[float] = None) -> None:
+        """Looks at what may follow the call: a second one is made only where this allows it.
+
+        Raises:
+            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
+        """
+        if self._further is not None:
+            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
+                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
+            self._further.price(client, prepared, max_cost_usd)
+
+    def show_price(self, output: Output) -> Dict[str, object]:
+        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        if self._further is None:
+            return {}
+        for line in self._further.show():
+            output.result(line)
+        return self._further.as_json()
+
     def run(
         self,
         client: Client,
@@ -152,6 +178,8 @@ class Finishing:
         self._emit = observer or client.observer
         try:
             result = client.run(prepared, save_partials, self._hear)
+            if self._further is not None:
+                result = self._further.run(client, self._asked, result, self._hear, self._warn)
         except InterruptedCall:
             raise
         except GptImage2Error as error:
@@ -177,7 +205,8 @@ class Finishing:
                 images[at] = self._as_it_came(image)
             if client.ledger is not None:
                 with suppress(Exception):  # the call has ended as it ended
-                    client.ledger.derived(images[at], self._warn)
+                    if images[at].sha256 != image.sha256:
+                        client.ledger.derived(images[at], self._warn)
                     client.ledger.renamed(image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
@@ -199,6 +228,8 @@ class Finishing:
         try:
             target = self._asked.path(image.number)
             finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                return self._looked_at(image, finished)
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
@@ -212,8 +243,7 @@ class Finishing:
         except Exception as problem:
             self._warn(f"the picture could not be finished: {_reason(problem)}")
             return self._as_it_came(image)
-        for note in finished.derivation.notes:
-            self._say(show(note, limit=None))
+        self._say_notes(finished)
         if writer.rescue_reason:
             place = show(saved.path, limit=None)
             self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
@@ -221,7 +251,19 @@ class Finishing:
             self._warn(warning)
         return replace(saved, derivation=finished.derivation)
 
-    def _as_it_came(self, image: SavedImage) -> SavedImage:
+    def _looked_at(self, image: SavedImage, finished: FinishedPicture) -> SavedImage:
+        """An image in which nothing is to be changed, or can be, with what is known of it."""
+        self._say_notes(finished)
+        for warning in finished.warnings:
+            self._warn(warning)
+        named = self._as_it_came(image, is_wanted=not finished.warnings)
+        return replace(named, derivation=finished.derivation)
+
+    def _say_notes(self, finished: FinishedPicture) -> None:
+        for note in finished.derivation.notes:
+            self._say(show(note, limit=None))
+
+    def _as_it_came(self, image: SavedImage, is_wanted: bool = False) -> SavedImage:
         """What the model sent, under the name that was asked for, where it can have that."""
         assert self._asked is not None
         if image.rescued:
@@ -233,7 +275,8 @@ class Finishing:
         except Exception as problem:
             self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
             return image
-        self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
+        if not is_wanted:
+            self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
         for warning in writer.warnings:
             self._warn(warning)
         return named

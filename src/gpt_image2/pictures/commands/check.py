@@ -18,7 +18,7 @@ from ..check import Verdict, check_against, check_alpha, check_size, check_weigh
 from ..files import Picture, check_output, encode, format_for, open_picture, save
 from ..mask_files import read_edit_mask
 from ..shapes import READINGS
-from .ending import finish, picture_parser, verdict_json
+from .ending import finish, picture_parser
 
 COMMAND = "check"
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     for verdict in verdicts:
         output.result(f"{'ok' if verdict.ok else 'FAIL'}: {verdict.name}: {verdict.detail}")
     code = ExitCode.OK if all(verdict.ok for verdict in verdicts) else ExitCode.CHECK
-    checks = {"checks": [verdict_json(verdict) for verdict in verdicts]}
+    checks = {"checks": [verdict.as_json() for verdict in verdicts]}
     width, height = picture.size
     figures = {"width": width, "height": height, **checks}
     return finish(output, COMMAND, saved, sources, "check", figures, [*picture.notes, *notes], code=code)

@@ -16,7 +16,7 @@ from ..compose import changed_outside, compose
 from ..files import check_output, encode, format_for, open_picture, save
 from ..mask_files import read_edit_mask
 from ..shapes import READINGS, parse_length
-from .ending import add_target, finish, picture_parser, shift_json
+from .ending import add_target, finish, picture_parser
 
 COMMAND = "compose"
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     figures = {
         "composed": done.image is not None,
         "reason": done.reason or None,
-        **(shift_json(done.shift) if done.shift else {}),
+        **(done.shift.as_json() if done.shift else {}),
         "tone_levels": round(done.tone_levels, 2),
         **({} if changed is None else {"changed_outside": changed}),
     }
