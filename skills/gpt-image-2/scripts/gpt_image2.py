@@ -10008,7 +10008,7 @@ def _checked_file(
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
-        problem = _mask_problem(name, image, first)
+        image, problem = _checked_mask(name, image, first)
     if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
         image = _made_fit(image, folder, problem)
     elif folder is not None and what == "mask" and first is not None and problem is not None:
@@ -10053,37 +10053,47 @@ def _format_problem(name, image, max_bytes):
             hint="scale it down or save it as jpeg or webp",
         )
     if not image.format:
-        return UsageError(
-            f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted"
-        )
+        kind = _other_format(image.path)
+        what = f"is {kind}" if kind else "is not an image by its first bytes"
+        return UsageError(f"{name} {what}", hint="png, jpeg and webp are accepted")
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
 
 
-def _mask_problem(name, mask, first):
-    """Why a mask cannot be sent with this first image, None where it can."""
+def _other_format(path):
+    """The name of a format of pictures that is none of the API's; empty where it is not known."""
+    kind = ""
+    with suppress(UsageError):  # the script lies alone
+        kind_by_head = load_side("gpt_image2_more").kind_by_head
+        kind = kind_by_head(path)
+    return kind
+
+
+def _checked_mask(name, mask, first):
+    """The mask, with what is to be said of it; and why it cannot be sent with this first image, or None."""
     if mask.format != "png":
-        return UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
-    nothing = UsageError(
-        f"{name} has no transparent pixel, so nothing would be edited",
-        hint="make the area to edit transparent and save as RGBA PNG",
-    )
-    if not mask.has_alpha:
-        return nothing
-    size, is_opaque = (first.width, first.height), False
-    try:
-        is_opaque_png = load_side("gpt_image2_more").is_opaque_png
+        return mask, UsageError(
+            f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency"
+        )
+    size, clear = (first.width, first.height), "some" if mask.has_alpha else "none"
+    with suppress(UsageError):  # the script lies alone, and knows only what the heads of the files say
+        clear_part_of = load_side("gpt_image2_more").clear_part_of
         size_as_sent = load_side("gpt_image2_more").size_as_sent
-        size, is_opaque = size_as_sent(first), is_opaque_png(mask)
-    except UsageError:
-        pass  # the script lies alone, and knows only what the heads of the files say
+        size, clear = size_as_sent(first), clear_part_of(mask)
+    if clear == "none":
+        return mask, UsageError(
+            f"{name} has no transparent pixel, so nothing would be edited",
+            hint="make the area to edit transparent and save as RGBA PNG",
+        )
     if (mask.width, mask.height) != size:
-        return UsageError(
+        return mask, UsageError(
             f"{name} is {mask.width}x{mask.height}, the first image {size[0]}x{size[1]}",
             hint="the mask must have the dimensions of the first image",
         )
-    return nothing if is_opaque else None
+    if clear == "all":
+        mask = replace(mask, note=f"{name} is transparent throughout: everything may be edited")
+    return mask, None
 
 
 def open_stdin(what):

@@ -238,6 +238,7 @@ from gpt_image2 import (
     open_ours,
     open_stdin,
     other_fields,
+    paid_in_words,
     parse_size,
     parser_of,
     pending_error,
@@ -589,7 +590,8 @@ def _alpha_of_palette(file, depth, width, height):
     alphas = _transparency(file)
     row_bytes = (width * depth + 7) // 8
     per_byte, mask = 8 // depth, (1 << depth) - 1
-    used, above = set(), bytes(row_bytes)
+    used = set()
+    above = bytes(row_bytes)
     for row in islice(_rows(file, 1 + row_bytes), height):
         pixels = _unfiltered(row, above)
         if pixels is None:
@@ -762,12 +764,11 @@ def converted(image, folder, problem):
             return None  # as it is the API may take it
         if reason.code != MISSING:
             raise
-    kind = kind_by_head(image.path)
-    if not kind and image.size_bytes < MAX_INPUT_BYTES:
+    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
         raise problem
-    message = f"input image {show(image.source)} is {kind}" if kind else problem.message
     raise UsageError(
-        message, hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp"
+        problem.message,
+        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
     )
 
 
@@ -796,12 +797,15 @@ def size_as_sent(image):
     return (image.width, image.height) if image.made_from is not None else size_shown(image)
 
 
-def is_opaque_png(mask):
-    """Whether nothing in a PNG with alpha is transparent; False where that is not worked out."""
+def clear_part_of(mask):
+    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    worked out, or is broken, which is left to the API."""
+    if not mask.has_alpha:
+        return Alpha.OPAQUE.value
     try:
-        return alpha_of(mask) is Alpha.OPAQUE
+        return alpha_of(mask).value
     except (OSError, ValueError, zlib.error):
-        return False  # what is broken the API refuses
+        return Alpha.UNKNOWN.value
 
 
 def _is_seen_otherwise(image):
@@ -1866,7 +1870,11 @@ class FurtherCalls:
             self._steps.take(() if error.result is None else error.result.images)
             return both
         self._steps.take(second.images)
-        return _of_both(first, second, second.billed)
+        both = _of_both(first, second, second.billed)
+        paid = paid_in_words(both)
+        if paid:
+            self._say(f"both calls: {paid}")
+        return both
 
     @property
     def _most_usd(self):
@@ -2317,7 +2325,7 @@ def read_wishes(flags):
 
 def checked_wishes(wishes):
     """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
-    wishes = PictureWishes(**{**vars(wishes), "area": tuple(wishes.area)})
+    wishes = replace(wishes, area=tuple(wishes.area))
     if wishes.extend and wishes.to:
         raise UsageError("--extend and --to both say how far", hint="leave one of them out")
     if (wishes.extend or wishes.to) and wishes.area:
@@ -2549,6 +2557,8 @@ class Finishing:
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
+                if writer.rescue_reason:
+                    raise OSError(writer.rescue_reason)
                 saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
             except BaseException:
                 with suppress(OSError):

@@ -62,12 +62,11 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
             return None  # as it is the API may take it
         if reason.code != MISSING:
             raise
-    kind = kind_by_head(image.path)
-    if not kind and image.size_bytes < MAX_INPUT_BYTES:
+    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
         raise problem
-    message = f"input image {show(image.source)} is {kind}" if kind else problem.message
     raise UsageError(
-        message, hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp"
+        problem.message,
+        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
     )
 
 
@@ -96,12 +95,15 @@ def size_as_sent(image: InputImage) -> Tuple[Optional[int], Optional[int]]:
     return (image.width, image.height) if image.made_from is not None else size_shown(image)
 
 
-def is_opaque_png(mask: InputImage) -> bool:
-    """Whether nothing in a PNG with alpha is transparent; False where that is not worked out."""
+def clear_part_of(mask: InputImage) -> str:
+    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    worked out, or is broken, which is left to the API."""
+    if not mask.has_alpha:
+        return Alpha.OPAQUE.value
     try:
-        return alpha_of(mask) is Alpha.OPAQUE
+        return alpha_of(mask).value
     except (OSError, ValueError, zlib.error):
-        return False  # what is broken the API refuses
+        return Alpha.UNKNOWN.value
 
 
 def _is_seen_otherwise(image: InputImage) -> bool:

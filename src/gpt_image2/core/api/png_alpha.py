@@ -10,7 +10,7 @@ import struct
 import zlib
 from enum import Enum
 from itertools import accumulate, islice
-from typing import IO, Iterator, List, Optional
+from typing import IO, Iterator, List, Optional, Set
 
 from .request import InputImage
 
@@ -71,7 +71,8 @@ def _alpha_of_palette(file: IO[bytes], depth: int, width: int, height: int) -> A
     alphas = _transparency(file)
     row_bytes = (width * depth + 7) // 8
     per_byte, mask = 8 // depth, (1 << depth) - 1
-    used, above = set(), bytes(row_bytes)
+    used: Set[int] = set()
+    above = bytes(row_bytes)
     for row in islice(_rows(file, 1 + row_bytes), height):
         pixels = _unfiltered(row, above)
         if pixels is None:

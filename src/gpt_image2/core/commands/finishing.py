@@ -233,6 +233,8 @@ class Finishing:
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
+                if writer.rescue_reason:
+                    raise OSError(writer.rescue_reason)
                 saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
             except BaseException:
                 with suppress(OSError):

@@ -6,7 +6,7 @@ import argparse
 from typing import Optional, Tuple
 
 from ..base.errors import UsageError
-from ..base.record import Record
+from ..base.record import Record, replace
 from .options import Parser
 
 FIT_WAYS = ("crop", "pad", "stretch")
@@ -84,7 +84,7 @@ def read_wishes(flags: argparse.Namespace) -> Optional[PictureWishes]:
 
 def checked_wishes(wishes: PictureWishes) -> PictureWishes:
     """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
-    wishes = PictureWishes(**{**vars(wishes), "area": tuple(wishes.area)})
+    wishes = replace(wishes, area=tuple(wishes.area))
     if wishes.extend and wishes.to:
         raise UsageError("--extend and --to both say how far", hint="leave one of them out")
     if (wishes.extend or wishes.to) and wishes.area:
