@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from canvases import Desk, photo
 from harness import KEY, Home, Sandbox
 from PIL import Image
-from servers import Answer, Recorder, Request, images, refusal
+from servers import WAIT_S, Answer, Recorder, Request, images, refusal
 
 #: The smallest that there is.
 SIZE = ("--quality", "low", "--size", "1024x640")
@@ -157,12 +160,28 @@ def test_of_several_pictures_only_those_that_need_it_are_made_again(
     ]
 
 
-def test_a_picture_that_came_on_a_flat_ground_is_cut_out_of_that_without_a_second_price(
-    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", [(), ("--max-cost", "9")], ids=["not allowed", "allowed"])
+def test_a_picture_that_came_on_a_flat_colour_is_cut_out_of_that_without_a_second_price(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     counts = asked(recorder, monkeypatch, [[ON_GREEN]])
-    (image,) = desk.ok("generate", "a stone", "-o", "s.png", "--cutout")["images"]
+    told = desk.ok("generate", "a stone", "-o", "s.png", "--cutout", *words)
+    (image,) = told["images"]
     assert (image["method"], image["key"], failing(image), counts()) == ("key", "#00ff00", set(), [1])
+    assert told["warnings"] == []
+
+
+def test_of_a_white_ground_the_soft_parts_are_guessed_and_a_second_price_is_for_better_ones(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    white = drawn((255, 255, 255))
+    asked(recorder, monkeypatch, [[white]])
+    told = desk.ok("generate", "a stone", "-o", "s.png", "--cutout")
+    assert (told["images"][0]["method"], told["images"][0]["key"]) == ("key", "#ffffff")
+    assert any("was not made" in said for said in told["warnings"])
+    counts = asked(recorder, monkeypatch, [[white], [ON_GREEN]])
+    told = desk.ok("generate", "a stone", "-o", "s2.png", "--cutout", "--max-cost", "9")
+    assert (told["images"][0]["key"], counts()) == ("#00ff00", [1, 1])
 
 
 def test_an_opaque_background_is_a_flat_colour_at_once(ask: Asker) -> None:
@@ -234,6 +253,27 @@ def test_a_second_call_that_fails_leaves_the_first_picture_and_its_price(
         assert desk.path(f"{name}.png").read_bytes() == PLAIN
         assert any("the second call failed" in said for said in told["warnings"])
         assert counts()[0] == 1
+
+
+def test_an_interrupted_second_call_leaves_the_first_picture_and_says_that_more_may_be_paid(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(recorder, monkeypatch, [[PLAIN]])
+    first, is_over = recorder.answer, threading.Event()
+
+    def answer(request: Request) -> Answer:
+        if len(recorder.requests) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            is_over.wait(WAIT_S)
+        return first(request)
+
+    recorder.answer = answer
+    done = desk.run("generate", "a stone", "-o", "s.png", "--glass", "--retries", "0", "--json")
+    is_over.set()
+    told = done.json
+    assert (done.code, told["billed"], told["cost_usd"]) == (130, "yes", None)
+    assert [image["path"] for image in told["images"]] == [str(desk.path("s.model.png"))]
+    assert desk.path("s.model.png").read_bytes() == PLAIN
 
 
 REFUSED = {

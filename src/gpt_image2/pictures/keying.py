@@ -105,6 +105,11 @@ def colour_difference(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
     return (least - most) / np.float32(_range_of(key))
 
 
+def has_colour(key: np.ndarray) -> bool:
+    """Whether a key is far enough from grey to tell how much of it a pixel has."""
+    return _range_of(key) >= _MIN_DIFFERENCE
+
+
 def _range_of(key: np.ndarray) -> float:
     """How far the strong channels of a key are above its weak ones (levels of 255)."""
     strong = key >= (key.max() + key.min()) / 2
@@ -113,7 +118,7 @@ def _range_of(key: np.ndarray) -> float:
 
 def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """How opaque each pixel is, from 0 to 1 (float32)."""
-    if _range_of(key) < _MIN_DIFFERENCE:
+    if not has_colour(key):
         note = "the background is grey: soft parts are guessed; a green or magenta one is better"
         return _alpha_of_grey(rgb, key), [note]
     alpha = 1 - colour_difference(rgb, key)

@@ -23,8 +23,9 @@ from gpt_image2.core.commands.further_calls import FurtherCall
 from .check import CLEAR, OPAQUE, Verdict, check_alpha
 from .files import Picture, open_picture
 from .grounds import BLACK, KEYS, WHITE, key_for, on_ground, onto_other_ground
-from .keying import Cutout, cut_out
+from .keying import Cutout, cut_out, has_colour
 from .pairs import cut_out_pair
+from .shapes import rgb_of
 
 #: A picture lies on a flat ground that nobody asked for where no more of its border is touched.
 _MAX_TOUCHED = 0.1
@@ -96,11 +97,11 @@ class ByKey:
     def next_call(self, images: Sequence[SavedImage]) -> FurtherCall | None:
         """See `Way`."""
         call = self.further()
-        failing = [each.number for each in images if _failing(check_alpha(open_picture(each.path)))]
-        if call is None or not failing:
+        self._wanting = [] if call is None else [each.number for each in images if _is_wanting(each)]
+        if call is None or not self._wanting:
             return None
-        self._wanting = failing
-        return replace(call, request=replace(call.request, n=len(failing) if len(failing) > 1 else None))
+        count = len(self._wanting)
+        return replace(call, request=replace(call.request, n=count if count > 1 else None))
 
     def take(self, images: Iterable[SavedImage]) -> None:
         """See `Way`."""
@@ -189,6 +190,18 @@ def look_at(path: str) -> tuple[list[dict[str, object]], list[str]]:
 def _check_format(request: ImageRequest) -> None:
     if request.effective_format == "jpeg":
         raise UsageError("jpeg has no transparency", hint="use `output_format` png or `output_format` webp")
+
+
+def _is_wanting(image: SavedImage) -> bool:
+    """Whether a picture has no clear background and lies on no colour that it can be cut out of as it is."""
+    picture = open_picture(image.path, "what the model sent")
+    if not _failing(check_alpha(picture)):
+        return False
+    try:
+        cleared = _cut(picture, (image,), _MAX_TOUCHED)
+    except UsageError:
+        return True
+    return bool(cleared.warnings) or not has_colour(np.array(rgb_of(str(cleared.figures["key"]))))
 
 
 def _cut(picture: Picture, sources: tuple[SavedImage, ...], max_touched: float = 1.0) -> Cleared:
