@@ -11834,11 +11834,15 @@ def make_images(command, output, stop):
             _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            options = {"save_partials": command.save_partials, "no_wait": command.no_wait}
             if finishing is not None:
-                result = finishing.run(client, prepared, observer=observer, **options)
+                result = finishing.run(client, prepared, command.save_partials, observer)
             else:
-                result = client.run(prepared, observer=observer, **options)
+                result = client.run(
+                    prepared,
+                    save_partials=command.save_partials,
+                    observer=observer,
+                    no_wait=command.no_wait,
+                )
     outcome = result_json(result)
     if prepared.request.background == "transparent":
         _look_at(outcome, output)
@@ -11867,6 +11871,8 @@ def _finishing(command, stack, output):
     wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
     if wishes is None:
         return None
+    if command.no_wait and wishes.need_extra:
+        raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
     Finishing = load_side("gpt_image2_more").Finishing
     return Finishing(wishes, stack, output.say)
 

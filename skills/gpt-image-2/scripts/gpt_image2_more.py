@@ -314,10 +314,26 @@ def import_part(module):
 
 
 @contextmanager
-def installed(name, install):
-    """Turns a missing part into an error that says how to install it."""
+def errors_as_ours():
+    """Turns errors of the package's own core into those of the core that runs: where that is the script, a
+    part of the package imports another one."""
     try:
         yield
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if isinstance(error, GptImage2Error) or not isinstance(code, int):
+            raise
+        kinds = {int(kind.exit_code): kind for kind in (UsageError, ConfigError, OutputError)}
+        foreign = error
+        raise kinds.get(code, GptImage2Error)(foreign.message, hint=foreign.hint, code=foreign.code) from None
+
+
+@contextmanager
+def installed(name, install):
+    """Turns a missing part into an error that says how to install it, and its errors into ours."""
+    try:
+        with errors_as_ours():
+            yield
     except ImportError as error:
         raise UsageError(
             f"{name} is not installed here ({error.name} is missing)",
@@ -330,6 +346,12 @@ def import_pictures(module):
     """A module of what works with pictures; a `UsageError` where that is not installed."""
     with installed("working with pictures", PICTURES_INSTALL):
         return import_part(f"gpt_image2.pictures.{module}")
+
+
+def reason_of(problem):
+    """What an error says, whoever raised it."""
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
 
 # ============================================================================================================
@@ -712,108 +734,6 @@ def check_markup(source, markup, first):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# api/odd_inputs
-#
-# Inputs that the API does not take, or takes otherwise than they are seen: brought into a form that it
-# takes.
-#
-# That is done by the optional part for pictures, into a folder of the call's own; without it the error says
-# what is wrong and what to run.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_OF_OTHERS_BYTES = 64
-#: By the first bytes of a file, from their place on: formats that many programs write.
-_OTHER_FORMATS = (
-    (4, b"ftypavi", "avif"),
-    (4, b"ftyphe", "heic"),
-    (4, b"ftypmif1", "heic"),
-    (4, b"ftypmsf1", "heic"),
-    (0, b"BM", "bmp"),
-    (0, b"II*\0", "tiff"),
-    (0, b"MM\0*", "tiff"),
-    (0, b"GIF8", "gif"),
-    (0, b"8BPS", "psd"),
-    (0, b"\0\0\1\0", "ico"),
-    (0, b"\0\0\0\x0cjP  ", "jpeg 2000"),
-)
-
-
-def kind_by_head(path):
-    """The name of the format of a picture that is none of the API's; empty where it is not known."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_HEAD_OF_OTHERS_BYTES)
-    except OSError:
-        return ""
-    return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
-
-
-def converted(image, folder, problem):
-    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
-    if problem is None and not _is_seen_otherwise(image):
-        return None
-    try:
-        return import_pictures("uploads").made_for_upload(image, folder)
-    except UsageError as reason:
-        if problem is None:
-            return None  # as it is the API may take it
-        if reason.code != MISSING:
-            raise
-    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
-        raise problem
-    raise UsageError(
-        problem.message,
-        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
-    )
-
-
-def converted_mask(mask, first, folder, problem):
-    """A mask of any program as the API takes it for this first image, made in `folder`.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
-    try:
-        return import_pictures("uploads").made_mask(mask, first, folder)
-    except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
-            raise
-        hint = problem.hint
-        if reason.code == MISSING:
-            names = [show(image.source, limit=None) for image in (first, mask)]
-            hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                PROGRAM, *names, PICTURES_INSTALL
-            )
-        raise UsageError(problem.message, hint=hint, code=problem.code) from None
-
-
-def size_as_sent(image):
-    """Width and height of an image as it is seen."""
-    return (image.width, image.height) if image.made_from is not None else size_shown(image)
-
-
-def clear_part_of(mask):
-    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
-    worked out, or is broken, which is left to the API."""
-    if not mask.has_alpha:
-        return Alpha.OPAQUE.value
-    try:
-        return alpha_of(mask).value
-    except (OSError, ValueError, zlib.error):
-        return Alpha.UNKNOWN.value
-
-
-def _is_seen_otherwise(image):
-    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
-    return image.is_odd or orientation_of(image) > 1
-
-
-# ------------------------------------------------------------------------------------------------------------
 # api/shapes
 #
 # Plain shapes in words: places in pixels, percent or fractions of a picture as it is seen. Pure.
@@ -1001,6 +921,110 @@ def _first_pixel(place):
 
 def _chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/odd_inputs
+#
+# Inputs that the API does not take, or takes otherwise than they are seen: brought into a form that it
+# takes.
+#
+# That is done by the optional part for pictures, into a folder of the call's own; without it the error says
+# what is wrong and what to run.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_OF_OTHERS_BYTES = 64
+#: By the first bytes of a file, from their place on: formats that many programs write.
+_OTHER_FORMATS = (
+    (4, b"ftypavi", "avif"),
+    (4, b"ftyphe", "heic"),
+    (4, b"ftypmif1", "heic"),
+    (4, b"ftypmsf1", "heic"),
+    (0, b"BM", "bmp"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"GIF8", "gif"),
+    (0, b"8BPS", "psd"),
+    (0, b"\0\0\1\0", "ico"),
+    (0, b"\0\0\0\x0cjP  ", "jpeg 2000"),
+)
+
+
+def kind_by_head(path):
+    """The name of the format of a picture that is none of the API's; empty where it is not known."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_OF_OTHERS_BYTES)
+    except OSError:
+        return ""
+    return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
+
+
+def converted(image, folder, problem):
+    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    if problem is None and not _is_seen_otherwise(image):
+        return None
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_for_upload(image, folder)
+    except UsageError as reason:
+        if problem is None:
+            return None  # as it is the API may take it
+        if reason.code != MISSING:
+            raise
+    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
+        raise problem
+    raise UsageError(
+        problem.message,
+        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+    )
+
+
+def converted_mask(mask, first, folder, problem):
+    """A mask of any program as the API takes it for this first image, made in `folder`.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_mask(mask, first, folder)
+    except UsageError as reason:
+        if reason.code not in (MISSING, "unreadable_image"):
+            raise
+        hint = problem.hint
+        if reason.code == MISSING:
+            names = [show(image.source, limit=None) for image in (first, mask)]
+            hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
+                PROGRAM, *names, PICTURES_INSTALL
+            )
+        raise UsageError(problem.message, hint=hint, code=problem.code) from None
+
+
+def size_as_sent(image):
+    """Width and height of an image as it is seen."""
+    return (image.width, image.height) if image.made_from is not None else size_shown(image)
+
+
+def clear_part_of(mask):
+    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    worked out, or is broken, which is left to the API."""
+    if not mask.has_alpha:
+        return Alpha.OPAQUE.value
+    try:
+        return alpha_of(mask).value
+    except (OSError, ValueError, zlib.error):
+        return Alpha.UNKNOWN.value
+
+
+def _is_seen_otherwise(image):
+    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
+    return image.is_odd or orientation_of(image) > 1
 
 
 # ============================================================================================================
@@ -1846,7 +1870,7 @@ class FurtherCalls:
         except InterruptedCall:
             raise
         except Exception as problem:  # the first call is paid for, whatever its images are
-            warn(f"what came could not be looked at: {show(str(problem), limit=None)}")
+            warn(f"what came could not be looked at: {reason_of(problem)}")
             return first
         if call is None:
             return first
@@ -1906,8 +1930,8 @@ def add_checks(outcome):
         if "checks" not in image:
             try:
                 image["checks"], warnings = look(image["path"])
-            except GptImage2Error as problem:
-                warnings = [problem.message]
+            except Exception as problem:  # of whatever kind: it is paid for and saved
+                warnings = [reason_of(problem)]
             found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
     outcome["warnings"] += found
     return found
@@ -2366,10 +2390,6 @@ class FinishedPicture(Record):
     warnings: Tuple[str, ...] = ()
 
 
-class NotFinished(Exception):
-    """No step could do anything with an image; the text says why."""
-
-
 class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
@@ -2378,7 +2398,7 @@ class PictureSteps(FurtherSteps, Protocol):
         ...
 
     def after(self, image, kind):
-        """The finished picture, as a file of this format. May raise anything; `NotFinished` says why."""
+        """The finished picture, as a file of this format. May raise anything."""
         ...
 
 
@@ -2399,7 +2419,8 @@ class Finishing:
         self._say = say
         self._steps = None
         if wishes.need_extra:
-            self._steps = import_pictures("steps").steps_for(self._wishes)
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
         self._further = None
         if wishes.cutout or wishes.glass:
             assert self._steps is not None
@@ -2426,7 +2447,8 @@ class Finishing:
                 f"{request.effective_format} is not worked on further",
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
-        return self._steps.before(request, folder)
+        with errors_as_ours():
+            return self._steps.before(request, folder)
 
     def set_aside(self, prepared):
         """The call with its images under names of their own, beside those that were asked for.
@@ -2483,7 +2505,6 @@ class Finishing:
         prepared,
         save_partials=False,
         observer=None,
-        no_wait=False,
     ):
         """As `Client.run`, with the finished pictures for its images.
 
@@ -2491,12 +2512,7 @@ class Finishing:
             GptImage2Error: as there; `result` holds what was finished of it.
         """
         if self._asked is None:
-            return client.run(prepared, save_partials, observer, no_wait)
-        if no_wait:
-            raise UsageError(
-                "--no-wait ends before there is an image to work on",
-                hint="leave it out, or the flags that change the picture afterwards",
-            )
+            return client.run(prepared, save_partials, observer)
         for folder in folders_to_write(replace(prepared, plan=self._asked)):
             prepare_folder(folder)
         self._emit = observer or client.observer
@@ -2567,7 +2583,7 @@ class Finishing:
         except InterruptedCall:
             raise
         except Exception as problem:
-            self._warn(f"the picture could not be finished: {_reason(problem)}")
+            self._warn(f"the picture could not be finished: {reason_of(problem)}")
             return self._as_it_came(image)
         self._say_notes(finished)
         if writer.rescue_reason:
@@ -2599,7 +2615,7 @@ class Finishing:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
         except Exception as problem:
-            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
             return image
         if not is_wanted:
             self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
@@ -2645,14 +2661,6 @@ def _is_same_file(path, other):
         return os.path.samefile(str(path), other)
     except OSError:
         return False
-
-
-def _reason(problem):
-    if isinstance(problem, GptImage2Error):
-        return problem.message
-    reason = str(getattr(problem, "strerror", None) or problem)
-    is_plain = isinstance(problem, (OSError, NotFinished))
-    return show(reason if is_plain else f"{type(problem).__name__}: {reason}", limit=None)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6887,9 +6895,9 @@ def fill_in(command, past, image_path):
     beside = {
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
+    command.request = _changed_request(past, command.request)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
-    command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
     elif command.output is None:
@@ -6932,8 +6940,9 @@ def _say_again(command, words):
     for flag, value in zip(words[::2], words[1::2]):
         if flag == "--area":
             command.area = [*(command.area or ()), value]
-        elif flag in ("--extend", "--to"):
+        elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
+            command.request = replace(command.request, size=None)
 
 
 def _replacement(what):

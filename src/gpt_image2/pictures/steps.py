@@ -23,7 +23,7 @@ from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Derivation, MadeFrom, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.finishing import FinishedPicture, NotFinished
+from gpt_image2.core.commands.finishing import FinishedPicture
 from gpt_image2.core.commands.further_calls import FurtherCall
 from gpt_image2.core.commands.picture_flags import PictureWishes
 
@@ -109,11 +109,8 @@ class Steps:
         return request
 
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
-        """The finished picture as a file of this format: `png`, `jpeg` or `webp`.
-
-        Raises:
-            NotFinished: nothing that was wished for can be done with it.
-        """
+        """The finished picture as a file of this format: `png`, `jpeg` or `webp`; without data where nothing
+        that was wished for could be done."""
         if self._way is not None:
             return self._cleared(self._way.cleared(image), image, kind)
         edit = open_picture(image.path, "what the model sent")
@@ -123,13 +120,10 @@ class Steps:
         if self._exact is not None:
             self._fit(work)
         data = self._encoded(work, kind)
-        if not work.methods:
-            raise NotFinished("; ".join(work.warnings))
-        sources = (MadeFrom(image.path, image.sha256), *self._sources)
-        derivation = Derivation(
-            " + ".join(work.methods), sources, tuple(work.figures.items()), tuple(work.notes)
-        )
-        return FinishedPicture(data, derivation, tuple(work.warnings))
+        sources = (MadeFrom(image.path, image.sha256), *self._sources) if work.methods else ()
+        method = " + ".join(work.methods) or "as it came"
+        derivation = Derivation(method, sources, tuple(work.figures.items()), tuple(work.notes))
+        return FinishedPicture(data if work.methods else b"", derivation, tuple(work.warnings))
 
     def _cleared(self, cleared: Cleared, image: SavedImage, kind: str) -> FinishedPicture:
         """The picture with its clear background; without bytes where it stays as it came."""

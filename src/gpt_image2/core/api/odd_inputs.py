@@ -13,7 +13,7 @@ from typing import Optional, Tuple
 
 from ..base.about import PROGRAM
 from ..base.errors import UsageError
-from ..base.optional_part import MISSING, PICTURES_INSTALL, import_pictures
+from ..base.optional_part import MISSING, PICTURES_INSTALL, errors_as_ours, import_pictures
 from ..base.redact import show
 from .models import MAX_INPUT_BYTES
 from .orientation import orientation_of, size_shown
@@ -56,7 +56,8 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
     if problem is None and not _is_seen_otherwise(image):
         return None
     try:
-        return import_pictures("uploads").made_for_upload(image, folder)
+        with errors_as_ours():
+            return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
         if problem is None:
             return None  # as it is the API may take it
@@ -77,7 +78,8 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
         UsageError: it cannot be made one, or nothing here can.
     """
     try:
-        return import_pictures("uploads").made_mask(mask, first, folder)
+        with errors_as_ours():
+            return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
         if reason.code not in (MISSING, "unreadable_image"):
             raise

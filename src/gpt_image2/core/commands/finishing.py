@@ -16,7 +16,7 @@ from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
-from ..base.optional_part import import_pictures
+from ..base.optional_part import errors_as_ours, import_pictures, reason_of
 from ..base.outcome import Derivation, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
@@ -42,10 +42,6 @@ class FinishedPicture(Record):
     warnings: Tuple[str, ...] = ()
 
 
-class NotFinished(Exception):
-    """No step could do anything with an image; the text says why."""
-
-
 class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
@@ -54,7 +50,7 @@ class PictureSteps(FurtherSteps, Protocol):
         ...
 
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
-        """The finished picture, as a file of this format. May raise anything; `NotFinished` says why."""
+        """The finished picture, as a file of this format. May raise anything."""
         ...
 
 
@@ -75,7 +71,8 @@ class Finishing:
         self._say = say
         self._steps: Optional[PictureSteps] = None
         if wishes.need_extra:
-            self._steps = import_pictures("steps").steps_for(self._wishes)
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
         self._further: Optional[FurtherCalls] = None
         if wishes.cutout or wishes.glass:
             assert self._steps is not None
@@ -102,7 +99,8 @@ class Finishing:
                 f"{request.effective_format} is not worked on further",
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
-        return self._steps.before(request, folder)
+        with errors_as_ours():
+            return self._steps.before(request, folder)
 
     def set_aside(self, prepared: PreparedCall) -> PreparedCall:
         """The call with its images under names of their own, beside those that were asked for.
@@ -159,7 +157,6 @@ class Finishing:
         prepared: PreparedCall,
         save_partials: bool = False,
         observer: Optional[Observer] = None,
-        no_wait: bool = False,
     ) -> Result:
         """As `Client.run`, with the finished pictures for its images.
 
@@ -167,12 +164,7 @@ class Finishing:
             GptImage2Error: as there; `result` holds what was finished of it.
         """
         if self._asked is None:
-            return client.run(prepared, save_partials, observer, no_wait)
-        if no_wait:
-            raise UsageError(
-                "--no-wait ends before there is an image to work on",
-                hint="leave it out, or the flags that change the picture afterwards",
-            )
+            return client.run(prepared, save_partials, observer)
         for folder in folders_to_write(replace(prepared, plan=self._asked)):
             prepare_folder(folder)
         self._emit = observer or client.observer
@@ -243,7 +235,7 @@ class Finishing:
         except InterruptedCall:
             raise
         except Exception as problem:
-            self._warn(f"the picture could not be finished: {_reason(problem)}")
+            self._warn(f"the picture could not be finished: {reason_of(problem)}")
             return self._as_it_came(image)
         self._say_notes(finished)
         if writer.rescue_reason:
@@ -275,7 +267,7 @@ class Finishing:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
         except Exception as problem:
-            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
             return image
         if not is_wanted:
             self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
@@ -323,11 +315,3 @@ def _is_same_file(path: Path, other: str) -> bool:
         return os.path.samefile(str(path), other)
     except OSError:
         return False
-
-
-def _reason(problem: BaseException) -> str:
-    if isinstance(problem, GptImage2Error):
-        return problem.message
-    reason = str(getattr(problem, "strerror", None) or problem)
-    is_plain = isinstance(problem, (OSError, NotFinished))
-    return show(reason if is_plain else f"{type(problem).__name__}: {reason}", limit=None)

@@ -13,7 +13,7 @@ from ..api.cost import CostEstimate
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Observer
-from ..base.optional_part import import_pictures
+from ..base.optional_part import import_pictures, reason_of
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
@@ -133,7 +133,7 @@ class FurtherCalls:
         except InterruptedCall:
             raise
         except Exception as problem:  # the first call is paid for, whatever its images are
-            warn(f"what came could not be looked at: {show(str(problem), limit=None)}")
+            warn(f"what came could not be looked at: {reason_of(problem)}")
             return first
         if call is None:
             return first
@@ -193,8 +193,8 @@ def add_checks(outcome: Dict[str, Any]) -> List[str]:
         if "checks" not in image:
             try:
                 image["checks"], warnings = look(image["path"])
-            except GptImage2Error as problem:
-                warnings = [problem.message]
+            except Exception as problem:  # of whatever kind: it is paid for and saved
+                warnings = [reason_of(problem)]
             found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
     outcome["warnings"] += found
     return found

@@ -66,11 +66,15 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            options = {"save_partials": command.save_partials, "no_wait": command.no_wait}
             if finishing is not None:
-                result: Result = finishing.run(client, prepared, observer=observer, **options)
+                result: Result = finishing.run(client, prepared, command.save_partials, observer)
             else:
-                result = client.run(prepared, observer=observer, **options)
+                result = client.run(
+                    prepared,
+                    save_partials=command.save_partials,
+                    observer=observer,
+                    no_wait=command.no_wait,
+                )
     outcome = result_json(result)
     if prepared.request.background == "transparent":
         _look_at(outcome, output)
@@ -100,6 +104,8 @@ def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
     wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
     if wishes is None:
         return None
+    if command.no_wait and wishes.need_extra:
+        raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
     from .finishing import Finishing
 
     return Finishing(wishes, stack, output.say)

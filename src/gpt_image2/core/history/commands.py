@@ -254,9 +254,9 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     beside = {
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
+    command.request = _changed_request(past, command.request)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
-    command.request = _changed_request(past, command.request)
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
     elif command.output is None:
@@ -299,8 +299,9 @@ def _say_again(command: ImageCommand, words: Sequence[str]) -> None:
     for flag, value in zip(words[::2], words[1::2]):
         if flag == "--area":
             command.area = [*(command.area or ()), value]
-        elif flag in ("--extend", "--to"):
+        elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
+            command.request = replace(command.request, size=None)
 
 
 def _replacement(what: str) -> str:
