@@ -7,7 +7,9 @@ from gpt_image2.pictures import open_picture
 from gpt_image2.pictures.grounds import BLACK, KEYS, WHITE, key_for, on_ground, onto_other_ground
 
 SPOKEN = {
-    "a red apple": "green",
+    "a red car": "green",
+    "a red apple": "magenta",
+    "roses in a vase": "blue",
     "a frog on a stone": "magenta",
     "FROGS and grass": "magenta",
     "an evergreen tree": "magenta",

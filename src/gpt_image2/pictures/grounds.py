@@ -20,7 +20,7 @@ _OF_KEY, _MAX_SHARE = 0.25, 0.02
 @dataclass(frozen=True)
 class Ground:
     """A flat background: what it is called, and its colour. Of a key, `stems` are parts of words and `words`
-    whole ones that speak of the same colour, in the languages of most prompts."""
+    whole ones that speak of the same colour or of what has some of it, in the languages of most prompts."""
 
     name: str
     rgb: tuple[int, int, int]
@@ -41,7 +41,9 @@ KEYS = (
         (0, 255, 0),
         "green grün gruen verde зелен зелён 绿 緑 초록",
         "vert verte emerald lime mint olive grass leaf leaves leafy tree plant forest jungle fern moss lawn "
-        "meadow clover cactus frog turtle lizard crocodile alien avocado cucumber lettuce broccoli",
+        "meadow garden clover cactus bush vine palm flower bouquet rose tulip sunflower frog turtle lizard "
+        "crocodile alien avocado cucumber lettuce broccoli vegetable salad fruit apple pear strawberry "
+        "tomato carrot pineapple watermelon",
     ),
     Ground(
         "magenta",
