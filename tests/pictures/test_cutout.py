@@ -72,8 +72,11 @@ def not_fitting(truth: Subject) -> dict[str, tuple[np.ndarray, str]]:
     white = truth.on(WHITE, seed=2)
     ys, xs = np.mgrid[0:400, 0:400]
     bent = white[ys, np.clip(xs + np.rint(3 * np.sin(ys / 20)).astype(int), 0, 399)]
+    anew = white.copy()
+    anew[180:260, 130:220] = white[180:260, 124:214]
     return {
         "drawn anew": (bent, "do not fit"),
+        "drawn anew in part": (anew, "a part of the two pictures does not fit"),
         "mirrored": (white[:, ::-1], "do not fit"),
         "shifted too far": (shifted(white, 14, 0), "do not fit"),
         "the same background": (truth.on(BLACK, seed=5), "have the same background"),
