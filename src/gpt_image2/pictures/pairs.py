@@ -27,8 +27,8 @@ _MIN_BORDER_SHARE = 0.4
 MAX_SHIFT_PX = 8
 #: The mean contradiction, from 0 to 1, above which a pair does not fit.
 MAX_CONTRADICTION = 0.01
-#: The same for one tile of so many pixels across, since a part may be drawn anew where the rest fits; tiles with
-#: a smaller share of the subject are not looked at.
+#: The same for one tile of so many pixels across, since a part may be drawn anew where the rest fits; tiles
+#: with a smaller share of the subject are not looked at.
 MAX_TILE_CONTRADICTION, _TILE_PX, _MIN_TILE_SHARE = 0.03, 64, 0.2
 #: The shift is refined by what contradicts least, by these steps (px), in bands of so many rows.
 _STEPS_PX = (1.0, 0.5, 0.25, 0.125)

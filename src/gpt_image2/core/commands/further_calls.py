@@ -128,6 +128,8 @@ class FurtherCalls:
         Raises:
             InterruptedCall: the second call was; `result` is that of both.
         """
+        if any(image.rescued for image in first.images):
+            return first  # nothing can be made of what lies elsewhere
         try:
             call = self._steps.next_call(first.images)
         except InterruptedCall:
@@ -216,6 +218,6 @@ def _of_both(first: Result, second: Optional[Result], billed: Billed) -> Result:
         attempts=first.attempts + second.attempts,
         requests_sent=first.requests_sent + second.requests_sent,
         elapsed_s=first.elapsed_s + second.elapsed_s,
-        warnings=(*first.warnings, *second.warnings),
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
         tasks=(*first.tasks, *second.tasks),
     )
