@@ -272,8 +272,8 @@ def test_an_interrupted_second_call_leaves_the_first_picture_and_says_that_more_
     is_over.set()
     told = done.json
     assert (done.code, told["billed"], told["cost_usd"]) == (130, "yes", None)
-    assert [image["path"] for image in told["images"]] == [str(desk.path("s.model.png"))]
-    assert desk.path("s.model.png").read_bytes() == PLAIN
+    assert [image["path"] for image in told["images"]] == [str(desk.path("s.png"))]
+    assert desk.path("s.png").read_bytes() == PLAIN
 
 
 REFUSED = {
