@@ -58,3 +58,9 @@ def test_a_prompt_keeps_its_words_and_names_the_ground_by_its_colour() -> None:
     assert "Nothing of the subject is green." in said
     assert "Nothing of the subject" not in on_ground("a fox", WHITE)
     assert "solid pure black (#000000) background" in onto_other_ground(WHITE, BLACK)
+
+
+def test_a_prompt_that_has_a_ground_gets_another_in_its_place() -> None:
+    once = on_ground("a glass fox", KEYS[0])
+    assert key_for(once) == KEYS[0]
+    assert on_ground(once, WHITE) == on_ground("a glass fox", WHITE)

@@ -60,22 +60,24 @@ KEYS = (
         "jeans ice iris whale dolphin",
     ),
 )
+#: What begins the part of a prompt that says its ground; what is before is the user's own.
+_SAID = "\n\nWhatever is said above of a background, "
 WHITE, BLACK = Ground("white", (255, 255, 255)), Ground("black", (0, 0, 0))
 
 
 def key_for(prompt: str, sources: Sequence[Picture] = ()) -> Ground:
     """The key of which the prompt does not speak and of which the sources of an edit have the least."""
-    return min(KEYS, key=lambda key: _speaks_of(prompt, key) + _has_of(sources, key))
+    own = _own_words(prompt)
+    return min(KEYS, key=lambda key: _speaks_of(own, key) + _has_of(sources, key))
 
 
 def on_ground(prompt: str, ground: Ground) -> str:
-    """The prompt for its subject on a ground that it can be cut out of."""
+    """The prompt for its subject on a ground that it can be cut out of, in place of one that it had so."""
     own = f" Nothing of the subject is {ground.name}." if ground in KEYS else ""
     return (
-        f"{prompt.rstrip()}\n\nWhatever is said above of a background, the whole subject stands alone on a "
-        f"perfectly flat, {ground.described} that reaches every edge of the picture, with room around the "
-        "subject. It has no shadow, floor, gradient, texture or reflection, and is no checkerboard."
-        f"{own}"
+        f"{_own_words(prompt)}{_SAID}the whole subject stands alone on a perfectly flat, {ground.described} "
+        "that reaches every edge of the picture, with room around the subject. It has no shadow, floor, "
+        f"gradient, texture or reflection, and is no checkerboard.{own}"
     )
 
 
@@ -86,6 +88,10 @@ def onto_other_ground(before: Ground, after: Ground) -> str:
         f"flat, {after.described}, also where it is seen through glass, smoke, glow or hair. Every part of "
         "the subject keeps its place, size, shape, colours and light."
     )
+
+
+def _own_words(prompt: str) -> str:
+    return prompt.partition(_SAID)[0].rstrip()
 
 
 def _speaks_of(prompt: str, key: Ground) -> float:
