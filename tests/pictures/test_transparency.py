@@ -63,7 +63,7 @@ def as_png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-CLEAR, ON_GREEN = drawn((0, 0, 0, 0)), drawn((0, 255, 0))
+CLEAR, ON_GREEN, ON_WHITE = drawn((0, 0, 0, 0)), drawn((0, 255, 0)), drawn((255, 255, 255))
 #: On nothing that it could be cut out of.
 PLAIN = as_png(photo(256, 256))
 
@@ -174,12 +174,11 @@ def test_a_picture_that_came_on_a_flat_colour_is_cut_out_of_that_without_a_secon
 def test_of_a_white_ground_the_soft_parts_are_guessed_and_a_second_price_is_for_better_ones(
     desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    white = drawn((255, 255, 255))
-    asked(recorder, monkeypatch, [[white]])
+    asked(recorder, monkeypatch, [[ON_WHITE]])
     told = desk.ok("generate", "a stone", "-o", "s.png", "--cutout")
     assert (told["images"][0]["method"], told["images"][0]["key"]) == ("key", "#ffffff")
     assert any("was not made" in said for said in told["warnings"])
-    counts = asked(recorder, monkeypatch, [[white], [ON_GREEN]])
+    counts = asked(recorder, monkeypatch, [[ON_WHITE], [ON_GREEN]])
     told = desk.ok("generate", "a stone", "-o", "s2.png", "--cutout", "--max-cost", "9")
     assert (told["images"][0]["key"], counts()) == ("#00ff00", [1, 1])
 
@@ -242,23 +241,32 @@ def test_a_dry_run_shows_both_calls_and_what_they_cost_together(ask: Asker) -> N
     assert ask.paid() == []
 
 
+@pytest.mark.parametrize("flag", ["--cutout", "--glass"])
 def test_a_second_call_that_fails_leaves_the_first_picture_and_its_price(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    first = PLAIN if flag == "--cutout" else ON_WHITE
+    counts = asked(recorder, monkeypatch, [[first]])
+    told = desk.ok("generate", "a stone", "-o", "s.png", flag, "--max-cost", "9", "--retries", "0")
+    assert told["images"][0]["path"] == str(desk.path("s.png"))
+    assert desk.path("s.png").read_bytes() == first
+    assert any("the second call failed" in said for said in told["warnings"])
+    assert counts() == [1, 1]
+
+
+def test_no_second_call_is_made_for_a_first_picture_that_could_be_none_of_a_pair(
     desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("cutout", "glass"):
-        counts = asked(recorder, monkeypatch, [[PLAIN]])
-        words = (f"--{name}", "--max-cost", "9", "--retries", "0")
-        told = desk.ok("generate", "a stone", "-o", f"{name}.png", *words)
-        assert told["images"][0]["path"] == str(desk.path(f"{name}.png"))
-        assert desk.path(f"{name}.png").read_bytes() == PLAIN
-        assert any("the second call failed" in said for said in told["warnings"])
-        assert counts()[0] == 1
+    counts = asked(recorder, monkeypatch, [[PLAIN]])
+    told = desk.ok("generate", "a stone", "-o", "s.png", "--glass")
+    assert any("no second call was made" in said and "no flat" in said for said in told["warnings"])
+    assert (told["images"][0]["method"], counts()) == ("as it came", [1])
 
 
 def test_an_interrupted_second_call_leaves_the_first_picture_and_says_that_more_may_be_paid(
     desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked(recorder, monkeypatch, [[PLAIN]])
+    asked(recorder, monkeypatch, [[ON_WHITE]])
     first, is_over = recorder.answer, threading.Event()
 
     def answer(request: Request) -> Answer:
@@ -273,7 +281,7 @@ def test_an_interrupted_second_call_leaves_the_first_picture_and_says_that_more_
     told = done.json
     assert (done.code, told["billed"], told["cost_usd"]) == (130, "yes", None)
     assert [image["path"] for image in told["images"]] == [str(desk.path("s.png"))]
-    assert desk.path("s.png").read_bytes() == PLAIN
+    assert desk.path("s.png").read_bytes() == ON_WHITE
 
 
 REFUSED = {

@@ -1884,7 +1884,7 @@ class FurtherCalls:
         except InterruptedCall:
             raise
         except Exception as problem:  # the first call is paid for, whatever its images are
-            warn(f"what came could not be looked at: {reason_of(problem)}")
+            warn(f"no second call was made: {reason_of(problem)}")
             return first
         if call is None:
             return first

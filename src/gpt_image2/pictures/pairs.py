@@ -53,7 +53,7 @@ def cut_out_pair(first: Picture, second: Picture) -> tuple[Cutout, Shift]:
             "the pair has two sizes, {}x{} and {}x{}".format(*first.size, *second.size),
             hint="make the second picture by editing the first",
         )
-    grounds = [_background(picture) for picture in (first, second)]
+    grounds = [flat_ground(picture) for picture in (first, second)]
     apart = np.abs(grounds[0] - grounds[1])
     if apart.max() < _MIN_APART:
         raise UsageError(
@@ -197,7 +197,8 @@ def _worst_tile(wrong: np.ndarray, there: np.ndarray) -> float:
     return float((sums[full] / counts[full]).max(initial=0.0))
 
 
-def _background(picture: Picture) -> np.ndarray:
+def flat_ground(picture: Picture) -> np.ndarray:
+    """The colour of the flat background that a picture lies on; a `UsageError` where it has none."""
     rgb = picture.rgb
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     colour = border_colour(border)

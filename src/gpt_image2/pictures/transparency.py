@@ -24,7 +24,7 @@ from .check import CLEAR, OPAQUE, Verdict, check_alpha
 from .files import Picture, open_picture
 from .grounds import BLACK, KEYS, WHITE, key_for, on_ground, onto_other_ground
 from .keying import Cutout, cut_out, has_colour
-from .pairs import cut_out_pair
+from .pairs import cut_out_pair, flat_ground
 from .shapes import rgb_of
 
 #: A picture lies on a flat ground that nobody asked for where no more of its border is touched.
@@ -160,7 +160,9 @@ class ByPair:
         call = self.further()
         if call is None or not images:
             return None
-        width, height = open_picture(images[0].path).size
+        first = open_picture(images[0].path, "what the model sent")
+        flat_ground(first)  # without it no second picture would help
+        width, height = first.size
         size = self._asked.size if size_problem(width, height) else f"{width}x{height}"
         return replace(call, request=replace(call.request, size=size), edits=images[0].path)
 
