@@ -30,6 +30,7 @@ SIDES = {
             "commands.doctor",
             "commands.finishing",
             "commands.further_calls",
+            "commands.mistakes",
             "commands.package_extras",
             "commands.picture_flags",
             "commands.probe",

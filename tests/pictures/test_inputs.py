@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,15 @@ def test_more_pixels_than_the_api_draws_are_sent_smaller_with_their_mask(desk: D
     assert "scaled from 4800x1600 to 3840x1280" in told["warnings"][0]
     sent = sent_files(model.only)
     assert sent["image"].size == sent["mask"].size == (3840, 1280)
+
+
+def test_a_decompression_bomb_is_refused(desk: Desk, model: Recorder) -> None:
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = desk.save("bomb.png", photo(W, H)).read_bytes()
+    data = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    desk.path("bomb.png").write_bytes(data)
+    assert "may be a decompression bomb" in desk.run("edit", "bomb.png", "a sofa", "-o", "out.png").error
+    assert model.requests == []
 
 
 def test_a_picture_that_is_drawn_on_is_sent_as_it_is(desk: Desk, model: Recorder) -> None:

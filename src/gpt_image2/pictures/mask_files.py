@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
@@ -64,7 +65,7 @@ def read_edit_mask(path: str, picture: Picture, read_as: str = "auto") -> tuple[
     if area.max() < 128 or area.min() >= 128:
         what = "nothing" if area.max() < 128 else "everything"
         message = f"mask {show(path, limit=None)} would edit {what}"
-        raise UsageError(message, hint="make one: gpt-image2 mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+        raise UsageError(message, hint=f"make one: {called()} mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
     return area, notes
 
 
