@@ -214,13 +214,13 @@ def test_without_the_extra_the_error_names_the_command_that_converts_a_mask(
     home: Home, recorder: Recorder, kind: str
 ) -> None:
     home.script = SCRIPT
-    Image.fromarray(photo(W, H)).save(home.cwd / "room.png")
+    Image.fromarray(photo(W, H)).save(home.cwd / "my room.png")
     mask = mask_file(home.cwd, kind)
-    words = ("edit", "room.png", "a sofa", "--mask", mask.name, "-o", "out.png")
+    words = ("edit", "my room.png", "a sofa", "--mask", mask.name, "-o", "out.png")
     run = home.run(*words, base_url=recorder.base_url)
     assert (run.code, recorder.requests) == (2, [])
     (line,) = run.stderr.splitlines()
-    assert f"convert it: gpt-image2 mask room.png --from {mask.name} -o mask.png" in line
+    assert f" mask 'my room.png' --from {mask.name} -o mask.png (it needs pip install" in line
 
 
 MODES = {"grey": "LA", "colour": "RGBA", "palette": "P", "one bit": "1"}

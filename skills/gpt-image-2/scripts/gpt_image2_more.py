@@ -1017,7 +1017,7 @@ def converted_mask(mask, first, folder, problem):
             raise
         hint = problem.hint
         if reason.code == MISSING:
-            names = [show(image.source, limit=None) for image in (first, mask)]
+            names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
                 called(), *names, PICTURES_INSTALL
             )

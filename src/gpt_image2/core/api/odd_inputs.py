@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Optional, Tuple
 
-from ..base.about import called
+from ..base.about import called, in_quotes
 from ..base.errors import UsageError
 from ..base.optional_part import MISSING, PICTURES_INSTALL, errors_as_ours, import_pictures
 from ..base.redact import show
@@ -98,7 +98,7 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
             raise
         hint = problem.hint
         if reason.code == MISSING:
-            names = [show(image.source, limit=None) for image in (first, mask)]
+            names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
                 called(), *names, PICTURES_INSTALL
             )
