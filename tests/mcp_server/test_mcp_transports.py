@@ -175,7 +175,7 @@ def test_options_that_cannot_work_end_the_server_at_once(
 def test_a_key_in_the_wrong_place_is_masked_on_stderr(place: Place, sandbox: Sandbox) -> None:
     with raw_server(place, sandbox.base_url, "--key", KEY) as server:
         assert server.wait() == 2
-        assert "--key sk-…0123" in server.errors() and KEY not in server.errors()
+        assert "unknown flag --key" in server.errors() and "sk-" not in server.errors()
     with raw_server(place, sandbox.base_url, "--config", KEY) as server:
         assert "/sk-…0123 does not exist" in server.wait_for_error("calls will fail")
         assert KEY not in server.errors()
