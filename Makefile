@@ -4,7 +4,7 @@ SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench clean
+.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandb
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 	$(BIN)/python tools/generate_docs.py
+
+dist: setup  ## Build wheel, sdist and the skill's zip in dist/, and try them on every Python found
+	$(BIN)/python tools/dist.py
+	$(BIN)/python tools/try_dist.py
 
 clean:  ## Remove environments, caches and demo pictures
 	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
