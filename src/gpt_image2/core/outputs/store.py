@@ -97,10 +97,10 @@ class MovingFile:
     ) -> None:
         """Goes on in the first rescue folder that takes what was written so far, and `more`."""
         self.moved_reason = reason.strerror or str(reason)
-        if self._open and self.file.closed:  # for a rename on Windows, which failed
-            self._open = self.path, open(str(self.path), "rb", buffering=0)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
+                if self._open and self.file.closed:  # for a rename on Windows, which failed
+                    self._open = self.path, open(str(self.path), "rb", buffering=0)  # noqa: SIM115
                 part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
                     if self._open:
