@@ -9,7 +9,8 @@ from gpt_image2.core.api.cost import estimate_cost
 
 from .checks import Check, did_not_use, inputs_untouched, key_untold
 from .recording import Recording
-from .tasks import KEY, TASKS, Task
+from .task import KEY, Task
+from .tasks import TASKS
 
 _USAGE_ERROR = 2
 #: What the sandbox takes `auto` for.

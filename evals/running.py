@@ -21,7 +21,7 @@ from PIL import Image, ImageChops
 
 from .inputs import MAKERS
 from .recording import Box, Command, File, Recording
-from .tasks import KEY, Before, Task
+from .task import KEY, Before, Task
 
 ROOT = Path(__file__).resolve().parent.parent
 SKILL = ROOT / "skills" / "gpt-image-2"
