@@ -457,7 +457,7 @@ _gpt_image2_profiles() {
 }
 
 _gpt_image2_agents() {
-  compgen -W "claude codex openclaw hermes" -- "$1"
+  compgen -W "claude codex openclaw hermes cursor gemini opencode windsurf antigravity" -- "$1"
   compgen -d -- "$1"
 }
 

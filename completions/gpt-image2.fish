@@ -10,7 +10,7 @@ function _gpt_image2_profiles
 end
 
 function _gpt_image2_agents
-  printf '%s\n' claude codex openclaw hermes
+  printf '%s\n' claude codex openclaw hermes cursor gemini opencode windsurf antigravity
   __fish_complete_directories
 end
 
@@ -576,7 +576,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l api-key -x -d 'the AP
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l sandbox -d 'use an offline sandbox: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a install-skill -d 'Copy the skill folder to where an agent looks for it.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, or a folder of skills (as ./NAME); the skill goes into a folder below it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, cursor, gemini, opencode, windsurf, antigravity, or a folder of skills (as ./NAME); the skill goes into a folder below it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l dry-run -d 'list what would be copied where; write nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l force -d 'replace the skill if it is there already'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l json -d 'print one JSON object on stdout instead of lines'

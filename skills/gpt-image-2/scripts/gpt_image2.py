@@ -3479,6 +3479,7 @@ class _Transfer:
                 pass_fds=self._heads.inherited,
                 # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
                 start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             self._heads.close()
@@ -4624,6 +4625,10 @@ def rename(part, target, file):
 def rename_if_free(part, target, file):
     """Gives the part this name unless something has it; False when it is taken."""
     try:
+        if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
+            file.close()
+            os.rename(str(part), str(target))
+            return True
         os.link(str(part), str(target))
     except FileExistsError:
         return False
@@ -4929,6 +4934,8 @@ class MovingFile:
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
+                if self._open and self.file.closed:  # for a rename on Windows, which failed
+                    self._open = self.path, open(str(self.path), "rb", buffering=0)  # noqa: SIM115
                 part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
                     if self._open:
