@@ -21,6 +21,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 #: Of a word such as a size or a model, and of a path or an address: what is longer is a mistake.
 MAX_WORD_CHARS = 256
 MAX_PATH_CHARS = 4096
+PATH: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_CHARS}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 
 

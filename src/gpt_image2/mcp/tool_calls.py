@@ -10,18 +10,18 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mcp import types
 
 from gpt_image2.core.api import cost, models
-from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest, checked, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.base.events import Event, Observer, RequestStarted
 from gpt_image2.core.base.interrupt import StopSwitch
-from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.outcome import Result
 from gpt_image2.core.base.redact import mask_secrets, show
 from gpt_image2.core.calls.budget import Budget, Hold
 from gpt_image2.core.calls.client import Client
@@ -30,6 +30,9 @@ from gpt_image2.core.settings.config import Settings, load_settings
 from .answers import estimate_shown, failure, image_shown, success
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
 from .folders import Folders
+from .picture_calls import PictureCalls
+from .picture_tools import PICTURE_COMMANDS
+from .resources import image_at
 from .settings import ServerSettings
 from .tools import COMMANDS, ESTIMATE, GET
 
@@ -49,7 +52,8 @@ class ToolCalls:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._folders = Folders(settings.output_dir, settings.allow_dirs)
+        self.folders = Folders(settings.output_dir, settings.allow_dirs)
+        self._pictures = PictureCalls(self.folders)
         self._budget = Budget(settings.max_cost_usd)
 
     def make(
@@ -94,15 +98,18 @@ class ToolCalls:
 
         def get() -> types.CallToolResult:
             given = checked_arguments(GET, arguments)
-            image = _inspected(self._folders.input(given["path"]), given["path"])
-            return image_shown(image, given.get("preview", True))
+            return image_shown(image_at(self.folders, given["path"]), given.get("preview", True))
 
         return _answered(get, GET)
+
+    def work_on_picture(self, tool: str, arguments: Arguments) -> types.CallToolResult:
+        """`make_mask`, `check_image` and `cut_out`."""
+        return _answered(partial(self._pictures.run, tool, arguments), PICTURE_COMMANDS[tool])
 
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
         asked = replace(asked, request=self._named(asked.request))
         request, _ = checked(asked.request)
-        output = self._folders.output(asked.output, request.effective_format)
+        output = self.folders.output(asked.output, request.effective_format)
         estimate = request.estimate(self._prices(), len(asked.images))
         with self._budget.hold(estimate, f"this call of {request.model}", way_out="ask the user") as hold:
             client = self._client(stop, _with_hold(observer, hold))
@@ -120,7 +127,7 @@ class ToolCalls:
         local = self._local_inputs(asked)
         with self._with_inputs(client, asked, local) as request:
             prepared = client.prepare(request, output, no_clobber=True)
-            plan = self._folders.ready(prepared.plan, request.count)
+            plan = self.folders.ready(prepared.plan, request.count)
             if self._local_inputs(asked) != local:
                 raise UsageError("an input was replaced while it was read", hint="send the call again")
             if stop.is_set:
@@ -131,7 +138,7 @@ class ToolCalls:
         """The resolved path of each input that is a file here."""
         beside = [source for source in (asked.mask, asked.markup) if source is not None]
         sources = [*asked.images, *beside]
-        return {source: self._folders.input(source) for source in sources if not is_address(source)}
+        return {source: self.folders.input(source) for source in sources if not is_address(source)}
 
     @contextmanager
     def _with_inputs(
@@ -196,18 +203,3 @@ def _with_hold(observer: Observer, hold: Hold) -> Observer:
         observer(event)
 
     return observe
-
-
-def _inspected(path: Path, source: str) -> SavedImage:
-    """A file on disk as an image."""
-    name = show(source, limit=None)
-    try:
-        if not path.is_file():
-            raise UsageError(f"{name} does not exist or is not a file", hint="check the path")
-        with path.open("rb"):  # says why it cannot be read
-            image = saved_image_at(str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}", hint="check its permissions") from None
-    if image is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg, webp, gif or svg")
-    return image
