@@ -10,7 +10,9 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from harness import Started
 
 HAS_TMUX = shutil.which("tmux") is not None
 
@@ -29,6 +31,35 @@ def resize(terminal: int, columns: int, lines: int = 24) -> None:
     import termios
 
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+
+def talk(
+    command: Sequence[str],
+    env: Dict[str, str],
+    cwd: Path,
+    columns: int,
+    lines: int,
+    answers: Sequence[Tuple[bytes, bytes]] = (),
+    stdout: Optional[int] = None,
+) -> Tuple[bytes, bytes]:
+    """What a program prints on a terminal of this size, and on its stdout where that is a pipe. When it has
+    printed the first of a pair, the second is typed: each once, in their order."""
+    ours, theirs = open_terminal(columns, lines)
+    out = theirs if stdout is None else stdout
+    with Started(command, env=env, cwd=str(cwd), stdin=theirs, stdout=out, stderr=theirs) as process:
+        os.close(theirs)
+        seen, waiting = b"", list(answers)
+        while True:
+            try:
+                seen += os.read(ours, 65536)
+            except OSError:  # Linux says so when the last writer has gone
+                break
+            if waiting and waiting[0][0] in seen:
+                os.write(ours, waiting.pop(0)[1])
+        printed = process.communicate()[0] or b""
+        assert process.returncode == 0, seen
+    os.close(ours)
+    return seen, printed
 
 
 class Tmux:
@@ -77,7 +108,7 @@ class Tmux:
     def _read_line(self) -> str:
         line = self._process.stdout.readline()
         assert line, "tmux has ended"
-        return line.decode("utf-8").rstrip("\n")
+        return line.decode("utf-8", "replace").rstrip("\n")  # it cuts what is printed anywhere
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -89,19 +120,21 @@ def in_tmux(
     command: Sequence[str], env: Dict[str, str], cwd: Path, columns: int, lines: int, said: str = ""
 ) -> Iterator[Tmux]:
     """A program in a tmux window of this size, below what was `said` before; the window outlives it."""
-    socket = ["tmux", "-f", "/dev/null", "-S", os.path.join(env["TMPDIR"], "tmux")]
     shell = f"printf {shlex.quote(said)}; {_joined(command)}; cat"
-    session = ["new-session", "-x", str(columns), "-y", str(lines), shell]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        [*socket, "-C", *session],
-        env={**env, "TERM": "xterm-256color"},
-        cwd=str(cwd),
-        stdin=pipe,
-        stdout=pipe,
-    )
+    with tmux_command(env, "-C") as tmux:
+        session = [*tmux, "new-session", "-x", str(columns), "-y", str(lines), shell]
+        terminal = {**env, "TERM": "xterm-256color"}
+        pipe = subprocess.PIPE
+        with Started(session, env=terminal, cwd=str(cwd), stdin=pipe, stdout=pipe) as process:
+            yield Tmux(process)
+            process.kill()
+
+
+@contextmanager
+def tmux_command(env: Dict[str, str], *flags: str, conf: str = os.devnull) -> Iterator[List[str]]:
+    """How tmux is called, as a server of a test's own, which is gone at the end."""
+    tmux = ["tmux", "-S", os.path.join(env["TMPDIR"], "tmux")]
     try:
-        yield Tmux(process)
+        yield [*tmux, "-f", conf, *flags]
     finally:
-        subprocess.run([*socket, "kill-server"], env=env, check=False)
-        process.communicate()
+        subprocess.run([*tmux, "kill-server"], env=env, check=False, stderr=subprocess.DEVNULL)
