@@ -51,7 +51,7 @@ function _shtab_gpt_image2_using
 end
 
 set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
-set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --complexity --compression --concurrency --config --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --since --size --svg-effort --svg-model --timeout --user -o
+set -g _shtab_gpt_image2_opts_with_value --api-key --area --background --base-url --before --by --complexity --compression --concurrency --config --exact --extend --fit --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --since --size --svg-effort --svg-model --timeout --to --under --user -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -329,6 +329,13 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l partial-imag
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l param -x -d 'any other field of the API; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-wait -d 'where the host makes it a task, end with the task'"'"'s id'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l area -x -d 'edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%) or fractions (0.25) of the picture as it is seen; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l keep-outside -d 'put the first image back outside the mask: there not one pixel changes'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l extend -x -d 'paint further beyond these sides, as left=25%,right=200; all=10% is every side'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -x -d 'as --extend, to a ratio or to a larger size'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l max-cost -x -d 'refuse a request that may cost more (input images by an estimate)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-clobber -d 'never overwrite: take the next free name'

@@ -25,14 +25,28 @@ import time
 import zlib
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager, suppress
+from enum import Enum
 from functools import lru_cache, partial
 from html import escape
-from itertools import chain, count, islice
+from itertools import accumulate, chain, count, islice
 from math import inf
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+    cast,
+)
 from urllib.parse import quote as percent_encode, urlsplit
 
 from gpt_image2 import (
@@ -54,7 +68,10 @@ from gpt_image2 import (
     MAX_EDGE,
     MAX_FRAMES,
     MAX_FRAME_MS,
+    MAX_INPUT_BYTES,
     MAX_INPUT_IMAGES,
+    MAX_MASK_BYTES,
+    MAX_NAME_BYTES,
     MAX_PARTIAL_IMAGES,
     MAX_PIXELS,
     MAX_RATIO,
@@ -94,6 +111,7 @@ from gpt_image2 import (
     CostEstimate,
     Curl,
     Database,
+    Derivation,
     DownloadFailed,
     Downloader,
     Ending,
@@ -121,6 +139,8 @@ from gpt_image2 import (
     LaneEnd,
     Ledger,
     LedgerError,
+    MadeFrom,
+    ModelImageSaved,
     NetworkError,
     NotAnImage,
     Observer,
@@ -188,8 +208,10 @@ from gpt_image2 import (
     fetch_images,
     find_config,
     find_curl,
+    folders_to_write,
     forget_facts,
     free_bytes,
+    has_matching_extension,
     has_same_origin,
     home_folder,
     host_of,
@@ -241,6 +263,7 @@ from gpt_image2 import (
     sha256_of,
     show,
     size_in_words,
+    size_problem,
     slug,
     state_folder,
     stored,
@@ -259,11 +282,110 @@ from gpt_image2 import (
 
 
 # ============================================================================================================
+# base/
+#
+# The few things that everybody speaks of: errors, outcomes, events, records, signals, text that is safe to
+# show. Touches nothing but this process's signal handlers.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/optional_part
+#
+# Imports what stands above core by its name, and says how to install it where it is missing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PICTURES_INSTALL = INSTALL_HINT.format(extra="pictures")
+MISSING = "extra_missing"
+
+
+def import_part(module):
+    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    import importlib
+
+    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
+    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path = path
+
+
+@contextmanager
+def errors_as_ours():
+    """Turns errors of the package's own core into those of the core that runs: where that is the script, a
+    part of the package imports another one."""
+    try:
+        yield
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if isinstance(error, GptImage2Error) or not isinstance(code, int):
+            raise
+        kinds = {int(kind.exit_code): kind for kind in (UsageError, ConfigError, OutputError)}
+        foreign = error
+        raise kinds.get(code, GptImage2Error)(foreign.message, hint=foreign.hint, code=foreign.code) from None
+
+
+@contextmanager
+def installed(name, install):
+    """Turns a missing part into an error that says how to install it, and its errors into ours."""
+    try:
+        with errors_as_ours():
+            yield
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not installed here ({error.name} is missing)",
+            hint=f"install it: {install.format(extra=name)}",
+            code=MISSING,
+        ) from None
+
+
+def import_pictures(module):
+    """A module of what works with pictures; a `UsageError` where that is not installed."""
+    with installed("working with pictures", PICTURES_INSTALL):
+        return import_part(f"gpt_image2.pictures.{module}")
+
+
+# ============================================================================================================
 # api/
 #
 # What the API is: the fields of a request, sizes, prices, rate limits, and what an image file says.
 # Pure, but for reading image files.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/covering
+#
+# The legal size to ask for when another one is wished. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def covering_size(width, height):
+    """The legal size that covers a wished one, so that little is cut away.
+
+    The next one on the grid where that is legal, so that nothing is scaled. Else the one with the fewest
+    pixels for the square of the share that is kept; beyond the limits, the one that loses least.
+    """
+    on_grid = tuple(-(-edge // EDGE_STEP) * EDGE_STEP for edge in (width, height))
+    if size_problem(*on_grid) is None:
+        return on_grid[0], on_grid[1]
+
+    def cost(size):
+        scale = max(width / size[0], height / size[1])  # above 1: it must be scaled up
+        kept = width * height / (size[0] * size[1] * scale**2)
+        return max(1.0, scale) ** 2 / kept if scale > 1 else 1.0, size[0] * size[1] / kept**2
+
+    return min(_legal_sizes(), key=cost)
+
+
+@lru_cache(maxsize=1)
+def _legal_sizes():
+    edges = range(EDGE_STEP, MAX_EDGE + 1, EDGE_STEP)
+    return tuple(
+        (width, height) for width in edges for height in edges if size_problem(width, height) is None
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -349,47 +471,12 @@ def fitting_frame(width, height, frames):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# api/read_fields
+# api/orientation
 #
-# From fields as they were sent, or as the ledger and jobs files have them, back to a request. Pure.
+# How an image file is seen: turned as its EXIF data says. Reads the heads of its parts, no pixels.
 # ------------------------------------------------------------------------------------------------------------
 
 
-def request_from_fields(prompt, model, fields):
-    """The request, without its images, whose other fields these are."""
-    fields = by_own_names(fields)
-    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
-    known = {name: value for name, value in fields.items() if name in own}
-    extra = tuple((name, value) for name, value in fields.items() if name not in own)
-    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
-
-
-def by_own_names(fields):
-    """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
-    of the outer one is known."""
-    svg = fields.get("svg")
-    own = {}
-    for name, (_, *steps) in INNER_FIELDS.items():
-        value = svg
-        for step in steps:
-            value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
-        if value is not None:
-            own[name] = value
-    if not own or ImageRequest("", **own).wire_fields("")["svg"] != svg:
-        return dict(fields)
-    return {**{name: value for name, value in fields.items() if name != "svg"}, **own}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# api/markup
-#
-# Whether a markup can guide an edit: a PNG with transparent pixels, as large as the first image is shown.
-#
-# Reads both files; of their pixels only the transparency.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_INFLATED_BYTES = 1 << 16
 #: By format: where the parts of a file begin, what stands before each, and the kind of that with EXIF data.
 _FILE_PARTS = {
     "png": (8, ">I4s", b"eXIf"),
@@ -400,40 +487,17 @@ _EXIF_MARK = b"Exif\0\0"
 _ORIENTATION = 0x0112
 #: The orientations by which an image lies on its side.
 _ON_ITS_SIDE = range(5, 9)
-#: By PNG filter, the first byte of a row and those that follow where alpha is full everywhere: in the first
-#: row, and below a row that is full as well.
-_FULL_FIRST = {0: (255, 255), 1: (255, 0), 2: (255, 255), 3: (255, 128), 4: (255, 0)}
-_FULL_BELOW = {0: (255, 255), 1: (255, 0), 2: (0, 0), 3: (128, 0), 4: (0, 0)}
-#: How many samples a pixel has, by the PNG types of colour that have an alpha channel.
-_CHANNELS = {4: 2, 6: 4}
 
 
-def check_markup(source, markup, first):
-    """Raises a `UsageError` for a markup that the API refuses over this first image."""
-    name = f"markup {show(source)}"
-    if markup.format != "png":
-        raise UsageError(f"{name} is {markup.format}, not png", hint="save it as PNG with transparency")
-    try:
-        width, height = _size_shown(first)
-        is_see_through = markup.has_alpha and _has_transparent_pixel(markup)
-    except (OSError, zlib.error) as error:
-        raise UsageError(f"cannot read {name}: {error}", hint="save it once more as PNG") from None
-    if (markup.width, markup.height) != (width, height):
-        raise UsageError(
-            f"{name} is {markup.width}x{markup.height}, the first image {width}x{height} as it is shown",
-            hint="draw it over the first image, in its size",
-        )
-    if not is_see_through:
-        raise UsageError(
-            f"{name} has no transparent pixel, so nothing would be left of the image",
-            hint="leave transparent what is not drawn on, and save it as RGBA PNG",
-        )
-
-
-def _size_shown(image):
+def size_shown(image):
     """Width and height once its EXIF orientation is heeded."""
-    turned = _orientation(_exif_of(image)) in _ON_ITS_SIDE
+    turned = orientation_of(image) in _ON_ITS_SIDE
     return (image.height, image.width) if turned else (image.width, image.height)
+
+
+def orientation_of(image):
+    """The EXIF orientation of an image file, from 1 to 8; 0 where it tells none."""
+    return _orientation(_exif_of(image))
 
 
 def _exif_of(image):
@@ -474,33 +538,117 @@ def _orientation(exif):
     return 0
 
 
-def _has_transparent_pixel(image):
-    """Whether a PNG has a pixel that is not opaque. One whose transparency is no channel, or that is
-    interlaced, counts as having some.
+# ------------------------------------------------------------------------------------------------------------
+# api/png_alpha
+#
+# What is transparent in a PNG: nothing, something or all of it. Reads its pixels, without working them out.
+#
+# Each filter makes known bytes of a row whose alpha is full, if that of the row above is; and of one whose
+# alpha is 0 throughout every filter makes zeros.
+# ------------------------------------------------------------------------------------------------------------
 
-    Each filter makes known bytes of a row whose alpha is full, if that of the row above is: no pixel needs to
-    be worked out.
+
+_INFLATED_BYTES = 1 << 16
+_SIGNATURE_BYTES = 8
+#: By PNG filter, the first byte of a row and those that follow where alpha is full everywhere: in the first
+#: row, and below a row that is full as well.
+_FULL_FIRST = {0: (255, 255), 1: (255, 0), 2: (255, 255), 3: (255, 128), 4: (255, 0)}
+_FULL_BELOW = {0: (255, 255), 1: (255, 0), 2: (0, 0), 3: (128, 0), 4: (0, 0)}
+#: How many samples a pixel has, by the PNG types of colour that have an alpha channel.
+_CHANNELS = {4: 2, 6: 4}
+_PALETTE = 3
+
+
+class Alpha(Enum):
+    """Which of the pixels of a picture are not opaque. `UNKNOWN`: it has alpha, and is not worked out."""
+
+    OPAQUE = "none"
+    SOME = "some"
+    CLEAR = "all"
+    UNKNOWN = "unknown"
+
+
+def alpha_of(image):
+    """What is transparent in a PNG file that has alpha. One that is interlaced, or whose transparency is one
+    colour, is not worked out.
+
+    Raises:
+        OSError: it cannot be read.
+        zlib.error: its pixels are broken.
     """
     with open(image.path, "rb") as file:
         depth, colours, _, _, is_interlaced = file.read(29)[24:]
-        if colours not in _CHANNELS or is_interlaced:
-            return True
+        width, height = image.width or 0, image.height or 0
+        if is_interlaced:
+            return Alpha.UNKNOWN
+        if colours == _PALETTE:
+            return _alpha_of_palette(file, depth, width, height)
+        if colours not in _CHANNELS:
+            return Alpha.UNKNOWN
         sample = depth // 8
         step = _CHANNELS[colours] * sample
-        width, full = image.width or 0, _FULL_FIRST
-        for row in islice(_rows(file, 1 + step * width), image.height):
+        full, is_opaque, is_clear = _FULL_FIRST, True, True
+        for row in islice(_rows(file, 1 + step * width), height):
             first, rest = full.get(row[0], (0, 0))
             opaque = bytes([first]) + bytes([rest]) * (width - 1)
-            if any(row[1 + plane :: step] != opaque for plane in range(step - sample, step)):
-                return True
+            planes = [row[1 + plane :: step] for plane in range(step - sample, step)]
+            is_opaque = is_opaque and all(plane == opaque for plane in planes)
+            is_clear = is_clear and not any(map(any, planes))
+            if not (is_opaque or is_clear):
+                return Alpha.SOME
             full = _FULL_BELOW
-    return False
+    return Alpha.OPAQUE if is_opaque else Alpha.CLEAR
+
+
+def _alpha_of_palette(file, depth, width, height):
+    """By which entries of the palette are in use; those without an alpha of their own are opaque."""
+    alphas = _transparency(file)
+    row_bytes = (width * depth + 7) // 8
+    per_byte, mask = 8 // depth, (1 << depth) - 1
+    used = set()
+    above = bytes(row_bytes)
+    for row in islice(_rows(file, 1 + row_bytes), height):
+        pixels = _unfiltered(row, above)
+        if pixels is None:
+            return Alpha.UNKNOWN
+        above = pixels
+        end = width - (row_bytes - 1) * per_byte
+        for value in set(pixels[:-1]):
+            used.update(value >> (8 - depth * (at + 1)) & mask for at in range(per_byte))
+        used.update(pixels[-1] >> (8 - depth * (at + 1)) & mask for at in range(end))
+    found = [alphas[index] if index < len(alphas) else 255 for index in used]
+    if min(found, default=255) == 255:
+        return Alpha.OPAQUE
+    return Alpha.SOME if max(found) else Alpha.CLEAR
+
+
+def _unfiltered(row, above):
+    """A row of one byte a pixel or less; None for a filter that would take long."""
+    if row[0] == 0:
+        return row[1:]
+    if row[0] == 1:
+        return bytes(value & 255 for value in accumulate(row[1:]))
+    if row[0] == 2:
+        return bytes((value + upper) & 255 for value, upper in zip(row[1:], above))
+    return None
+
+
+def _transparency(file):
+    """The alpha of the palette's first entries; empty where none is told."""
+    file.seek(_SIGNATURE_BYTES)
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if kind == b"tRNS":
+            return file.read(length)
+        if kind in (b"\0\0\0\0", b"IDAT", b"IEND"):
+            return b""
+        file.seek(length + 4, 1)
 
 
 def _rows(file, row_bytes):
     """The rows of a PNG, not compressed any more, each behind the number of its filter."""
     inflate, held = zlib.decompressobj(), bytearray()
-    file.seek(_FILE_PARTS["png"][0])
+    file.seek(_SIGNATURE_BYTES)
     while True:
         length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
         if kind in (b"\0\0\0\0", b"IEND"):
@@ -513,6 +661,363 @@ def _rows(file, row_bytes):
             while len(held) >= row_bytes:
                 yield bytes(held[:row_bytes])
                 del held[:row_bytes]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/read_fields
+#
+# From fields as they were sent, or as the ledger and jobs files have them, back to a request. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def request_from_fields(prompt, model, fields):
+    """The request, without its images, whose other fields these are."""
+    fields = by_own_names(fields)
+    own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
+    known = {name: value for name, value in fields.items() if name in own}
+    extra = tuple((name, value) for name, value in fields.items() if name not in own)
+    return ImageRequest(prompt=prompt, model=model, extra=extra, **known)
+
+
+def by_own_names(fields):
+    """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
+    of the outer one is known."""
+    svg = fields.get("svg")
+    own = {}
+    for name, (_, *steps) in INNER_FIELDS.items():
+        value = svg
+        for step in steps:
+            value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
+        if value is not None:
+            own[name] = value
+    if not own or ImageRequest("", **own).wire_fields("")["svg"] != svg:
+        return dict(fields)
+    return {**{name: value for name, value in fields.items() if name != "svg"}, **own}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/markup
+#
+# Whether a markup can guide an edit: a PNG with transparent pixels, as large as the first image is shown.
+#
+# Reads both files; of their pixels only the transparency.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def check_markup(source, markup, first):
+    """Raises a `UsageError` for a markup that the API refuses over this first image."""
+    name = f"markup {show(source)}"
+    if markup.format != "png":
+        raise UsageError(f"{name} is {markup.format}, not png", hint="save it as PNG with transparency")
+    try:
+        width, height = size_shown(first)
+        is_see_through = markup.has_alpha and alpha_of(markup) is not Alpha.OPAQUE
+    except (OSError, zlib.error) as error:
+        raise UsageError(f"cannot read {name}: {error}", hint="save it once more as PNG") from None
+    if (markup.width, markup.height) != (width, height):
+        raise UsageError(
+            f"{name} is {markup.width}x{markup.height}, the first image {width}x{height} as it is shown",
+            hint="draw it over the first image, in its size",
+        )
+    if not is_see_through:
+        raise UsageError(
+            f"{name} has no transparent pixel, so nothing would be left of the image",
+            hint="leave transparent what is not drawn on, and save it as RGBA PNG",
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/odd_inputs
+#
+# Inputs that the API does not take, or takes otherwise than they are seen: brought into a form that it
+# takes.
+#
+# That is done by the optional part for pictures, into a folder of the call's own; without it the error says
+# what is wrong and what to run.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_OF_OTHERS_BYTES = 64
+#: By the first bytes of a file, from their place on: formats that many programs write.
+_OTHER_FORMATS = (
+    (4, b"ftypavi", "avif"),
+    (4, b"ftyphe", "heic"),
+    (4, b"ftypmif1", "heic"),
+    (4, b"ftypmsf1", "heic"),
+    (0, b"BM", "bmp"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"GIF8", "gif"),
+    (0, b"8BPS", "psd"),
+    (0, b"\0\0\1\0", "ico"),
+    (0, b"\0\0\0\x0cjP  ", "jpeg 2000"),
+)
+
+
+def kind_by_head(path):
+    """The name of the format of a picture that is none of the API's; empty where it is not known."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_OF_OTHERS_BYTES)
+    except OSError:
+        return ""
+    return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
+
+
+def converted(image, folder, problem):
+    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    if problem is None and not _is_seen_otherwise(image):
+        return None
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_for_upload(image, folder)
+    except UsageError as reason:
+        if problem is None:
+            return None  # as it is the API may take it
+        if reason.code != MISSING:
+            raise
+    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
+        raise problem
+    raise UsageError(
+        problem.message,
+        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+    )
+
+
+def converted_mask(mask, first, folder, problem):
+    """A mask of any program as the API takes it for this first image, made in `folder`.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_mask(mask, first, folder)
+    except UsageError as reason:
+        if reason.code not in (MISSING, "unreadable_image"):
+            raise
+        hint = problem.hint
+        if reason.code == MISSING:
+            names = [show(image.source, limit=None) for image in (first, mask)]
+            hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
+                PROGRAM, *names, PICTURES_INSTALL
+            )
+        raise UsageError(problem.message, hint=hint, code=problem.code) from None
+
+
+def size_as_sent(image):
+    """Width and height of an image as it is seen."""
+    return (image.width, image.height) if image.made_from is not None else size_shown(image)
+
+
+def clear_part_of(mask):
+    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    worked out, or is broken, which is left to the API."""
+    if not mask.has_alpha:
+        return Alpha.OPAQUE.value
+    try:
+        return alpha_of(mask).value
+    except (OSError, ValueError, zlib.error):
+        return Alpha.UNKNOWN.value
+
+
+def _is_seen_otherwise(image):
+    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
+    return image.is_odd or orientation_of(image) > 1
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/shapes
+#
+# Plain shapes in words: places in pixels, percent or fractions of a picture as it is seen. Pure.
+#
+# A place is a number of pixels (`120`, `120px`), a percentage (`25%`) or a fraction (`0.25`). A number is a
+# fraction where it has a decimal point and is at most 1; 0 and 1 beside it then too.
+# ------------------------------------------------------------------------------------------------------------
+
+
+PLACES = "pixels (120), percent (25%) or fractions (0.25)"
+_LENGTH = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(px|%|)\s*"
+
+
+class Length(Record):
+    """A length or place: `unit` is `px`, `%` (of a hundred) or `fraction` (of one)."""
+
+    value: float
+    unit: str
+
+    def pixels(self, whole):
+        """In pixels, where the whole has so many."""
+        return self.value * {"px": 1.0, "%": whole / 100, "fraction": float(whole)}[self.unit]
+
+    def __str__(self):
+        text = f"{self.value:.10g}"
+        if self.unit == "fraction":
+            return text if "." in text else f"{text}.0"
+        return text + self.unit
+
+
+NO_LENGTH = Length(0, "px")
+
+
+def parse_box_places(text, kind):
+    """`X,Y,W,H` of a `rect` or an `ellipse`; a `UsageError` for anything else."""
+    places = parse_lengths(text.split(","), kind)
+    if len(places) != 4:
+        raise UsageError(f"{kind} needs X,Y,W,H, found {show(text)!r}", hint=f"each in {PLACES}")
+    if min(places[2].value, places[3].value) <= 0:
+        raise UsageError(f"{kind} {show(text)} has no area", hint="its width and height must be above 0")
+    return places
+
+
+def parse_lengths(words, what):
+    """Lengths such as `12`, `12px`, `-3%` or `0.05`; a `UsageError` for anything else."""
+    matches = [re.fullmatch(_LENGTH, word) for word in words]
+    found = [(match[1], float(match[1]), match[2]) for match in matches if match]
+    if len(found) < len(words) or not all(math.isfinite(value) for _, value, _ in found):
+        raise UsageError(f"{what} {show(','.join(words))} is not understood", hint=f"give {PLACES}")
+    bare = [(text, value) for text, value, unit in found if not unit]
+    pointed = any("." in text and abs(value) <= 1 for text, value in bare)
+    all_small = pointed and all(abs(value) <= 1 for _, value in bare)
+    return tuple(
+        Length(value, unit or ("fraction" if all_small or ("." in text and abs(value) <= 1) else "px"))
+        for text, value, unit in found
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/area_masks
+#
+# Masks of plain shapes for an edit, from words: what `--area` asks for. Needs nothing but zlib.
+#
+# A shape lies on the first image as it is seen, that is once its EXIF orientation is heeded; a pixel is in it
+# when its centre is.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The pixels of a row from one up to another, that one not included.
+Span = Tuple[int, int]
+_AREA_KINDS = ("rect", "ellipse")
+_MAX_PLACE_PX = 1e9
+
+
+class Area(Record):
+    """A rectangle, or the ellipse in it, in pixels from the upper left corner."""
+
+    kind: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def span(self, row):
+        """What of a row is in it, which may reach beyond the picture; empty where both ends are the same."""
+        middle, half = self.left + self.width / 2, self.width / 2
+        down = row + 0.5 - self.top
+        if self.kind == "ellipse":
+            height = 1 - (down * 2 / self.height - 1) ** 2
+            half = half * math.sqrt(height) if height >= 0 else -1.0
+        elif not 0 <= down < self.height:
+            half = -1.0
+        if half < 0:
+            return (0, 0)
+        last = math.floor(middle + half + 0.5) if self.kind == "ellipse" else _first_pixel(middle + half)
+        return _first_pixel(middle - half), last
+
+
+def area_mask(texts, first, path):
+    """The mask of these areas (`X,Y,W,H` or `ellipse:X,Y,W,H`) over an image, and its bytes, which are to be
+    at `path`.
+
+    Raises:
+        UsageError: an area is not understood or lies outside, or everything would be edited.
+    """
+    width, height = (first.width, first.height) if first.made_from is not None else size_shown(first)
+    if not width or not height:
+        raise UsageError(f"the size of {show(first.source)} cannot be read", hint="save it once more as png")
+    data = _drawn([_area_of(text, width, height) for text in texts], width, height)
+    source = " ".join(f"--area {''.join(text.split())}" for text in texts)
+    mask = InputImage(str(path), path.name, "png", width, height, len(data), True, source, made_from="")
+    return mask, data
+
+
+def _area_of(text, width, height):
+    kind, colon, places = text.strip().rpartition(":")
+    kind = kind if colon else "rect"
+    if kind not in _AREA_KINDS:
+        raise UsageError(f"`area` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
+    wholes = (width, height, width, height)
+    found = [each.pixels(whole) for each, whole in zip(parse_box_places(places, kind), wholes)]
+    if max(map(abs, found)) > _MAX_PLACE_PX:
+        raise UsageError(f"{kind} {show(places)} is out of all bounds", hint="look at the picture's size")
+    area = Area(kind, *found)
+    rows = range(max(0, math.floor(area.top)), min(height, math.ceil(area.top + area.height) + 1))
+    if not any(list(_within([area.span(row)], width)) for row in rows):
+        raise UsageError(
+            f"{kind} {show(places)} lies outside the picture, which is seen as {width}x{height}",
+            hint="look at the picture's size",
+            code="empty_mask",
+        )
+    return area
+
+
+def _drawn(areas, width, height):
+    """The areas as a mask that the API takes: a PNG with alpha, transparent where it is to be edited."""
+    kept, edited = b"\0\0\0\xff", b"\0\0\0\0"
+    squeeze, packed, is_full = zlib.compressobj(9), bytearray(), True
+    made = []
+    row = b"\0" + kept * width
+    for number in range(height):
+        spans = list(_within([area.span(number) for area in areas], width))
+        if spans != made:
+            made, pieces, at = spans, [b"\0"], 0
+            for first, last in spans:
+                pieces += [kept * (first - at), edited * (last - first)]
+                at = last
+            row = b"".join([*pieces, kept * (width - at)])
+        is_full = is_full and spans == [(0, width)]
+        packed += squeeze.compress(row)
+    if is_full:
+        raise UsageError(
+            "the mask is full: everything would be edited",
+            hint="leave `area` out, or make it smaller",
+            code="full_mask",
+        )
+    packed += squeeze.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", bytes(packed)), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
+    if len(data) >= MAX_MASK_BYTES:
+        raise UsageError("the mask has 4 MB or more", hint="ask for fewer areas", code="mask_too_heavy")
+    return data
+
+
+def _within(spans, width):
+    """Spans of one row as they lie in the picture: in order, and none touches another."""
+    start = end = 0
+    for first, last in sorted((max(0, first), min(width, last)) for first, last in spans):
+        if first >= last:
+            continue
+        if first > end and end > start:
+            yield start, end
+        if first > end or end == start:
+            start = first
+        end = max(end, last)
+    if end > start:
+        yield start, end
+
+
+def _first_pixel(place):
+    """The first pixel whose centre is not left of a place."""
+    return math.ceil(place - 0.5)
+
+
+def _chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 # ============================================================================================================
@@ -709,6 +1214,102 @@ def _read_lines(path):
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
+
+
+# ============================================================================================================
+# ledger/
+#
+# The record of what was paid: every request, its images and its cost, in one SQLite file in the state
+# folder, which only this room opens.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/derived
+#
+# What the ledger keeps of a finished picture: what it was made from, and how. Written and read here.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_INSERT_DERIVED = """
+INSERT INTO derived (request, made_at, path, sha256, bytes, format, width, height, method, sources)
+VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?)
+"""
+_REQUEST_OF = "SELECT request FROM images WHERE sha256 = ? ORDER BY request DESC LIMIT 1"
+_PARENT_OF = "SELECT request FROM derived WHERE sha256 = ? ORDER BY id DESC LIMIT 1"
+
+
+class DerivedPicture(Record):
+    """One finished picture. `request` is the row of the request that made what it was made from, None where
+    that is not in the ledger."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    format: str
+    width: Optional[int]
+    height: Optional[int]
+    method: str
+    sources: Tuple[MadeFrom, ...]
+    request: Optional[int]
+    made_at: str
+
+    def json(self):
+        """As JSON, for those who read the history."""
+        fields = dict(vars(self))
+        fields["bytes"] = fields.pop("size_bytes")
+        return {**fields, "sources": [dict(vars(source)) for source in self.sources]}
+
+
+def insert_derived(
+    database, image, derivation, masked
+):
+    """Writes the row of a finished picture; its id."""
+    sources = [{"path": masked(source.path), "sha256": source.sha256} for source in derivation.sources]
+    return database.insert(
+        _INSERT_DERIVED,
+        (
+            _request_of(database, [source.sha256 for source in derivation.sources]),
+            utc_text(time.time()),
+            stored(image.path),
+            image.sha256,
+            image.size_bytes,
+            image.format,
+            image.width,
+            image.height,
+            derivation.method,
+            json.dumps(sources),
+        ),
+    )
+
+
+def derived_of_request(database, request):
+    """The pictures that were made of a request's images, oldest first."""
+    rows = database.rows("SELECT * FROM derived WHERE request = ? ORDER BY id", (request,))
+    return tuple(map(_derived_picture, rows))
+
+
+def derived_by_content(database, sha256, place):
+    """The newest finished picture with this SHA-256, at best at this place; or None."""
+    query = "SELECT * FROM derived WHERE sha256 = ? ORDER BY path = CAST(? AS TEXT) DESC, id DESC LIMIT 1"
+    rows = database.rows(query, (sha256, place)) if sha256 else []
+    return _derived_picture(rows[0]) if rows else None
+
+
+def _request_of(database, hashes):
+    """The request that made one of these, or what one of these was made from."""
+    for query in (_REQUEST_OF, _PARENT_OF):
+        for sha256 in hashes:
+            rows = database.rows(query, (sha256,)) if sha256 else []
+            if rows and rows[0]["request"] is not None:
+                return int(rows[0]["request"])
+    return None
+
+
+def _derived_picture(row):
+    sources = tuple(MadeFrom(each["path"], each["sha256"]) for each in json.loads(row["sources"]))
+    names = ("path", "sha256", "format", "width", "height", "method", "request", "made_at")
+    return DerivedPicture(sources=sources, size_bytes=row["bytes"], **{name: row[name] for name in names})
 
 
 # ============================================================================================================
@@ -1409,15 +2010,13 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
-_PICTURES = INSTALL_HINT.format(extra="pictures")
-
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
     **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
+        name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
 }
@@ -1425,8 +2024,8 @@ EXTRAS = {
 
 def run_extra(name, words, _output, _stop):
     """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main = _import(EXTRAS[name].module).main
+    with installed(name, EXTRAS[name].install):
+        main = import_part(EXTRAS[name].module).main
         return main(list(words))
 
 
@@ -1434,8 +2033,8 @@ def run_extra(name, words, _output, _stop):
 def start_sandbox():
     """A sandbox that runs in this context; its base URL."""
     with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve = _import(EXTRAS["sandbox"].module).serve_in_thread
+        with installed("sandbox", EXTRAS["sandbox"].install):
+            serve = import_part(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
@@ -1457,29 +2056,347 @@ def two_hosts():
     )
 
 
-def _import(module):
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
+# ------------------------------------------------------------------------------------------------------------
+# commands/picture_flags
+#
+# The flags for what is done with pictures before and after a call, and what they ask for. Pure.
+# ------------------------------------------------------------------------------------------------------------
 
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
+
+FIT_WAYS = ("crop", "pad", "stretch")
+
+
+class PictureWishes(Record):
+    """What is to be done with pictures around a call, in the words of the flags; empty where nothing is."""
+
+    area: Tuple[str, ...] = ()
+    keep_outside: bool = False
+    extend: str = ""
+    to: str = ""
+    exact: str = ""
+    fit: str = ""
+    under: str = ""
+
+    @property
+    def need_extra(self):
+        """Whether the optional part for pictures is needed; a mask of plain shapes is made without it."""
+        return self != PictureWishes(area=self.area)
+
+
+def add_picture_flags(parser, is_edit):
+    """Adds the flags to the parser of `generate` or `edit`, and what reads them."""
+    add = parser.add_argument_group("the picture, before and after the call").add_argument
+    if is_edit:
+        add(
+            "--area",
+            action="append",
+            metavar="X,Y,W,H",
+            help="edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%%) or fractions "
+            "(0.25) of the picture as it is seen; repeatable",
+        )
+        add(
+            "--keep-outside",
+            action="store_true",
+            help="put the first image back outside the mask: there not one pixel changes",
+        )
+        add(
+            "--extend",
+            metavar="SIDES",
+            help="paint further beyond these sides, as left=25%%,right=200; all=10%% is every side",
+        )
+        add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
+    add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
+    add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
+    add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
+    parser.set_defaults(read_wishes=read_wishes)
+
+
+def read_wishes(flags):
+    """What the flags of a command line ask for, None where none is set.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
+    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
+    return None if wishes == PictureWishes() else checked_wishes(wishes)
+
+
+def checked_wishes(wishes):
+    """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
+    wishes = replace(wishes, area=tuple(wishes.area))
+    if wishes.extend and wishes.to:
+        raise UsageError("--extend and --to both say how far", hint="leave one of them out")
+    if (wishes.extend or wishes.to) and wishes.area:
+        raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
+    if wishes.fit and not wishes.exact:
+        raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+    return wishes
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/finishing
+#
+# Pictures as steps before and after a call: what is sent is made from the inputs, and what the model sent
+# becomes the picture that was asked for.
+#
+# The steps themselves are an optional part of the package, above core. Nothing that one of them does changes
+# how a call ends that was paid for: where one fails, the model's own image takes the name that was asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What the steps can open and write.
+FINISHED_FORMATS = ("png", "jpeg", "webp")
+
+
+class FinishedPicture(Record):
+    """What the steps made of one image: the bytes of a file, and how they were made. There are none where
+    nothing that was wished for could be done; `warnings` say why."""
+
+    data: bytes
+    derivation: Derivation
+    warnings: Tuple[str, ...] = ()
+
+
+class PictureSteps(Protocol):
+    """What stands above core and works with the pictures themselves."""
+
+    def before(self, request, folder):
+        """The request as it is to be sent, its new files in `folder`. Raises `UsageError`."""
+        ...
+
+    def after(self, image, kind):
+        """The finished picture, as a file of this format. May raise anything."""
+        ...
+
+
+class Finishing:
+    """The steps around one call: `before` it is prepared, `set_aside` once it is, and then `run`.
+
+    `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
+
+    Raises:
+        UsageError: the wishes do not go together, or the optional part is not installed.
+    """
+
+    def __init__(
+        self, wishes, stack, say=lambda _: None
+    ):
+        self._wishes = checked_wishes(wishes)
+        self._stack = stack
+        self._say = say
+        self._steps = None
+        if wishes.need_extra:
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._asked = None
+        self._count = 0
+        self._started = time.monotonic()
+        self._emit = lambda _: None
+        self._warnings = []
+
+    def before(self, request):
+        """The request as it is to be sent.
+
+        Raises:
+            UsageError: it cannot be made so.
+        """
+        folder = self._stack.enter_context(temporary_folder())
+        if self._wishes.area:
+            request = _with_area_mask(request, self._wishes.area, folder)
+        if self._steps is None:
+            return request
+        if request.effective_format not in FINISHED_FORMATS:
+            raise UsageError(
+                f"{request.effective_format} is not worked on further",
+                hint="leave `output_format` out, or the flags that change the picture afterwards",
+            )
+        with errors_as_ours():
+            return self._steps.before(request, folder)
+
+    def set_aside(self, prepared):
+        """The call with its images under names of their own, beside those that were asked for.
+
+        Raises:
+            UsageError: a name that was asked for is that of an input, or leaves no room for another.
+        """
+        if self._steps is None:
+            return prepared
+        asked, request = prepared.plan, prepared.request
+        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        inputs = (*request.images, *(image for _, image in request.beside))
+        for path in paths:
+            for image in inputs:
+                if _is_same_file(path, image.made_from or image.path):
+                    raise UsageError(
+                        f"the output {show(str(path), limit=None)} is an input as well",
+                        hint="give -o another name; nothing is ever changed in place",
+                    )
+        suffix = f".{extension(request.effective_format)}"
+        aside = replace(
+            asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
+        )
+        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+            raise UsageError(
+                "the output's name is too long for another beside it", hint="give -o a shorter name"
+            )
+        self._asked, self._count = asked, request.count
+        output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
+        return replace(prepared, plan=aside, output=output)
+
+    def run(
+        self,
+        client,
+        prepared,
+        save_partials=False,
+        observer=None,
+    ):
+        """As `Client.run`, with the finished pictures for its images.
+
+        Raises:
+            GptImage2Error: as there; `result` holds what was finished of it.
+        """
+        if self._asked is None:
+            return client.run(prepared, save_partials, observer)
+        for folder in folders_to_write(replace(prepared, plan=self._asked)):
+            prepare_folder(folder)
+        self._emit = observer or client.observer
+        try:
+            result = client.run(prepared, save_partials, self._hear)
+        except InterruptedCall:
+            raise
+        except GptImage2Error as error:
+            if error.result is not None:
+                error.result = self._finished(error.result, client)
+            raise
+        return self._finished(result, client)
+
+    def _hear(self, event):
+        if isinstance(event, ImageSaved):
+            event = ModelImageSaved(event.image, event.elapsed_s)
+        self._emit(event)
+
+    def _finished(self, result, client):
+        """The result with the finished pictures in place of what they were made from."""
+        images = list(result.images)
+        stopped = None
+        for at, image in enumerate(images):
+            try:
+                images[at] = self._made_of(image) if stopped is None else self._as_it_came(image)
+            except InterruptedCall as interruption:
+                stopped = interruption
+                images[at] = self._as_it_came(image)
+            if client.ledger is not None:
+                with suppress(Exception):  # the call has ended as it ended
+                    client.ledger.derived(images[at], self._warn)
+                    client.ledger.renamed(image, images[at], self._warn)
+            self._tell(ImageSaved(images[at], self._elapsed_s))
+        result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
+        if stopped is None:
+            return result
+        error = InterruptedCall(
+            "interrupted while the pictures were finished",
+            signum=stopped.signum,
+            billed=result.billed,
+            hint="what the model sent is saved; do not send the request again",
+        )
+        error.result = result
+        raise error
+
+    def _made_of(self, image):
+        assert self._asked is not None and self._steps is not None
+        if image.rescued:
+            return image
+        try:
+            target = self._asked.path(image.number)
+            finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                self._warn("; ".join(finished.warnings))
+                return self._as_it_came(image)
+            writer = ImageWriter(self._asked, target)
+            try:
+                writer.write(finished.data)
+                if writer.rescue_reason:
+                    raise OSError(writer.rescue_reason)
+                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+            except BaseException:
+                with suppress(OSError):
+                    writer.discard()
+                raise
+        except InterruptedCall:
+            raise
+        except Exception as problem:
+            self._warn(f"the picture could not be finished: {_reason(problem)}")
+            return self._as_it_came(image)
+        for note in finished.derivation.notes:
+            self._say(show(note, limit=None))
+        if writer.rescue_reason:
+            place = show(saved.path, limit=None)
+            self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
+        for warning in (*finished.warnings, *writer.warnings):
+            self._warn(warning)
+        return replace(saved, derivation=finished.derivation)
+
+    def _as_it_came(self, image):
+        """What the model sent, under the name that was asked for, where it can have that."""
+        assert self._asked is not None
+        if image.rescued:
+            return image
+        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        try:
+            writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
+            named = writer.take_name(image)
+        except Exception as problem:
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
+            return image
+        self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
+        for warning in writer.warnings:
+            self._warn(warning)
+        return named
+
+    def _warn(self, message):
+        self._warnings.append(message)
+        self._tell(Warned(message, self._elapsed_s))
+
+    def _tell(self, event):
+        with suppress(Exception):  # what is said must not change how the call ends
+            self._emit(event)
+
+    @property
+    def _elapsed_s(self):
+        return time.monotonic() - self._started
+
+
+def _with_area_mask(request, texts, folder):
+    """The request with a mask of these areas over its first image.
+
+    Raises:
+        UsageError: there is no image, or a mask already; or the areas make no mask for it.
+    """
+    if not request.images:
+        raise UsageError("`area` is for edits", hint="name the image to edit")
+    if request.mask is not None or request.markup is not None:
+        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+    mask, data = area_mask(texts, request.images[0], folder / "area.png")
+    write_private(folder / "area.png", data)
+    return replace(request, mask=mask)
+
+
+def _format_of(path, otherwise):
+    """The format that a file is to have by its name."""
+    return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _is_same_file(path, other):
     try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
+        return os.path.samefile(str(path), other)
+    except OSError:
+        return False
 
 
-@contextmanager
-def _installed(name):
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None
+def _reason(problem):
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1501,16 +2418,6 @@ _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
 #: Nobody can paint it: a picture of nothing, without a pixel, by no model.
 _UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
@@ -1523,7 +2430,7 @@ class Probe(Call):
             picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
         )
         policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
-        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        super().__init__(host, probe_request(host.settings), plan, policy, observer, numbers=(1, 2))
         self._results = []
         #: What it came to, where it came to an end.
         self.result = None
@@ -1536,7 +2443,7 @@ class Probe(Call):
         with self.host.stop, temporary_folder() as folder:
             self._ask_for_a_refusal()
             inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+            error = self._ask_for_an_image(replace(self.request, images=inputs))
         paid = [result for result in self._results if result.billed is not Billed.NO]
         result = self.result = replace(
             self._result(paid or self._results[-1:]),
@@ -1560,8 +2467,8 @@ class Probe(Call):
         attempt, (result, _) = self._send(_UNPAINTABLE)
         if result.images or attempt.answer.urls:
             usage, prices = attempt.answer.usage, self.host.settings.prices
-            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
-            price = probe_price(prices)
+            cost_usd = cost_of_usage(self.request.model, usage, prices) if usage else None
+            price = self.request.estimate(prices)
             if cost_usd is None and price is not None:
                 cost_usd = price.high_usd
             sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
@@ -1586,8 +2493,17 @@ class Probe(Call):
         raise AssertionError("the last refusal returns")
 
 
-def probe_price(prices):
-    return PROBE.estimate(prices)
+def probe_request(settings):
+    """What it asks for, before it knows more: of the model that the settings name."""
+    return ImageRequest(
+        prompt="A plain grey circle on a white ground",
+        model=settings.model,
+        size=_PROBE_SIZE,
+        quality="low",
+        output_format="jpeg",
+        stream=True,
+        partial_images=1,
+    )
 
 
 def _learnt(
@@ -1637,7 +2553,7 @@ def _input(path, shade):
 
 
 def probe_in_words(settings):
-    price = probe_price(settings.prices)
+    price = probe_request(settings).estimate(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
@@ -1650,7 +2566,7 @@ def probe_and_tell(settings, stop, output):
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        Room().take(2 * PROBE.most_bytes, [folder])
+        Room().take(2 * probe.request.most_bytes, [folder])
         return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
@@ -1696,9 +2612,9 @@ def _recorded(probe, settings, picture):
     opening = Opening(
         base_url=settings.base_url,
         command=PROBE_COMMAND,
-        request=PROBE,
+        request=probe.request,
         output=str(picture),
-        estimate=probe_price(settings.prices),
+        estimate=probe.request.estimate(settings.prices),
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
 
@@ -4919,141 +5835,6 @@ def local_time(moment):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# history/search
-#
-# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MAX_ID = 2**63 - 1
-#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
-_FORGET_BATCH_JOBS = (
-    "DELETE FROM batch_jobs WHERE batch IN"
-    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
-)
-
-
-class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
-
-    id: int
-    started_at: str
-    elapsed_s: Optional[float]
-    base_url: str
-    host: str
-    command: str
-    model: str
-    prompt: str
-    fields: Mapping[str, object]
-    inputs: Tuple[InputFile, ...]
-    mask: Optional[InputFile]
-    markup: Optional[InputFile]
-    output: str
-    status: str
-    error_code: Optional[str]
-    error_message: Optional[str]
-    http_status: Optional[int]
-    request_id: Optional[str]
-    attempts: int
-    billed: str
-    usage: Optional[Mapping[str, Any]]
-    svg_usage: Optional[Mapping[str, Any]]
-    estimate_low_usd: Optional[float]
-    estimate_high_usd: Optional[float]
-    cost_usd: Optional[float]
-    discount: float
-    batch_id: Optional[str]
-    task_id: Optional[str]
-    images: Tuple[SavedImage, ...]
-
-
-def find_requests(
-    database, search, since, limit
-):
-    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
-    at_most = limit if limit is not None and search is None else -1
-    rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
-    )
-    found = []
-    for row in rows:
-        if limit is not None and len(found) >= limit:
-            break
-        if search is None or _holds(database, row, search.casefold()):
-            found.append(_past_request(database, row))
-    return found
-
-
-def request_by_id(database, number):
-    if number > _MAX_ID:
-        return None
-    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
-    return _past_request(database, rows[0]) if rows else None
-
-
-def request_by_file(database, path):
-    """The newest request that made an image with the bytes of this file, at best under this path, else one
-    with this path, or None."""
-    is_here = "path = CAST(? AS TEXT)"
-    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
-    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
-    sha256, place = sha256_of(path), stored(os.path.abspath(path))
-    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
-    rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
-
-
-def forget_requests(
-    database, ids=(), before=None, everything=False
-):
-    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
-    if everything:
-        condition, values, moment = "1", [()], "9"
-    elif before is not None:
-        condition, values, moment = "started_at < ?", [(before,)], before
-    else:
-        condition, values, moment = "id = ?", [(number,) for number in ids], ""
-    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
-    forgotten = []
-    database.rows("PRAGMA secure_delete = ON")
-    with database.transaction():
-        for value in values:
-            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
-            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
-            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
-        database.change(_FORGET_BATCH_JOBS, (moment,))
-    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
-    return forgotten
-
-
-def _holds(database, row, text):
-    if text in row["prompt"].casefold():
-        return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
-    return any(text in image["path"].casefold() for image in paths)
-
-
-def _past_request(database, row):
-    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
-    values = dict(row)
-    values["fields"] = json.loads(row["fields"])
-    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
-    beside = json.loads(row["mask"] or "{}")
-    values.update(mask=None, markup=None)
-    if beside:
-        values[beside.get("field", "mask")] = input_file_of(beside)
-    usage = json.loads(row["usage"] or "{}")
-    values["svg_usage"] = usage.pop("svg_usage", None)
-    values["usage"] = usage or None
-    for image in images:
-        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
-    known = SavedImage.__match_args__
-    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
-    return PastRequest(**values)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # history/spending
 #
 # Adds up what requests cost, by day, model, host or quality. Pure; an unknown cost is never guessed.
@@ -5135,6 +5916,153 @@ def is_rehearsal(row):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# history/search
+#
+# Reads the ledger: finds requests by text, time, id or image, and forgets them. Images stay.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_ID = 2**63 - 1
+#: The jobs of batches from before a moment; those that were not fetched yet are needed for that.
+_FORGET_BATCH_JOBS = (
+    "DELETE FROM batch_jobs WHERE batch IN"
+    " (SELECT number FROM batches WHERE fetched_at IS NOT NULL AND created_at < ?)"
+)
+
+
+class PastRequest(Record):
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+
+    id: int
+    started_at: str
+    elapsed_s: Optional[float]
+    base_url: str
+    host: str
+    command: str
+    model: str
+    prompt: str
+    fields: Mapping[str, object]
+    inputs: Tuple[InputFile, ...]
+    mask: Optional[InputFile]
+    markup: Optional[InputFile]
+    output: str
+    status: str
+    error_code: Optional[str]
+    error_message: Optional[str]
+    http_status: Optional[int]
+    request_id: Optional[str]
+    attempts: int
+    billed: str
+    usage: Optional[Mapping[str, Any]]
+    svg_usage: Optional[Mapping[str, Any]]
+    estimate_low_usd: Optional[float]
+    estimate_high_usd: Optional[float]
+    cost_usd: Optional[float]
+    discount: float
+    batch_id: Optional[str]
+    task_id: Optional[str]
+    images: Tuple[SavedImage, ...]
+    derived: Tuple[DerivedPicture, ...]
+
+
+def find_requests(
+    database, search, since, limit
+):
+    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
+    at_most = limit if limit is not None and search is None else -1
+    rows = database.rows(
+        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", at_most),
+    )
+    found = []
+    for row in rows:
+        if limit is not None and len(found) >= limit:
+            break
+        if search is None or _holds(database, row, search.casefold()):
+            found.append(_past_request(database, row))
+    return found
+
+
+def request_by_id(database, number):
+    if number > _MAX_ID:
+        return None
+    rows = database.rows("SELECT * FROM requests WHERE id = ?", (number,))
+    return _past_request(database, rows[0]) if rows else None
+
+
+def made_by_file(database, path):
+    """The newest request that made an image with the bytes of this file, at best under this path; else the
+    finished picture with these bytes, and the request that made what it was made from; else the newest
+    request that made an image with this path."""
+    is_here = "path = CAST(? AS TEXT)"
+    by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
+    by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
+    sha256, place = sha256_of(path), stored(os.path.abspath(path))
+    rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    derived = None if rows else derived_by_content(database, sha256, place)
+    if derived is not None:
+        return None if derived.request is None else request_by_id(database, derived.request), derived
+    rows = rows or database.rows(by_path, (place,))
+    return request_by_id(database, rows[0]["request"]) if rows else None, None
+
+
+def forget_requests(
+    database, ids=(), before=None, everything=False
+):
+    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
+    if everything:
+        condition, values, moment = "1", [()], "9"
+    elif before is not None:
+        condition, values, moment = "started_at < ?", [(before,)], before
+    else:
+        condition, values, moment = "id = ?", [(number,) for number in ids], ""
+    ids_of_them = f"SELECT id FROM requests WHERE {condition}"  # noqa: S608
+    forgotten = []
+    database.rows("PRAGMA secure_delete = ON")
+    with database.transaction():
+        for value in values:
+            forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
+            for table in ("images", "derived"):
+                database.change(f"DELETE FROM {table} WHERE request IN ({ids_of_them})", value)  # noqa: S608
+            database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
+        database.change(_FORGET_BATCH_JOBS, (moment,))
+        database.change("DELETE FROM derived WHERE request IS NULL AND made_at < ?", (moment,))
+    database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
+    return forgotten
+
+
+def _holds(database, row, text):
+    if text in row["prompt"].casefold():
+        return True
+    query = "SELECT path FROM images WHERE request = ? UNION SELECT path FROM derived WHERE request = ?"
+    paths = database.rows(query, (row["id"], row["id"]))
+    return any(text in image["path"].casefold() for image in paths)
+
+
+def _past_request(database, row):
+    images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
+    values = dict(row)
+    values["fields"] = json.loads(row["fields"])
+    values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
+    beside = json.loads(row["mask"] or "{}")
+    values.update(mask=None, markup=None)
+    if beside:
+        values[beside.get("field", "mask")] = input_file_of(beside)
+    usage = json.loads(row["usage"] or "{}")
+    values["svg_usage"] = usage.pop("svg_usage", None)
+    values["usage"] = usage or None
+    values["derived"] = derived_of_request(database, row["id"])
+    values["images"] = tuple(_saved_image(image) for image in images)
+    return PastRequest(**values)
+
+
+def _saved_image(row):
+    names = ("path", "format", "width", "height", "sha256", "number")
+    known = {name: row[name] for name in names}
+    return SavedImage(size_bytes=row["bytes"], rescued=bool(row["rescued"]), **known)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # history/formatting
 #
 # Requests of the history and sums of money, as lines for people and as JSON. Pure.
@@ -5156,6 +6084,7 @@ def request_json(past):
         "error": None if code is None else {"code": code, "message": message},
         "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+        "derived": [picture.json() for picture in past.derived],
     }
 
 
@@ -5170,7 +6099,7 @@ def listing(requests):
                 past.status,
                 _cost(past),
                 show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
+                show((past.derived or past.images)[0].path, limit=None) if past.images else "-",
             ]
             for past in requests
         ],
@@ -5218,6 +6147,25 @@ def details(past):
         rows.append([f"image {number}", f"{place}{image.path}"])
         rows.append(["", f"{size}{image.format}, {image.size_bytes} bytes"])
         rows.append(["", f"SHA-256 {image.sha256}"])
+    for picture in past.derived:
+        rows += [["made of it", f"{picture.path} ({picture.method})"], ["", f"SHA-256 {picture.sha256}"]]
+    return _shown(rows)
+
+
+def derivation(picture):
+    """How a finished picture was made."""
+    size = f"{picture.width}x{picture.height} " if picture.width else ""
+    rows = [
+        ["picture", picture.path],
+        ["", f"{size}{picture.format}, {picture.size_bytes} bytes"],
+        ["made", f"{local_time(picture.made_at)}, by {picture.method}"],
+        *(["of", f"{source.path} ({source.sha256})"] for source in picture.sources),
+        ["request", _or_dash(picture.request)],
+    ]
+    return _shown(rows)
+
+
+def _shown(rows):
     return columns([[name, show(value, limit=None)] for name, value in rows])
 
 
@@ -5443,6 +6391,7 @@ def redo_parser():
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     add_image_flags(parser, is_edit=True)
+    add_picture_flags(parser, is_edit=True)
     add_call_flags(parser)
     add_setting_flags(parser)
     parser.set_defaults(command="redo")
@@ -5499,10 +6448,19 @@ def run_list(words, output, _):
 
 
 def run_show(words, output, _):
-    past, _image = _found(show_parser().parse_args(list(words)).target)
-    for line in details(past):
+    target = show_parser().parse_args(list(words)).target
+    past, _image, picture = _found(target)
+    if past is None and picture is None:
+        raise _no_such_request(target)
+    if picture is not None:
+        for line in derivation(picture):
+            output.result(line)
+    for line in details(past) if past is not None else ():
         output.result(line)
-    return _finish(output, "show", {"request": request_json(past)})
+    shown = {"request": None if past is None else request_json(past)}
+    if picture is not None:
+        shown["picture"] = picture.json()
+    return _finish(output, "show", shown)
 
 
 def run_forget(words, output, _):
@@ -5539,7 +6497,9 @@ def _forget_left(rows, everything):
 
 def run_redo(words, output, stop):
     command = read_redo_command(words)
-    past, image_path = _found(command.target)
+    past, image_path, _ = _found(command.target)
+    if past is None:
+        raise _no_such_request(command.target)
     fill_in(command, past, image_path)
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
@@ -5638,17 +6598,15 @@ def _opened(stack):
 
 
 def _found(target):
-    """The request that an id or a file names, and the file where it is one that exists."""
+    """The request that an id or a file names, the file where it is one that exists, and how that was made
+    where it is no image of the request itself."""
     with ExitStack() as stack:
         database = _opened(stack)
         if target.isascii() and target.isdigit():
-            past, image_path = request_by_id(database, int(target)), None
-        else:
-            path = os.path.abspath(os.path.expanduser(target))
-            past, image_path = request_by_file(database, path), path
-    if past is None:
-        raise _no_such_request(target)
-    return past, image_path if image_path and os.path.exists(image_path) else None
+            return request_by_id(database, int(target)), None, None
+        path = os.path.abspath(os.path.expanduser(target))
+        past, picture = made_by_file(database, path)
+    return past, path if os.path.exists(path) else None, picture
 
 
 def _no_such_request(target):
@@ -5672,12 +6630,13 @@ def fill_in(command, past, image_path):
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
     inputs = () if command.sources else past.inputs
+    has_own = bool(command.mask or command.markup or command.area or command.extend or command.to)
     beside = {
-        name: file
-        for name, file in (("mask", past.mask), ("markup", past.markup))
-        if file and not (command.mask or command.markup)
+        name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
     command.request = _changed_request(past, command.request)
+    if "mask" in beside and beside["mask"].source.startswith("--"):
+        _say_again(command, beside.pop("mask").source.split())
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
     elif command.output is None:
@@ -5713,6 +6672,16 @@ def _kept_source(past, file, what):
             hint=f"put it back, or {_replacement(what)}",
         )
     return file.path or file.source
+
+
+def _say_again(command, words):
+    """Sets the flags that a mask was made from: it was not kept."""
+    for flag, value in zip(words[::2], words[1::2]):
+        if flag == "--area":
+            command.area = [*(command.area or ()), value]
+        elif flag in ("--extend", "--to"):  # which have chosen the size
+            setattr(command, flag[2:], value)
+            command.request = replace(command.request, size=None)
 
 
 def _replacement(what):
@@ -6109,8 +7078,7 @@ class ResultReader:
         self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
         self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _image_ended(self, writer, place, is_preview):
-        del place
+    def _image_ended(self, writer, _place, is_preview):
         self._collector.let_go(writer)
         if is_preview:
             writer.discard()

@@ -7,6 +7,8 @@ Needs `pip install 'gpt-image2[pictures]'`. Everything here is arithmetic on arr
 
 from __future__ import annotations
 
+from gpt_image2.core.api.covering import covering_size
+
 from .check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map
 from .compose import Composition, changed_outside, compose
 from .extend import Canvas, extended, margins_to, parse_margins
@@ -16,7 +18,7 @@ from .masks import Mask, make_mask, mask_png, overlay
 from .pairs import cut_out_pair
 from .registration import Shift, find_shift
 from .shapes import MaskPlan, Shape, parse_plan, plan_of
-from .sizes import Packed, covering_size, fitted, packed, sent_size
+from .sizes import Packed, fitted, packed, sent_size
 from .uploads import Upload, for_upload, mask_for_upload
 
 __all__ = [

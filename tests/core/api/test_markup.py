@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pictures import jpeg, png
 from servers import Recorder
 
-from gpt_image2.core.api.markup import _has_transparent_pixel
+from gpt_image2.core.api.png_alpha import Alpha, alpha_of
 from gpt_image2.core.api.request import ImageRequest, InputImage
 from gpt_image2.core.batch.job import job_key
 
@@ -121,7 +121,7 @@ def test_property_one_pixel_that_is_not_opaque_is_found_whatever_the_filters(
     hole = (dice.randrange(width), dice.randrange(height)) if has_hole else (-1, -1)
     path.write_bytes(filtered_png(width, height, kind, hole, dice))
     image = InputImage(str(path), path.name, "png", width, height, 0, True)
-    assert _has_transparent_pixel(image) == has_hole
+    assert (alpha_of(image) is Alpha.OPAQUE) != has_hole
 
 
 def filtered_png(

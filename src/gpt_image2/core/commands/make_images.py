@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from ..base.about import PROGRAM
 from ..base.errors import ConfigError, OutputError, UsageError
@@ -40,10 +40,13 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
         request = client.with_model(command.request)
+        finishing = _finishing(command, stack, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
-            check_unchanged(request, command.expected_sha256)
+        if finishing is not None:
+            request = finishing.before(request)
+        check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -52,19 +55,25 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         )
         if command.output == STDOUT:
             prepared = replace(prepared, output=STDOUT)
+        asked = prepared
+        if finishing is not None:
+            prepared = finishing.set_aside(prepared)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(prepared, client, command, output)
+            _show_dry_run(asked, client, command, output)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            result = client.run(
-                prepared,
-                save_partials=command.save_partials,
-                observer=observer,
-                no_wait=command.no_wait,
-            )
+            if finishing is not None:
+                result: Result = finishing.run(client, prepared, command.save_partials, observer)
+            else:
+                result = client.run(
+                    prepared,
+                    save_partials=command.save_partials,
+                    observer=observer,
+                    no_wait=command.no_wait,
+                )
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -75,6 +84,18 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
+
+
+def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
+    """The steps before and after the call, `commands/finishing`; None where no flag asks for one."""
+    wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
+    if wishes is None:
+        return None
+    if command.no_wait and wishes.need_extra:
+        raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
+    from .finishing import Finishing
+
+    return Finishing(wishes, stack, output.say)
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, Sequence
+from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence
 
 from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
+from ..base.optional_part import PICTURES_INSTALL, import_part, installed
 from ..settings.base_url import OWN_SANDBOXES
 from ..telling.output import Output
 from .options import CallFlags
@@ -25,15 +24,13 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
-_PICTURES = INSTALL_HINT.format(extra="pictures")
-
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
     **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
+        name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
 }
@@ -41,8 +38,8 @@ EXTRAS = {
 
 def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+    with installed(name, EXTRAS[name].install):
+        main: Callable[[List[str]], int] = import_part(EXTRAS[name].module).main
         return main(list(words))
 
 
@@ -50,8 +47,8 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
 def start_sandbox() -> Generator[str, None, None]:
     """A sandbox that runs in this context; its base URL."""
     with ExitStack() as stack:
-        with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
+        with installed("sandbox", EXTRAS["sandbox"].install):
+            serve: Callable[[], ContextManager[str]] = import_part(EXTRAS["sandbox"].module).serve_in_thread
             base_url = stack.enter_context(serve())
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
@@ -71,28 +68,3 @@ def two_hosts() -> UsageError:
     return UsageError(
         "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
     )
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None

@@ -16,7 +16,15 @@ from ..files import Picture, check_output, encode, format_for, open_picture, sav
 from ..keying import HOLES, Cutout, cut_out
 from ..pairs import cut_out_pair
 from ..shapes import rgb_of
-from .ending import add_target, finish, picture_parser, shift_json, verdict_json
+from .ending import (
+    add_history_flag,
+    add_target,
+    finish,
+    keep_derivation,
+    picture_parser,
+    shift_json,
+    verdict_json,
+)
 
 COMMAND = "cutout"
 
@@ -49,7 +57,9 @@ def main(argv: Sequence[str], output: Output | None = None) -> int:
         "checks": [verdict_json(verdict) for verdict in verdicts],
     }
     method = "pair" if options.pair is not None else "key"
-    return finish(output, COMMAND, [save(target, data)], sources, method, figures, notes, warnings)
+    saved = save(target, data)
+    keep_derivation(output, saved, sources, method, no_history=options.no_history)
+    return finish(output, COMMAND, [saved], sources, method, figures, notes, warnings)
 
 
 def _cut(
@@ -76,6 +86,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("file", metavar="FILE", help="the picture of the subject")
     add_target(add, "the file to write: .png or .webp")
+    add_history_flag(add)
     add(
         "--key",
         metavar="COLOR",

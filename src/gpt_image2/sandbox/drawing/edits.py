@@ -80,8 +80,8 @@ def _add_further_inputs(image: Image.Image, request: ImageRequest) -> None:
 
 
 def _opened(data: bytes, keep_alpha: bool) -> Image.Image:
-    """An input as RGBA, or as RGB on white."""
-    image = Image.open(io.BytesIO(data))
+    """An input as it is seen, as RGBA, or as RGB on white."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     if keep_alpha:
         return image.convert("RGBA")
     if not image.has_transparency_data:
