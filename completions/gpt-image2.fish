@@ -335,6 +335,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l extend -x -d
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -x -d 'as --extend, to a ratio or to a larger size'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l max-cost -x -d 'refuse a request that may cost more (input images by an estimate)'

@@ -34,6 +34,7 @@ SIDES = {
             "commands.probe",
             "commands.profiles",
             "commands.resume",
+            "commands.showing",
         ),
     ),
 }

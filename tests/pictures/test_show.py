@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from canvases import Desk, photo
-from harness import Home
+from harness import SCRIPT, Home
+from pictures import png
 from PIL import Image
+from servers import Recorder, images
 from terminals import HAS_TMUX, in_tmux, talk, tmux_command
 
 from gpt_image2.pictures.terminal import drawn, method_for, through_tmux
@@ -21,12 +24,13 @@ PLAIN_ANSWER = b"\x1b[?62;22c"
 SIXEL_ANSWER = b"\x1b[?62;4;22c"
 PLACEHOLDER = "\U0010eeee"
 HALF = "▀"
+PACKAGE = (sys.executable, "-m", "gpt_image2")
 
 
 def in_terminal(home: Home, *words: str, answer: bytes = b"", **env: str) -> tuple[str, str]:
     """What a command prints to a terminal of 60 columns and 24 lines that answers so, and to its stdout."""
     environment = home.environment(None, {"TERM": "xterm-256color", **env})
-    command = [sys.executable, "-m", "gpt_image2", *words]
+    command = [*PACKAGE, *words]
     typed = [(b"\x1b[c", answer)] if answer else []
     seen, out = talk(command, environment, home.cwd, 60, 24, typed, stdout=subprocess.PIPE)
     return seen.decode("utf-8").replace("\r\n", "\n"), out.decode()
@@ -94,7 +98,7 @@ def test_inside_tmux_messages_go_through_it_and_the_letters_do_not(home: Home, s
 
 @pytest.mark.skipif(not HAS_TMUX, reason="tmux is not installed")
 def test_in_a_real_tmux_on_a_plain_terminal_half_blocks_are_drawn(home: Home, shown: Path) -> None:
-    command = [sys.executable, "-m", "gpt_image2", "show", "photo.png"]
+    command = [*PACKAGE, "show", "photo.png"]
     with in_tmux(command, home.environment(None, None), home.cwd, 80, 30) as tmux:
         tmux.read_until(r" KB\)")
         screen = tmux.screen()
@@ -128,6 +132,51 @@ def test_in_a_real_tmux_a_terminal_behind_it_that_speaks_kitty_gets_its_protocol
     assert re.search(rf"\x1b\[[\d;]*38[;:]2[;:]+{red}[;:]{green}[;:]{blue}m{PLACEHOLDER}", seen)
     assert seen.count(PLACEHOLDER) >= 300
     assert HALF not in seen
+
+
+def saved_by(out: str) -> list[str]:
+    return [line for line in out.splitlines() if line.startswith("Saved: ")]
+
+
+GENERATE = ("generate", "a cat", "-o", "cat.png", "--quality", "low")
+
+
+def test_a_call_draws_what_it_saved_on_stderr_and_stdout_has_only_the_path(
+    home: Home, recorder: Recorder
+) -> None:
+    home.env["GPT_IMAGE2_BASE_URL"] = recorder.base_url
+    for flags in (["--show"], ["--show", "--json"]):
+        seen, out = in_terminal(home, *GENERATE, *flags, answer=PLAIN_ANSWER)
+        (line,) = out.splitlines()
+        assert json.loads(line)["ok"] if "--json" in flags else line.startswith(f"Saved: {home.cwd}/cat.png")
+        assert seen.count(HALF) == 20 * 40, "24 lines but 4, and a cell is twice as high as wide"
+        assert seen.index("HTTP 200") < seen.index(HALF)
+
+
+@pytest.mark.parametrize("flag", ["--quiet", "--events"])
+def test_nothing_is_drawn_where_a_program_listens(home: Home, recorder: Recorder, flag: str) -> None:
+    home.env["GPT_IMAGE2_BASE_URL"] = recorder.base_url
+    seen, out = in_terminal(home, *GENERATE, "--show", flag)
+    assert saved_by(out) and HALF not in seen and "\x1b" not in seen
+    done = home.run_program(*PACKAGE, *GENERATE, "--show")
+    assert done.code == 0 and done.saved and "\x1b" not in done.stdout + done.stderr
+
+
+def test_what_cannot_be_drawn_is_a_warning_and_the_call_is_as_good_as_before(
+    home: Home, recorder: Recorder
+) -> None:
+    home.env["GPT_IMAGE2_BASE_URL"] = recorder.base_url
+    recorder.answer = lambda _: images(png(64, 64).replace(b"IDAT", b"IDOT"))
+    seen, out = in_terminal(home, *GENERATE, "--show", answer=PLAIN_ANSWER)
+    assert saved_by(out) and HALF not in seen
+    assert "the picture is not shown: cannot read picture" in seen
+
+
+def test_the_script_alone_says_what_to_install_before_it_sends(home: Home, recorder: Recorder) -> None:
+    home.script = SCRIPT
+    done = home.run(*GENERATE, "--show", base_url=recorder.base_url)
+    assert (done.code, recorder.requests) == (2, [])
+    assert done.stderr.endswith("install it: pip install 'gpt-image2[pictures]'\n")
 
 
 def test_without_a_terminal_nothing_is_drawn_and_that_is_said(desk: Desk) -> None:

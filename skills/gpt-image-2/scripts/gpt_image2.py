@@ -11439,7 +11439,7 @@ def add_field_flags(add):
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
 #: Flags for what is done with pictures around a call. What knows them lies beside the script.
-PICTURE_FLAGS = ("--area", "--keep-outside", "--extend", "--to", "--exact", "--fit", "--under")
+PICTURE_FLAGS = ("--area", "--keep-outside", "--extend", "--to", "--exact", "--fit", "--under", "--show")
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -11911,6 +11911,7 @@ def make_images(command, output, stop):
         client = client_of(command, stop)
         request = client.with_model(command.request)
         finishing = _finishing(command, stack, output)
+        show_images = _showing(command, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
@@ -11944,6 +11945,8 @@ def make_images(command, output, stop):
                     observer=observer,
                     no_wait=command.no_wait,
                 )
+    if show_images is not None:
+        show_images(result)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -11965,6 +11968,14 @@ def _finishing(command, stack, output):
         raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
     Finishing = load_side("gpt_image2_more").Finishing
     return Finishing(wishes, stack, output.say)
+
+
+def _showing(command, output):
+    """What draws the images on the terminal; None where that is not asked for."""
+    if not getattr(command, "show", False):
+        return None
+    showing = load_side("gpt_image2_more").showing
+    return showing(output)
 
 
 def _target(command, client):

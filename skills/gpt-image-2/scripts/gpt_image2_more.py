@@ -1748,6 +1748,38 @@ def resumed_in_words(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/showing
+#
+# `--show`: the images of a call on the terminal of standard error, once they are saved.
+#
+# What draws them is an optional part of the package. Nothing that it does changes how the call ends.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def showing(output):
+    """What draws the images of a result where standard error is a terminal for people, and nothing elsewhere.
+
+    Raises:
+        UsageError: the optional part is not installed.
+    """
+    drawer = import_pictures("commands.show").drawer
+
+    def show_images(result):
+        if not output.is_live:
+            return
+        try:
+            draw = drawer()
+            for image in result.images:
+                draw(image.path)
+        except Exception as problem:  # the call has ended as it ended
+            output.warn(
+                f"the picture is not shown: {show(getattr(problem, 'message', None) or str(problem))}"
+            )
+
+    return show_images
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -2107,6 +2139,7 @@ def add_picture_flags(parser, is_edit):
         add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
     add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
+    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
     parser.set_defaults(read_wishes=read_wishes)
 

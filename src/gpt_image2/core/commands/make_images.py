@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from typing import Any, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from ..base.about import PROGRAM
 from ..base.errors import ConfigError, OutputError, UsageError
@@ -41,6 +41,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         client = client_of(command, stop)
         request = client.with_model(command.request)
         finishing = _finishing(command, stack, output)
+        show_images = _showing(command, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
@@ -74,6 +75,8 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
                     observer=observer,
                     no_wait=command.no_wait,
                 )
+    if show_images is not None:
+        show_images(result)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -96,6 +99,15 @@ def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
     from .finishing import Finishing
 
     return Finishing(wishes, stack, output.say)
+
+
+def _showing(command: ImageCommand, output: Output) -> Optional[Callable[[Result], None]]:
+    """What draws the images on the terminal; None where that is not asked for."""
+    if not getattr(command, "show", False):
+        return None
+    from .showing import showing
+
+    return showing(output)
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:

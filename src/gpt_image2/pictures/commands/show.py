@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser
@@ -37,6 +37,12 @@ def main(argv: Sequence[str]) -> int:
         path = show(picture.path, limit=None)
         output.result(f"{path} ({width}x{height}, {picture.format}, {max(1, picture.size_bytes // 1024)} KB)")
     return finish(output, COMMAND, [], [picture.path for picture in pictures], method, {}, (), warnings)
+
+
+def drawer() -> Callable[[str], None]:
+    """What draws the picture in a file on the terminal of standard error."""
+    method = _found()
+    return lambda path: draw(open_picture(path), method)
 
 
 def draw(picture: Picture, method: str) -> None:
