@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from canvases import photo as pixels
 from canvases import subject
 from harness import Sandbox
 from mcp import Client, types
 from mcp.shared.exceptions import MCPError
 from mcp_driving import Place, call, links_of, photo, previews_of, text_of
+from painting import paint, sent_files
 from PIL import Image
+from servers import Recorder
 
+from gpt_image2.core.api.cost import estimate_cost
 from gpt_image2.mcp import picture_tools, resources
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +139,79 @@ async def test_what_cannot_be_done_is_one_answer_and_leaves_nothing(
     assert place.written() == ["in.png", "in.txt"]
 
 
+@pytest.fixture
+def model(place: Place, recorder: Recorder) -> Recorder:
+    """A model that paints over what it is sent; the picture to edit is there."""
+    paint(recorder, shift_px=2)
+    Image.fromarray(pixels(320, 240)).save(place.allowed / "room.png")
+    return recorder
+
+
+async def edit(place: Place, model: Recorder, **arguments: Any) -> types.CallToolResult:
+    room = str(place.allowed / "room.png")
+    given = {"prompt": place.prompt, "images": [room], "quality": "low", **arguments}
+    return await call(place, model.base_url, "edit_image", given)
+
+
+async def test_an_edit_of_an_area_keeps_what_is_outside(place: Place, model: Recorder) -> None:
+    areas = [{"rect": [100, 60, 120, 90]}, {"ellipse": ["0%", "0%", 30, 30]}]
+    result = await edit(place, model, areas=areas, keep_outside=True, output="out.png")
+    assert not result.is_error, text_of(result)
+    assert place.written() == ["out.model.png", "out.png"]
+    (image,) = result.structured_content["images"]
+    assert (image["method"], image["changed_outside"]) == ("keep-outside", 0)
+    assert image["derived_from"] == [str(place.output / "out.model.png"), str(place.allowed / "room.png")]
+    made, mask = np.asarray(Image.open(place.output / "out.png")), sent_files(model.only)["mask"]
+    assert np.array_equal(made[200:], pixels(320, 240)[200:])
+    alpha = np.asarray(mask.getchannel("A").resize((320, 240)))
+    assert (alpha[100, 150], alpha[15, 15], alpha[0, 0], alpha[220, 300]) == (0, 0, 255, 255)
+    assert "0 pixels changed outside the mask" in text_of(result)
+    assert len(links_of(result)) == len(previews_of(result)) == 1
+
+
+async def test_a_picture_is_extended_under_the_cap_that_its_new_size_needs(
+    place: Place, model: Recorder
+) -> None:
+    Image.fromarray(pixels(1024, 768)).save(place.allowed / "room.png")
+    result = await edit(place, model, extend="left=25%,right=256px", output="wide.png")
+    (image,) = result.structured_content["images"]
+    assert (image["width"], image["height"], image["method"]) == (1536, 768, "extend")
+    assert model.only.texts()["size"] == "1536x768"
+
+
+async def test_an_edit_whose_new_size_costs_more_than_the_cap_is_not_sent(
+    place: Place, model: Recorder
+) -> None:
+    Image.fromarray(pixels(1600, 1200)).save(place.allowed / "room.png")
+    given = {"prompt": place.prompt, "images": [str(place.allowed / "room.png")], "quality": "high"}
+    before = estimate_cost("gpt-image-2", place.prompt, "auto", "high", 1, input_tokens=1536)
+    assert before is not None
+    server = place.build(model.base_url, max_cost_usd=before.high_usd + 0.01).server
+    async with Client(server) as client:
+        result = await client.call_tool("edit_image", {**given, "extend": "all=60%"})
+    assert result.structured_content["error"]["code"] == "over_max_cost"
+    assert model.requests == [] and place.written() == []
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ({"keep_outside": True}, "needs a mask"),
+        ({"areas": [{"rect": [900, 900, 10, 10]}]}, "outside"),
+        ({"areas": [{"rect": [0, 0, 9, 9], "ellipse": [0, 0, 9, 9]}]}, "areas"),
+        ({"areas": [{"rect": [0, 0, 9, 9]}], "extend": "left=10%"}, "extend makes the mask itself"),
+        ({"extend": "upwards"}, "upwards"),
+        ({"areas": [{"rect": [0, 0, 9, 9]}], "keep_outside": True, "output": "../out.png"}, "leads out"),
+    ],
+)
+async def test_an_edit_that_cannot_be_is_not_sent(
+    place: Place, model: Recorder, arguments: dict[str, Any], said: str
+) -> None:
+    result = await edit(place, model, **arguments)
+    assert result.is_error and said in text_of(result)
+    assert model.requests == [] and place.written() == []
+
+
 async def test_without_the_extra_the_tools_are_not_listed_and_say_what_to_install(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +219,10 @@ async def test_without_the_extra_the_tools_are_not_listed_and_say_what_to_instal
         name = module if isinstance(module, str) else module.__name__
         monkeypatch.setattr(f"{name}.are_pictures_installed", lambda: False)
     async with Client(place.build(NOWHERE).server) as client:
-        assert len((await client.list_tools()).tools) == 4
+        listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert len(listed) == 4
+        arguments = listed["edit_image"].input_schema["properties"]
+        assert "areas" in arguments and not {"keep_outside", "extend"} & arguments.keys()
         result = await client.call_tool("cut_out", {"image": "a.png"})
         assert "pip install 'gpt-image2[pictures]'" in (client.instructions or "")
     assert result.is_error and "install it: pip install 'gpt-image2[pictures]'" in text_of(result)

@@ -73,7 +73,8 @@ async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sand
         *("complexity", "frame_count", "frame_duration_ms", "svg_model", "svg_effort", "safety_identifier"),
     }
     assert set(listed["generate_image"].input_schema["properties"]) == shared
-    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask", "markup"}
+    more = {"images", "mask", "markup", "areas", "keep_outside", "extend"}
+    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, *more}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]
     assert listed["edit_image"].input_schema["required"] == ["prompt", "images"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -13,8 +15,8 @@ import pytest
 from canvases import Desk, photo
 from harness import KEY
 from ledgers import rows_of
-from painting import paint
-from servers import Answer, Recorder, images
+from painting import paint, painted
+from servers import Answer, Recorder, Request, images
 
 from gpt_image2.core.base.errors import InterruptedCall
 from gpt_image2.core.outputs import store
@@ -46,7 +48,7 @@ def is_what_came(desk: Desk, told: dict, model: Recorder) -> None:
     (image,) = told["images"]
     assert (told["ok"], told["billed"]) == (True, "yes")
     assert image["path"] == str(desk.path("cat.png"))
-    assert "method" not in image
+    assert image.get("method", "as it came") == "as it came"
     assert desk.path("cat.png").read_bytes() == sent_by(model)
     assert [name for name in desk.names() if "cat" in name or name.endswith(".part")] == ["cat.png"]
     past = desk.ok("history", "show", "1")["request"]
@@ -54,12 +56,14 @@ def is_what_came(desk: Desk, told: dict, model: Recorder) -> None:
     assert (past["status"], past["derived"]) == ("saved", [])
 
 
-def sent_by(model: Recorder) -> bytes:
-    import base64
-    import json
+def image_in(answer: Answer) -> bytes:
+    """The one image of an answer."""
+    return base64.b64decode(json.loads(answer.body)["data"][0]["b64_json"])
 
-    answer = json.loads(model.answer(model.only).body)
-    return base64.b64decode(answer["data"][0]["b64_json"])
+
+def sent_by(model: Recorder) -> bytes:
+    """What the model has sent for the one request that came."""
+    return image_in(model.answer(model.only))
 
 
 def test_what_shows_something_else_is_saved_as_it_came(desk: Desk, model: Recorder) -> None:
@@ -90,10 +94,10 @@ def test_a_disk_that_is_full_keeps_what_the_model_sent(
 ) -> None:
     """It holds what came, and not one byte more."""
     write_all, taken = store.write_all, [0]
-    room = len(store_size(model))
+    room = len(painted(Request("POST", "/v1/images/generations", (), b'{"size": "1200x640"}')))
 
     def write(file: object, data: bytes) -> None:
-        if "cat" in str(getattr(file, "name", "")) or taken[0] >= room:
+        if taken[0] >= room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         taken[0] += len(data)
         write_all(file, data)  # pyright: ignore[reportArgumentType]
@@ -104,20 +108,11 @@ def test_a_disk_that_is_full_keeps_what_the_model_sent(
     assert "No space left on device" in told["warnings"][0]
 
 
-def store_size(model: Recorder) -> bytes:
-    """What the model will send for a picture of 1200x640."""
-    from painting import painted
-    from servers import Request
-
-    body = b'{"size": "1200x640"}'
-    return painted(Request("POST", "/v1/images/generations", (), body))
-
-
 def test_a_name_that_cannot_be_given_leaves_the_image_where_it_is(
     desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Steps, "after", fails(ValueError("a defect")))
-    monkeypatch.setattr(store.ImageWriter, "take_name", fails(PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(store, "check_replaceable", fails(PermissionError(13, "Permission denied")))
     told = desk.ok(*EXACT)
     assert told["images"][0]["path"] == str(desk.path("cat.model.png"))
     assert told["warnings"][-1] == (
@@ -138,18 +133,11 @@ def test_an_interruption_while_a_picture_is_finished_ends_with_what_came(
 
 def test_of_a_call_that_brought_too_few_all_that_came_is_finished(desk: Desk, model: Recorder) -> None:
     answer = model.answer
-    model.answer = lambda request: images(answer(request).body and sent_once(answer(request)))
+    model.answer = lambda request: images(image_in(answer(request)))
     done = desk.run("generate", "a cat", "--n", "2", *EXACT[2:], "--json")
     assert done.code == 9
     (image,) = done.json["images"]
     assert (image["method"], image["width"]) == ("exact", 1200)
-
-
-def sent_once(answer: Answer) -> bytes:
-    import base64
-    import json
-
-    return base64.b64decode(json.loads(answer.body)["data"][0]["b64_json"])
 
 
 def test_an_image_that_had_to_be_rescued_is_left_as_it_came(

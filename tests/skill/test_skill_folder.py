@@ -32,7 +32,6 @@ def blocks(language: str) -> Iterator[pytest.param]:
 
 
 SH_BLOCKS = list(blocks("sh"))
-PYTHON_BLOCKS = list(blocks("python"))
 
 
 def frontmatter() -> dict:
@@ -143,17 +142,6 @@ def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again
     assert len(list((desk.cwd / "images").glob("*.png"))) == 2
     for prompt in (desk.cwd / "jobs.jsonl").read_text("utf-8").splitlines():
         assert sandbox.log(prompt)["hits"] == 1
-
-
-@pytest.mark.parametrize("code", PYTHON_BLOCKS)
-def test_the_python_block_makes_a_mask_that_is_accepted(desk: User, code: str) -> None:
-    (desk.cwd / "sofa-mask.png").unlink()
-    assert desk.run_program(sys.executable, "-c", code).code == 0
-    script = str(SKILL / "scripts" / "gpt_image2.py")
-    done = desk.run_program(
-        "python3", script, "edit", "room.png", "A sofa", "--mask", "sofa-mask.png", "--dry-run"
-    )
-    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("columns", ["20", "400"])

@@ -27,7 +27,7 @@ from .preview import make_preview
 from .tools import EDIT, GET, argument_names
 
 #: Flags in core's messages whose arguments have other names here.
-_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images"}
+_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images", "--area": "areas"}
 _FLAG = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]*)(?![\w-])")
 
 
@@ -38,6 +38,7 @@ def success(result: Result, budget: Mapping[str, float | None], preview: bool) -
     lines.append(f"Cost: {cost} (billed: {result.billed.value}), {result.elapsed_s:.1f} s")
     if budget["left_usd"] is not None:
         lines.append(f"Left in this session: ${budget['left_usd']:.4f} of ${budget['max_cost_usd']:.4f}")
+    lines += [note for image in result.images if image.derivation for note in image.derivation.notes]
     lines += [f"Warning: {warning}" for warning in result.warnings]
     return _answer(lines, result_json(result), result.images, preview)
 

@@ -11,15 +11,13 @@ from importlib.util import find_spec
 from mcp import types
 
 from . import schemas
-from .schemas import COUNT, PATH, TEXT, Schema
+from .schemas import COUNT, PATH, PLACE, TEXT, Schema
 
 MASK, CHECK, CUT_OUT = "make_mask", "check_image", "cut_out"
 #: The tools for pictures, and the command that each is.
 PICTURE_COMMANDS = {MASK: "mask", CHECK: "check", CUT_OUT: "cutout"}
 
-_PLACE: Schema = {"type": ["number", "string"]}
-_BOX: Schema = {"type": "array", "items": _PLACE, "minItems": 4, "maxItems": 4}
-_CORNER: Schema = {"type": "array", "items": _PLACE, "minItems": 2, "maxItems": 2}
+_CORNER: Schema = {"type": "array", "items": PLACE, "minItems": 2, "maxItems": 2}
 _MAX_SHAPES, _MAX_CORNERS = 200, 1000
 _LENGTH: Schema = {"type": ["number", "string"], "maxLength": schemas.MAX_WORD_CHARS}
 _COLOR: Schema = {"type": "string", "minLength": 1, "maxLength": schemas.MAX_WORD_CHARS}
@@ -30,6 +28,46 @@ _TOLERANCE: Schema = {"type": "integer", "minimum": 0, "maximum": 255}
 def are_pictures_installed() -> bool:
     """Whether what the tools for pictures need is here."""
     return all(find_spec(name) is not None for name in ("numpy", "pillow_heif"))
+
+
+def edit_arguments() -> Schema:
+    """What `edit_image` has for pictures around the call; most of it where the extra is installed."""
+    areas: Schema = {
+        "areas": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"rect": schemas.box(), "ellipse": schemas.box()},
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": False,
+            },
+            "minItems": 1,
+            "maxItems": _MAX_SHAPES,
+            "description": (
+                'Edit only here, in place of a mask: {"rect": [x, y, width, height]} or {"ellipse": [...]}, '
+                'in pixels (120), percent ("25%") or fractions (0.25) of the first image as it is seen.'
+            ),
+        }
+    }
+    if not are_pictures_installed():
+        return areas
+    return {
+        **areas,
+        "keep_outside": {
+            "type": "boolean",
+            "default": False,
+            "description": "Put the first image back outside the mask or areas: there not one pixel changes. "
+            "What the model sent is saved beside it, as NAME.model.png.",
+        },
+        "extend": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": schemas.MAX_WORD_CHARS,
+            "description": "Paint further beyond these sides, as left=25%,right=200; all=10% is every side. "
+            "It makes the mask and chooses the size.",
+        },
+    }
 
 
 def picture_tools() -> list[types.Tool]:
@@ -43,8 +81,8 @@ def _mask() -> types.Tool:
     shape = {
         "type": "object",
         "properties": {
-            "rect": _BOX,
-            "ellipse": _BOX,
+            "rect": schemas.box(),
+            "ellipse": schemas.box(),
             "polygon": {"type": "array", "items": _CORNER, "minItems": 3, "maxItems": _MAX_CORNERS},
             "color": _COLOR,
             "file": PATH,

@@ -22,6 +22,8 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 MAX_WORD_CHARS = 256
 MAX_PATH_CHARS = 4096
 PATH: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_CHARS}
+#: In pixels, percent or fractions of a picture.
+PLACE: Schema = {"type": ["number", "string"]}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 
 
@@ -173,6 +175,11 @@ def _known(values: tuple[str, ...], default: str | None, description: str) -> Sc
     }
 
 
+def box() -> Schema:
+    """A rectangle, or the one around an ellipse: x, y, width, height."""
+    return {"type": "array", "items": PLACE, "minItems": 4, "maxItems": 4}
+
+
 def closed_object(properties: Schema, required: list[str]) -> Schema:
     """Arguments: these and no others."""
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -250,6 +257,8 @@ def image() -> Schema:
             "width": edge,
             "height": edge,
             "sha256": TEXT,
+            "method": {**TEXT, "description": "how it was made from what the model sent, where it was"},
+            "derived_from": {"type": "array", "items": TEXT, "description": "what it was made from"},
         },
         "required": ["path", "bytes", "format", "width", "height", "sha256"],
     }

@@ -13,7 +13,15 @@ from gpt_image2.core.api import cost, models, sizes
 from gpt_image2.core.commands.package_extras import EXTRAS
 
 from . import schemas
-from .picture_tools import CHECK, CUT_OUT, MASK, PICTURE_COMMANDS, are_pictures_installed, picture_tools
+from .picture_tools import (
+    CHECK,
+    CUT_OUT,
+    MASK,
+    PICTURE_COMMANDS,
+    are_pictures_installed,
+    edit_arguments,
+    picture_tools,
+)
 from .schemas import COUNT, NUMBER, PATH, TEXT, Schema
 
 GENERATE, EDIT, ESTIMATE, GET = "generate_image", "edit_image", "estimate_cost", "get_image"
@@ -113,6 +121,7 @@ def _edit() -> types.Tool:
                 "images": images,
                 "mask": mask,
                 "markup": markup,
+                **edit_arguments(),
                 **schemas.image_arguments(),
             },
             ["prompt", "images"],

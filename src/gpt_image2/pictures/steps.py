@@ -97,10 +97,9 @@ class Steps:
         if self._exact is not None:
             self._fit(work)
         data = self._encoded(work, kind)
-        sources = (MadeFrom(image.path, image.sha256), *self._sources)
-        derivation = Derivation(
-            " + ".join(work.methods), sources, tuple(work.figures.items()), tuple(work.notes)
-        )
+        sources = (MadeFrom(image.path, image.sha256), *self._sources) if work.methods else ()
+        method = " + ".join(work.methods) or "as it came"
+        derivation = Derivation(method, sources, tuple(work.figures.items()), tuple(work.notes))
         return FinishedPicture(data if work.methods else b"", derivation, tuple(work.warnings))
 
     def _extended(self, request: ImageRequest, folder: Path) -> ImageRequest:

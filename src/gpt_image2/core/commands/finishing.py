@@ -32,8 +32,8 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made. There are none where
-    nothing that was wished for could be done; `warnings` say why."""
+    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
+    is the picture, as it came, and the derivation says what is known of it."""
 
     data: bytes
     derivation: Derivation
@@ -170,7 +170,8 @@ class Finishing:
                 images[at] = self._as_it_came(image)
             if client.ledger is not None:
                 with suppress(Exception):  # the call has ended as it ended
-                    client.ledger.derived(images[at], self._warn)
+                    if images[at].sha256 != image.sha256:
+                        client.ledger.derived(images[at], self._warn)
                     client.ledger.renamed(image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
@@ -193,8 +194,7 @@ class Finishing:
             target = self._asked.path(image.number)
             finished = self._steps.after(image, _format_of(target, image.format))
             if not finished.data:
-                self._warn("; ".join(finished.warnings))
-                return self._as_it_came(image)
+                return self._looked_at(image, finished)
             writer = ImageWriter(self._asked, target)
             try:
                 writer.write(finished.data)
@@ -210,8 +210,7 @@ class Finishing:
         except Exception as problem:
             self._warn(f"the picture could not be finished: {_reason(problem)}")
             return self._as_it_came(image)
-        for note in finished.derivation.notes:
-            self._say(show(note, limit=None))
+        self._say_notes(finished)
         if writer.rescue_reason:
             place = show(saved.path, limit=None)
             self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
@@ -219,7 +218,19 @@ class Finishing:
             self._warn(warning)
         return replace(saved, derivation=finished.derivation)
 
-    def _as_it_came(self, image: SavedImage) -> SavedImage:
+    def _looked_at(self, image: SavedImage, finished: FinishedPicture) -> SavedImage:
+        """An image in which nothing is to be changed, or can be, with what is known of it."""
+        self._say_notes(finished)
+        for warning in finished.warnings:
+            self._warn(warning)
+        named = self._as_it_came(image, is_wanted=not finished.warnings)
+        return replace(named, derivation=finished.derivation)
+
+    def _say_notes(self, finished: FinishedPicture) -> None:
+        for note in finished.derivation.notes:
+            self._say(show(note, limit=None))
+
+    def _as_it_came(self, image: SavedImage, is_wanted: bool = False) -> SavedImage:
         """What the model sent, under the name that was asked for, where it can have that."""
         assert self._asked is not None
         if image.rescued:
@@ -231,7 +242,8 @@ class Finishing:
         except Exception as problem:
             self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
             return image
-        self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
+        if not is_wanted:
+            self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
         for warning in writer.warnings:
             self._warn(warning)
         return named
