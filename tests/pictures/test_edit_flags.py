@@ -214,6 +214,12 @@ def test_standard_output_gets_the_finished_picture(home: Home, sandbox: Sandbox,
     assert done.stdout.encode("utf-8", "surrogateescape").startswith(b"\x89PNG")
 
 
+def test_a_name_that_says_another_format_is_told_of(desk: Desk, model: Recorder) -> None:
+    told = desk.ok("generate", "a cat", "--exact", "1200x630", "-o", "cat.gif")
+    assert told["images"][0]["format"] == "png"
+    assert told["warnings"] == [f"{desk.path('cat.gif')} holds png data, whatever its name says"]
+
+
 # What is refused before anything is sent
 
 REFUSED = {

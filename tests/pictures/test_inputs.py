@@ -114,6 +114,15 @@ def test_more_pixels_than_the_api_draws_are_sent_smaller_with_their_mask(desk: D
     assert sent["image"].size == sent["mask"].size == (3840, 1280)
 
 
+def test_a_picture_that_is_drawn_on_is_sent_as_it_is(desk: Desk, model: Recorder) -> None:
+    """A markup belongs to it, in the size of its own."""
+    path = odd_file(desk, "jpg rotated")
+    Image.new("RGBA", (W, H), (0, 0, 0, 0)).save(desk.path("strokes.png"))
+    words = ("edit", "in.jpg", "a sofa", "--markup", "strokes.png", "--model", "gpt-image-2.5-flare")
+    assert desk.ok(*words, "-o", "out.png")["warnings"] == []
+    assert model.only.files()[0].data == path.read_bytes()
+
+
 def test_a_fetched_picture_and_one_from_standard_input_are_converted_too(
     desk: Desk, model: Recorder, home: Home
 ) -> None:

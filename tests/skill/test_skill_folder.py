@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import strictyaml
 from harness import Run, Sandbox
-from PIL import Image, ImageDraw
+from PIL import Image
 from skill_user import User
 
 from gpt_image2.core.base.outcome import ExitCode
@@ -44,9 +44,6 @@ def desk(user: User) -> User:
     (user.cwd / "scripts").symlink_to(SKILL / "scripts")
     for name in ("person.jpg", "hat.png", "room.png", "fox.png", "fox-draft.png", "a.png", "b.png"):
         Image.new("RGB", (1024, 1024), "steelblue").save(user.cwd / name)
-    mask = Image.new("RGBA", (1024, 1024), (0, 0, 0, 255))
-    ImageDraw.Draw(mask).rectangle((300, 500, 900, 900), fill=(0, 0, 0, 0))
-    mask.save(user.cwd / "sofa-mask.png")
     (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
     (user.cwd / "jobs.jsonl").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
     return user

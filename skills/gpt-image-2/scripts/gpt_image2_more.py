@@ -2297,11 +2297,10 @@ class Finishing:
         self._emit = observer or client.observer
         try:
             result = client.run(prepared, save_partials, self._hear)
-        except InterruptedCall:
-            raise
         except GptImage2Error as error:
             if error.result is not None:
-                error.result = self._finished(error.result, client)
+                stopped = error if isinstance(error, InterruptedCall) else None
+                error.result = self._finished(error.result, client, stopped)
             raise
         return self._finished(result, client)
 
@@ -2310,10 +2309,15 @@ class Finishing:
             event = ModelImageSaved(event.image, event.elapsed_s)
         self._emit(event)
 
-    def _finished(self, result, client):
-        """The result with the finished pictures in place of what they were made from."""
+    def _finished(self, result, client, already=None):
+        """The result with the finished pictures in place of what they were made from; after an interruption
+        with what the model sent.
+
+        Raises:
+            InterruptedCall: there was none `already`, and there is now; `result` holds all that came.
+        """
         images = list(result.images)
-        stopped = None
+        stopped = already
         for at, image in enumerate(images):
             try:
                 images[at] = self._made_of(image) if stopped is None else self._as_it_came(image)
@@ -2327,8 +2331,9 @@ class Finishing:
                     client.ledger.renamed(image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
-        if stopped is None:
+        if stopped is already:
             return result
+        assert stopped is not None
         error = InterruptedCall(
             "interrupted while the pictures were finished",
             signum=stopped.signum,
@@ -2368,6 +2373,9 @@ class Finishing:
             self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
         for warning in (*finished.warnings, *writer.warnings):
             self._warn(warning)
+        if not has_matching_extension(saved.path, saved.format):
+            place = show(saved.path, limit=None)
+            self._warn(f"{place} holds {saved.format} data, whatever its name says")
         return replace(saved, derivation=finished.derivation)
 
     def _looked_at(self, image, finished):

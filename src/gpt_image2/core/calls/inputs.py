@@ -36,8 +36,8 @@ def load_inputs(
     folder: Path,
     downloader: Downloader,
 ) -> ImageRequest:
-    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
-    into `folder`.
+    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    made of an input that the API does not take goes into `folder`.
 
     Raises:
         UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
@@ -51,13 +51,24 @@ def load_inputs(
     if [*sources, mask, markup].count("-") > 1:
         raise UsageError("only one input can be read from standard input", hint="give the others as files")
     names = map(str, count())
+
+    def fetch(source: str, what: str, max_bytes: int) -> Tuple[Path, str]:
+        path = folder / next(names)
+        if source == "-":
+            with new_private_file(path) as file:
+                _copy_stdin(file, what, max_bytes)
+            return path, ""
+        _download(source, path, downloader, what)
+        return path, os.path.basename(unquote(urlsplit(source).path))
+
     return _with_inputs(
         request,
         sources,
         mask,
         markup,
+        # What is drawn on belongs to the image as it is.
         lambda source, what, max_bytes, first: _load(
-            source, what, max_bytes, first, folder, downloader, next(names)
+            source, what, max_bytes, first, folder if markup is None else None, fetch
         ),
     )
 
@@ -119,19 +130,12 @@ def _load(
     what: str,
     max_bytes: int,
     first: Optional[InputImage],
-    folder: Path,
-    downloader: Downloader,
-    name: str,
+    folder: Optional[Path],
+    fetch: Callable[[str, str, int], Tuple[Path, str]],
 ) -> InputImage:
-    if source == "-":
-        path, filename = folder / name, ""
-        with new_private_file(path) as file:
-            _copy_stdin(file, what, max_bytes)
-    elif is_address(source):
-        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
-        _download(source, path, downloader, what)
-    else:
+    if source != "-" and not is_address(source):
         return local_input(source, what, max_bytes, first, folder)
+    path, filename = fetch(source, what, max_bytes)
     return _checked_file(source, path, filename, what, max_bytes, first, folder)
 
 
