@@ -66,5 +66,5 @@ def test_what_the_model_sent_had_changed_outside(home: Home, sandbox: Sandbox) -
     )
     program = [sys.executable, "-m", "gpt_image2"]
     assert home.run_program(*program, *words, base_url=sandbox.fault("drift"), env=here).code == 0
-    changed = (np.asarray(Image.open(home.cwd / "it.png")) != photo(1024, 768)).any(axis=-1)
+    changed = (np.asarray(Image.open(home.cwd / "sent.png")) != photo(1024, 768)).any(axis=-1)
     assert changed[:250].mean() > 0.9

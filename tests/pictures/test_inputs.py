@@ -156,6 +156,18 @@ def test_a_converted_file_is_edited_again_and_one_that_has_changed_is_refused(
     assert len(model.requests) == 2
 
 
+def test_a_batch_takes_files_of_any_kind_and_the_batch_api_only_what_it_can_send(
+    desk: Desk, model: Recorder
+) -> None:
+    odd_file(desk, "heic")
+    desk.path("jobs.jsonl").write_text('{"prompt": "a sofa", "image": "in.heic"}\n', encoding="utf-8")
+    done = desk.run("batch", "run", "jobs.jsonl", "--out-dir", "out", "--json")
+    assert done.code == 0, done.stderr
+    assert sent_files(model.only)["image"].format == "PNG"
+    refused = desk.run("batch", "submit", "jobs.jsonl", "--dry-run").error
+    assert "in.heic is heic" in refused
+
+
 # Masks
 
 

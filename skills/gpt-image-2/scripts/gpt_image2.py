@@ -10023,9 +10023,14 @@ def load_inputs(
 
 
 def local_inputs(
-    request, sources, mask, markup
+    request,
+    sources,
+    mask,
+    markup,
+    converts=True,
 ):
-    """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
+    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    only later what they are."""
     return _with_inputs(
         request,
         sources,
@@ -10033,7 +10038,7 @@ def local_inputs(
         markup,
         lambda source, what, max_bytes, first: (
             InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
             else local_input(source, what, max_bytes, first)
         ),
     )
@@ -10175,6 +10180,12 @@ def _format_problem(name, image, max_bytes):
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
+
+
+def _is_to_be_converted(source):
+    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    can_convert = load_side("gpt_image2_more").can_convert
+    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):

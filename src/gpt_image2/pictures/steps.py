@@ -27,7 +27,7 @@ from gpt_image2.core.commands.picture_flags import PictureWishes
 
 from .compose import RATIO_TOLERANCE, changed_outside, compose
 from .extend import Canvas, extended, margins_to, parse_margins
-from .files import Picture, encode, open_picture
+from .files import Picture, encode, open_picture, save
 from .mask_files import read_mask
 from .masks import Mask, mask_png
 from .shapes import MaskPlan
@@ -123,7 +123,7 @@ class Steps:
         flag = f"{name} {''.join(words.split())}"
         data, _ = mask_png(Mask(canvas.area, MaskPlan(())))
         path = folder / "extended.png"
-        path.write_bytes(data)
+        save(str(path), data)
         width, height = canvas.image.size
         mask = InputImage(str(path), path.name, "png", width, height, len(data), True, flag, made_from="")
         images = (first, *request.images[1:])

@@ -42,9 +42,20 @@ def kind_by_head(path: str) -> str:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_OF_OTHERS_BYTES)
-    except OSError:
+    except (OSError, ValueError):
         return ""
     return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
+
+
+def can_convert(path: str) -> bool:
+    """Whether a file is a picture of such a format, and there is what converts it."""
+    if not kind_by_head(path):
+        return False
+    try:
+        import_pictures("uploads")
+    except UsageError:
+        return False
+    return True
 
 
 def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) -> Optional[InputImage]:
