@@ -2235,19 +2235,25 @@ class LiveLine:
 
 
 def live_text(
-    parts, share, marks, cells, glyphs
+    parts,
+    share,
+    marks,
+    cells,
+    glyphs,
 ):
     """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
     the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
     head = _cut(parts[0], cells)
-    left = cells - cells_of(head) - 1
-    if left < _LEAST_BAR:
-        return head
+    least = 0 if share is None else _LEAST_BAR + 1
+    left = cells - cells_of(head)
     tail = ""
     for part in parts[1:]:
         longer = f"{tail}, {part}" if tail else f" {part}"
-        if cells_of(longer) <= left - _LEAST_BAR:
+        if cells_of(longer) <= left - least:
             tail = longer
+    if share is None or left < least:
+        return head + tail
+    left -= 1
     width = min(_MOST_BAR, left - cells_of(tail))
     full = round(min(1.0, max(0.0, share)) * width)
     bar = list(glyphs[0] * full + glyphs[1] * (width - full))
@@ -2322,7 +2328,7 @@ class Output:
         self._started_s = time.monotonic()
         self._typical_s = None
         self._preview_s = []
-        self._done = 0.0
+        self._done = None
         self._note = ""
 
     def result(self, text):
@@ -2343,7 +2349,8 @@ class Output:
             self._print(text, "error", _RED)
 
     def live(self, parts, share, marks=()):
-        """The line that changes, where there is one: a headline, and what stands behind the bar."""
+        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        share there is no bar."""
         if self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
@@ -2406,22 +2413,20 @@ class Output:
                 self._line.clear()
 
     def _show_clock(self):
-        elapsed_s, typical_s = time.monotonic() - self._started_s, self._typical_s
-        if typical_s is None:
-            self.live([f"{elapsed_s:.0f} s"], 0.0)
-            return
-        whole_s = max(typical_s, elapsed_s)
-        parts = [f"{elapsed_s:.0f} s of about {typical_s:.0f} s"]
-        if self._note:
-            parts.append(self._note)
-        share = max(elapsed_s / whole_s, self._done)
-        self.live(parts, share, [preview_s / whole_s for preview_s in self._preview_s])
+        elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
+        headline, marks = f"{elapsed_s:.0f} s", []
+        if typical_s is not None:
+            headline += f" of about {typical_s:.0f} s"
+            whole_s = max(typical_s, elapsed_s)
+            share = max(share or 0.0, elapsed_s / whole_s)
+            marks = [preview_s / whole_s for preview_s in self._preview_s]
+        self.live([headline, self._note] if self._note else [headline], share, marks)
 
     def _hear(self, event):
         if isinstance(event, RequestStarted):
             # One that is sent again begins again: what has passed comes before its usual time.
             self._typical_s = event.elapsed_s + event.typical_s
-            self._preview_s, self._done, self._note = [], 0.0, ""
+            self._preview_s, self._done, self._note = [], None, ""
         elif isinstance(event, PartialImage):
             self._preview_s.append(event.elapsed_s)
             self._note = f"preview {event.partial_image_index} has come"
@@ -2431,7 +2436,7 @@ class Output:
             if not self._note:
                 self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
             done = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._done = (event.percent or 0.0) / 100
+            self._done = None if event.percent is None else event.percent / 100
             self._note = f"{show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")

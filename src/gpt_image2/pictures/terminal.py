@@ -92,6 +92,9 @@ def asked(descriptor: int, in_tmux: bool) -> str:
     import termios
     import tty
 
+    with suppress(OSError):  # of another session's terminal nobody is in the background
+        if os.tcgetpgrp(descriptor) != os.getpgrp():
+            return ""  # one in the background is stopped when it changes its terminal
     with suppress(OSError, termios.error):
         before = termios.tcgetattr(descriptor)
         try:

@@ -141,6 +141,11 @@ def test_previews_are_marked_where_they_came(home: Home) -> None:
     assert live_text(["20 s"], 0.5, [0.25, 0.5], 25, ASCII) == "20 s #####|####|---------"
 
 
+def test_where_nobody_knows_how_long_it_takes_there_is_no_bar() -> None:
+    assert live_text(["9 s", "in progress"], None, (), 30, BLOCKS) == "9 s in progress"
+    assert live_text(["9 s", "in progress"], None, (), 10, BLOCKS) == "9 s"
+
+
 @pytest.mark.parametrize(
     "cells, line",
     [
@@ -157,12 +162,12 @@ def test_what_has_no_room_is_left_out_and_the_bar_takes_the_rest(cells: int, lin
 
 @given(
     parts=st.lists(st.text(max_size=30), min_size=1, max_size=5),
-    share=st.floats(0, 2),
+    share=st.none() | st.floats(0, 2),
     marks=st.lists(st.floats(0, 1), max_size=3),
     cells=st.integers(0, 120),
 )
 def test_property_a_line_never_takes_more_cells_than_there_are(
-    parts: List[str], share: float, marks: List[float], cells: int
+    parts: List[str], share: Optional[float], marks: List[float], cells: int
 ) -> None:
     assert cells_of(live_text(parts, share, marks, cells, BLOCKS)) <= cells
 

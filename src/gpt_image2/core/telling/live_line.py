@@ -27,7 +27,7 @@ class LiveLine:
         self._terminal = terminal
         self._is_drawn = False
 
-    def draw(self, parts: Sequence[str], share: float, marks: Sequence[float]) -> None:
+    def draw(self, parts: Sequence[str], share: Optional[float], marks: Sequence[float]) -> None:
         try:
             columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
         except (OSError, ValueError):  # it has gone
@@ -43,19 +43,25 @@ class LiveLine:
 
 
 def live_text(
-    parts: Sequence[str], share: float, marks: Sequence[float], cells: int, glyphs: Tuple[str, str]
+    parts: Sequence[str],
+    share: Optional[float],
+    marks: Sequence[float],
+    cells: int,
+    glyphs: Tuple[str, str],
 ) -> str:
     """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
     the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
     head = _cut(parts[0], cells)
-    left = cells - cells_of(head) - 1
-    if left < _LEAST_BAR:
-        return head
+    least = 0 if share is None else _LEAST_BAR + 1
+    left = cells - cells_of(head)
     tail = ""
     for part in parts[1:]:
         longer = f"{tail}, {part}" if tail else f" {part}"
-        if cells_of(longer) <= left - _LEAST_BAR:
+        if cells_of(longer) <= left - least:
             tail = longer
+    if share is None or left < least:
+        return head + tail
+    left -= 1
     width = min(_MOST_BAR, left - cells_of(tail))
     full = round(min(1.0, max(0.0, share)) * width)
     bar = list(glyphs[0] * full + glyphs[1] * (width - full))

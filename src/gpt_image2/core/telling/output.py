@@ -59,7 +59,7 @@ class Output:
         self._started_s = time.monotonic()
         self._typical_s: Optional[float] = None
         self._preview_s: List[float] = []
-        self._done = 0.0
+        self._done: Optional[float] = None
         self._note = ""
 
     def result(self, text: str) -> None:
@@ -79,8 +79,9 @@ class Output:
         if not self.is_json:
             self._print(text, "error", _RED)
 
-    def live(self, parts: Sequence[str], share: float, marks: Sequence[float] = ()) -> None:
-        """The line that changes, where there is one: a headline, and what stands behind the bar."""
+    def live(self, parts: Sequence[str], share: Optional[float], marks: Sequence[float] = ()) -> None:
+        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        share there is no bar."""
         if self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
@@ -143,22 +144,20 @@ class Output:
                 self._line.clear()
 
     def _show_clock(self) -> None:
-        elapsed_s, typical_s = time.monotonic() - self._started_s, self._typical_s
-        if typical_s is None:
-            self.live([f"{elapsed_s:.0f} s"], 0.0)
-            return
-        whole_s = max(typical_s, elapsed_s)
-        parts = [f"{elapsed_s:.0f} s of about {typical_s:.0f} s"]
-        if self._note:
-            parts.append(self._note)
-        share = max(elapsed_s / whole_s, self._done)
-        self.live(parts, share, [preview_s / whole_s for preview_s in self._preview_s])
+        elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
+        headline, marks = f"{elapsed_s:.0f} s", []
+        if typical_s is not None:
+            headline += f" of about {typical_s:.0f} s"
+            whole_s = max(typical_s, elapsed_s)
+            share = max(share or 0.0, elapsed_s / whole_s)
+            marks = [preview_s / whole_s for preview_s in self._preview_s]
+        self.live([headline, self._note] if self._note else [headline], share, marks)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RequestStarted):
             # One that is sent again begins again: what has passed comes before its usual time.
             self._typical_s = event.elapsed_s + event.typical_s
-            self._preview_s, self._done, self._note = [], 0.0, ""
+            self._preview_s, self._done, self._note = [], None, ""
         elif isinstance(event, PartialImage):
             self._preview_s.append(event.elapsed_s)
             self._note = f"preview {event.partial_image_index} has come"
@@ -168,7 +167,7 @@ class Output:
             if not self._note:
                 self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
             done = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._done = (event.percent or 0.0) / 100
+            self._done = None if event.percent is None else event.percent / 100
             self._note = f"{show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
