@@ -134,6 +134,16 @@ def test_in_a_real_tmux_a_terminal_behind_it_that_speaks_kitty_gets_its_protocol
     assert HALF not in seen
 
 
+@pytest.mark.skipif(not HAS_TMUX, reason="tmux is not installed")
+def test_in_the_background_it_is_drawn_too_and_nobody_is_stopped(home: Home, shown: Path) -> None:
+    show = f"{sys.executable} -m gpt_image2 show photo.png"
+    shell = f"bash -mc 'unset TMUX; {show} & wait; echo -END-'; read line"
+    env = home.environment(None, {"TERM": "xterm-256color"})
+    with tmux_command(env) as tmux:
+        seen = talk([*tmux, "new-session", shell], env, home.cwd, 80, 30, [(b"-END-", b"\r")])[0]
+    assert HALF in seen.decode("utf-8").partition("-END-")[0]
+
+
 def saved_by(out: str) -> list[str]:
     return [line for line in out.splitlines() if line.startswith("Saved: ")]
 
