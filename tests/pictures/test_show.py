@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -134,14 +135,14 @@ def test_in_a_real_tmux_a_terminal_behind_it_that_speaks_kitty_gets_its_protocol
     assert HALF not in seen
 
 
-@pytest.mark.skipif(not HAS_TMUX, reason="tmux is not installed")
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="setsid is not installed")
 def test_in_the_background_it_is_drawn_too_and_nobody_is_stopped(home: Home, shown: Path) -> None:
-    show = f"{sys.executable} -m gpt_image2 show photo.png"
-    shell = f"bash -mc 'unset TMUX; {show} & wait; echo -END-'; read line"
+    shell = f"{sys.executable} -m gpt_image2 show photo.png & wait; echo -END-"
+    command = ["setsid", "--ctty", "--wait", "bash", "-mc", shell]
     env = home.environment(None, {"TERM": "xterm-256color"})
-    with tmux_command(env) as tmux:
-        seen = talk([*tmux, "new-session", shell], env, home.cwd, 80, 30, [(b"-END-", b"\r")])[0]
-    assert HALF in seen.decode("utf-8").partition("-END-")[0]
+    seen = talk(command, env, home.cwd, 80, 30, [(b"\x1b[c", PLAIN_ANSWER)])[0].decode("utf-8")
+    assert HALF in seen.partition("-END-")[0]
+    assert "Stopped" not in seen
 
 
 def saved_by(out: str) -> list[str]:
