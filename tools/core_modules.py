@@ -29,6 +29,7 @@ SIDES = {
             "commands.checks",
             "commands.doctor",
             "commands.finishing",
+            "commands.mistakes",
             "commands.package_extras",
             "commands.picture_flags",
             "commands.probe",

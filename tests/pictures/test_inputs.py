@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,15 @@ def test_more_pixels_than_the_api_draws_are_sent_smaller_with_their_mask(desk: D
     assert sent["image"].size == sent["mask"].size == (3840, 1280)
 
 
+def test_a_decompression_bomb_is_refused(desk: Desk, model: Recorder) -> None:
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = desk.save("bomb.png", photo(W, H)).read_bytes()
+    data = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    desk.path("bomb.png").write_bytes(data)
+    assert "may be a decompression bomb" in desk.run("edit", "bomb.png", "a sofa", "-o", "out.png").error
+    assert model.requests == []
+
+
 def test_a_picture_that_is_drawn_on_is_sent_as_it_is(desk: Desk, model: Recorder) -> None:
     """A markup belongs to it, in the size of its own."""
     path = odd_file(desk, "jpg rotated")
@@ -203,13 +214,13 @@ def test_without_the_extra_the_error_names_the_command_that_converts_a_mask(
     home: Home, recorder: Recorder, kind: str
 ) -> None:
     home.script = SCRIPT
-    Image.fromarray(photo(W, H)).save(home.cwd / "room.png")
+    Image.fromarray(photo(W, H)).save(home.cwd / "my room.png")
     mask = mask_file(home.cwd, kind)
-    words = ("edit", "room.png", "a sofa", "--mask", mask.name, "-o", "out.png")
+    words = ("edit", "my room.png", "a sofa", "--mask", mask.name, "-o", "out.png")
     run = home.run(*words, base_url=recorder.base_url)
     assert (run.code, recorder.requests) == (2, [])
     (line,) = run.stderr.splitlines()
-    assert f"convert it: gpt-image2 mask room.png --from {mask.name} -o mask.png" in line
+    assert f" mask 'my room.png' --from {mask.name} -o mask.png (it needs pip install" in line
 
 
 MODES = {"grey": "LA", "colour": "RGBA", "palette": "P", "one bit": "1"}

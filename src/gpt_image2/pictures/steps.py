@@ -18,6 +18,7 @@ from gpt_image2.core.api.covering import covering_size
 from gpt_image2.core.api.images import sha256_of
 from gpt_image2.core.api.request import ImageRequest, InputImage
 from gpt_image2.core.api.sizes import EXPERIMENTAL_PIXELS, parse_size, resolve_size
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Derivation, MadeFrom, SavedImage
 from gpt_image2.core.base.record import replace
@@ -174,7 +175,9 @@ class Steps:
         if work.image.size != self._exact:
             how = self._wishes.fit or _DEFAULT_FIT
             said = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[how]
-            work.notes.append("{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact))
+            larger = any(wished > has for wished, has in zip(self._exact, work.image.size, strict=True))
+            how_far = "{} from {}x{} to {}x{}".format(said, *work.image.size, *self._exact)
+            work.notes.append(f"{how_far}{', enlarged' * larger}")
             work.image = fitted(work.image, self._exact, how)
         work.methods.append("exact")
 
@@ -223,7 +226,7 @@ def _size_for(picture: Picture) -> str:
     if not _has_shape_of(picture, size):
         raise UsageError(
             f"no size that the API draws has the shape of {width}x{height}: it could not be put back",
-            hint="cut the picture to 3:1 or less: gpt-image2 fit FILE --exact WxH -o FILE",
+            hint=f"cut the picture to 3:1 or less: {called()} fit FILE --exact WxH -o FILE",
         )
     return "{}x{}".format(*size)
 

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Optional, Tuple
 
-from ..base.about import PROGRAM
+from ..base.about import called, in_quotes
 from ..base.errors import UsageError
 from ..base.optional_part import MISSING, PICTURES_INSTALL, errors_as_ours, import_pictures
 from ..base.redact import show
@@ -21,6 +21,8 @@ from .png_alpha import Alpha, alpha_of
 from .request import InputImage
 
 _HEAD_OF_OTHERS_BYTES = 64
+#: The code of an error about an image that has too many pixels to be looked at.
+BOMB = "too_many_pixels"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -70,9 +72,9 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None:
+        if problem is None and reason.code != BOMB:
             return None  # as it is the API may take it
-        if reason.code != MISSING:
+        if problem is None or reason.code != MISSING:
             raise
     if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
         raise problem
@@ -96,9 +98,9 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
             raise
         hint = problem.hint
         if reason.code == MISSING:
-            names = [show(image.source, limit=None) for image in (first, mask)]
+            names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                PROGRAM, *names, PICTURES_INSTALL
+                called(), *names, PICTURES_INSTALL
             )
         raise UsageError(problem.message, hint=hint, code=problem.code) from None
 

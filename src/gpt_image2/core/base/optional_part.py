@@ -43,10 +43,9 @@ def errors_as_ours() -> Generator[None, None, None]:
 
 @contextmanager
 def installed(name: str, install: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it, and its errors into ours."""
+    """Turns a missing part into an error that says how to install it."""
     try:
-        with errors_as_ours():
-            yield
+        yield
     except ImportError as error:
         raise UsageError(
             f"{name} is not installed here ({error.name} is missing)",

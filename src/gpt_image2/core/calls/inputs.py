@@ -199,8 +199,10 @@ def _made_fit(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
 
         made = converted(image, folder, problem)
     except UsageError as reason:
+        if reason.code != "extra_missing":
+            raise
         if problem is not None:
-            raise problem if reason.code == "extra_missing" else reason from None
+            raise problem from None
     return made or image
 
 

@@ -34,6 +34,7 @@ from .live_line import LiveLine
 from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
+LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _RED, _YELLOW = "31", "33"
 
@@ -47,7 +48,7 @@ def output_for(arguments: List[str]) -> Output:
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, flags: List[str]) -> None:
+    def __init__(self, flags: List[str], line_every_s: float = LINE_EVERY_S) -> None:
         self.is_json = "--json" in flags
         self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
@@ -61,6 +62,7 @@ class Output:
         self._preview_s: List[float] = []
         self._done: Optional[float] = None
         self._note = ""
+        self._line_every_s = line_every_s
 
     def result(self, text: str) -> None:
         if not self.is_json:
@@ -131,13 +133,14 @@ class Output:
 
     @contextmanager
     def _clock(self) -> Generator[None, None, None]:
-        """The live line counts the seconds of a call in this context."""
+        """The seconds of a call are counted in this context: every second on the live line, every minute on
+        one of its own where there is no terminal."""
         self._started_s = time.monotonic()
-        if not self.is_live:
+        if self._quiet:
             yield
             return
         try:
-            with ticking(self._show_clock, _TICK_S):
+            with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
             with self._lock:
@@ -151,13 +154,20 @@ class Output:
             whole_s = max(typical_s, elapsed_s)
             share = max(share or 0.0, elapsed_s / whole_s)
             marks = [preview_s / whole_s for preview_s in self._preview_s]
-        self.live([headline, self._note] if self._note else [headline], share, marks)
+        parts = [headline, self._note] if self._note else [headline]
+        if self.is_live:
+            self.live(parts, share, marks)
+        else:
+            self.say(", ".join(parts))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RequestStarted):
             # One that is sent again begins again: what has passed comes before its usual time.
             self._typical_s = event.elapsed_s + event.typical_s
             self._preview_s, self._done, self._note = [], None, ""
+            if not self.is_live:
+                again = " again" if event.attempt > 1 else ""
+                self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
             self._preview_s.append(event.elapsed_s)
             self._note = f"preview {event.partial_image_index} has come"
