@@ -40,9 +40,11 @@ COMMANDS = (
     "edit photo.png room --extend left=10%,right=10% -o wide.png",
     "generate cat --exact 3800x2000 --under 2MB -o page.jpg",
     "edit photo.tiff sofa --size square -o converted.png",
+    "generate cat --cutout --background opaque --size 3840x2160 -o key.png",
+    "generate cat --glass --size 3840x2160 -o glass.png",
 )
 #: What tells two rows of one command apart.
-SHOWN_FLAGS = ("--pair", "--keep-outside", "--area", "--extend", "--exact")
+SHOWN_FLAGS = ("--pair", "--keep-outside", "--area", "--extend", "--exact", "--cutout", "--glass")
 
 
 def main() -> int:

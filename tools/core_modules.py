@@ -29,6 +29,7 @@ SIDES = {
             "commands.checks",
             "commands.doctor",
             "commands.finishing",
+            "commands.further_calls",
             "commands.mistakes",
             "commands.package_extras",
             "commands.picture_flags",

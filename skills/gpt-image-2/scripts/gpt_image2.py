@@ -11551,7 +11551,18 @@ def add_field_flags(add):
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
 #: Flags for what is done with pictures around a call. What knows them lies beside the script.
-PICTURE_FLAGS = ("--area", "--keep-outside", "--extend", "--to", "--exact", "--fit", "--under", "--show")
+PICTURE_FLAGS = (
+    "--area",
+    "--keep-outside",
+    "--extend",
+    "--to",
+    "--exact",
+    "--fit",
+    "--under",
+    "--cutout",
+    "--glass",
+    "--show",
+)
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -12063,11 +12074,12 @@ def make_images(command, output, stop):
         asked = prepared
         if finishing is not None:
             prepared = finishing.set_aside(prepared)
+            finishing.price(client, prepared, command.max_cost)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(asked, client, command, output)
+            _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
             if finishing is not None:
@@ -12079,6 +12091,9 @@ def make_images(command, output, stop):
                     observer=observer,
                     no_wait=command.no_wait,
                 )
+    outcome = result_json(result)
+    if prepared.request.background == "transparent":
+        _look_at(outcome, output)
     if show_images is not None:
         show_images(result)
     if command.output == "-":
@@ -12089,8 +12104,16 @@ def make_images(command, output, stop):
         output.result(f"Task: {show(task)}")
     if result.tasks:
         output.say(f"{called()} resume fetches its images; do not send the request again")
-    output.finish(result_json(result))
+    output.finish(outcome)
     return ExitCode.OK
+
+
+def _look_at(outcome, output):
+    """Adds whether the images are transparent, where there is what can tell."""
+    with suppress(Exception):  # they are paid for and saved, whatever is found
+        add_checks = load_side("gpt_image2_more").add_checks
+        for warning in add_checks(outcome):
+            output.warn(warning)
 
 
 def _finishing(command, stack, output):
@@ -12149,7 +12172,9 @@ def _pour(result):
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared, client, command, output):
+def _show_dry_run(
+    prepared, client, command, output, finishing
+):
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
     try:
@@ -12165,6 +12190,7 @@ def _show_dry_run(prepared, client, command, output):
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further = {} if finishing is None else finishing.show_price(output)
     for path in outputs:
         output.result(f"Output: {path}")
     output.result("Nothing was sent.")
@@ -12180,6 +12206,7 @@ def _show_dry_run(prepared, client, command, output):
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),
+            **further,
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }

@@ -244,6 +244,7 @@ from gpt_image2 import (
     open_ours,
     open_stdin,
     other_fields,
+    paid_in_words,
     parse_size,
     parser_of,
     pending_error,
@@ -350,6 +351,12 @@ def import_pictures(module):
     """A module of what works with pictures; a `UsageError` where that is not installed."""
     with installed("working with pictures", PICTURES_INSTALL):
         return import_part(f"gpt_image2.pictures.{module}")
+
+
+def reason_of(problem):
+    """What an error says, whoever raised it."""
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
 
 # ============================================================================================================
@@ -732,123 +739,6 @@ def check_markup(source, markup, first):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# api/odd_inputs
-#
-# Inputs that the API does not take, or takes otherwise than they are seen: brought into a form that it
-# takes.
-#
-# That is done by the optional part for pictures, into a folder of the call's own; without it the error says
-# what is wrong and what to run.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_HEAD_OF_OTHERS_BYTES = 64
-#: The code of an error about an image that has too many pixels to be looked at.
-BOMB = "too_many_pixels"
-#: By the first bytes of a file, from their place on: formats that many programs write.
-_OTHER_FORMATS = (
-    (4, b"ftypavi", "avif"),
-    (4, b"ftyphe", "heic"),
-    (4, b"ftypmif1", "heic"),
-    (4, b"ftypmsf1", "heic"),
-    (0, b"BM", "bmp"),
-    (0, b"II*\0", "tiff"),
-    (0, b"MM\0*", "tiff"),
-    (0, b"GIF8", "gif"),
-    (0, b"8BPS", "psd"),
-    (0, b"\0\0\1\0", "ico"),
-    (0, b"\0\0\0\x0cjP  ", "jpeg 2000"),
-)
-
-
-def kind_by_head(path):
-    """The name of the format of a picture that is none of the API's; empty where it is not known."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(_HEAD_OF_OTHERS_BYTES)
-    except (OSError, ValueError):
-        return ""
-    return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
-
-
-def can_convert(path):
-    """Whether a file is a picture of such a format, and there is what converts it."""
-    if not kind_by_head(path):
-        return False
-    try:
-        import_pictures("uploads")
-    except UsageError:
-        return False
-    return True
-
-
-def converted(image, folder, problem):
-    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
-    if problem is None and not _is_seen_otherwise(image):
-        return None
-    try:
-        with errors_as_ours():
-            return import_pictures("uploads").made_for_upload(image, folder)
-    except UsageError as reason:
-        if problem is None and reason.code != BOMB:
-            return None  # as it is the API may take it
-        if problem is None or reason.code != MISSING:
-            raise
-    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
-        raise problem
-    raise UsageError(
-        problem.message,
-        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
-    )
-
-
-def converted_mask(mask, first, folder, problem):
-    """A mask of any program as the API takes it for this first image, made in `folder`.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
-    try:
-        with errors_as_ours():
-            return import_pictures("uploads").made_mask(mask, first, folder)
-    except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
-            raise
-        hint = problem.hint
-        if reason.code == MISSING:
-            names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
-            hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                called(), *names, PICTURES_INSTALL
-            )
-        raise UsageError(problem.message, hint=hint, code=problem.code) from None
-
-
-def size_as_sent(image):
-    """Width and height of an image as it is seen."""
-    return (image.width, image.height) if image.made_from is not None else size_shown(image)
-
-
-def clear_part_of(mask):
-    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
-    worked out, or is broken, which is left to the API."""
-    if not mask.has_alpha:
-        return Alpha.OPAQUE.value
-    try:
-        return alpha_of(mask).value
-    except (OSError, ValueError, zlib.error):
-        return Alpha.UNKNOWN.value
-
-
-def _is_seen_otherwise(image):
-    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
-    return image.is_odd or orientation_of(image) > 1
-
-
-# ------------------------------------------------------------------------------------------------------------
 # api/shapes
 #
 # Plain shapes in words: places in pixels, percent or fractions of a picture as it is seen. Pure.
@@ -1036,6 +926,123 @@ def _first_pixel(place):
 
 def _chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/odd_inputs
+#
+# Inputs that the API does not take, or takes otherwise than they are seen: brought into a form that it
+# takes.
+#
+# That is done by the optional part for pictures, into a folder of the call's own; without it the error says
+# what is wrong and what to run.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_HEAD_OF_OTHERS_BYTES = 64
+#: The code of an error about an image that has too many pixels to be looked at.
+BOMB = "too_many_pixels"
+#: By the first bytes of a file, from their place on: formats that many programs write.
+_OTHER_FORMATS = (
+    (4, b"ftypavi", "avif"),
+    (4, b"ftyphe", "heic"),
+    (4, b"ftypmif1", "heic"),
+    (4, b"ftypmsf1", "heic"),
+    (0, b"BM", "bmp"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"GIF8", "gif"),
+    (0, b"8BPS", "psd"),
+    (0, b"\0\0\1\0", "ico"),
+    (0, b"\0\0\0\x0cjP  ", "jpeg 2000"),
+)
+
+
+def kind_by_head(path):
+    """The name of the format of a picture that is none of the API's; empty where it is not known."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_OF_OTHERS_BYTES)
+    except (OSError, ValueError):
+        return ""
+    return next((kind for at, mark, kind in _OTHER_FORMATS if head[at:].startswith(mark)), "")
+
+
+def can_convert(path):
+    """Whether a file is a picture of such a format, and there is what converts it."""
+    if not kind_by_head(path):
+        return False
+    try:
+        import_pictures("uploads")
+    except UsageError:
+        return False
+    return True
+
+
+def converted(image, folder, problem):
+    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    if problem is None and not _is_seen_otherwise(image):
+        return None
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_for_upload(image, folder)
+    except UsageError as reason:
+        if problem is None and reason.code != BOMB:
+            return None  # as it is the API may take it
+        if problem is None or reason.code != MISSING:
+            raise
+    if not kind_by_head(image.path) and image.size_bytes < MAX_INPUT_BYTES:
+        raise problem
+    raise UsageError(
+        problem.message,
+        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+    )
+
+
+def converted_mask(mask, first, folder, problem):
+    """A mask of any program as the API takes it for this first image, made in `folder`.
+
+    Raises:
+        UsageError: it cannot be made one, or nothing here can.
+    """
+    try:
+        with errors_as_ours():
+            return import_pictures("uploads").made_mask(mask, first, folder)
+    except UsageError as reason:
+        if reason.code not in (MISSING, "unreadable_image"):
+            raise
+        hint = problem.hint
+        if reason.code == MISSING:
+            names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
+            hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
+                called(), *names, PICTURES_INSTALL
+            )
+        raise UsageError(problem.message, hint=hint, code=problem.code) from None
+
+
+def size_as_sent(image):
+    """Width and height of an image as it is seen."""
+    return (image.width, image.height) if image.made_from is not None else size_shown(image)
+
+
+def clear_part_of(mask):
+    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    worked out, or is broken, which is left to the API."""
+    if not mask.has_alpha:
+        return Alpha.OPAQUE.value
+    try:
+        return alpha_of(mask).value
+    except (OSError, ValueError, zlib.error):
+        return Alpha.UNKNOWN.value
+
+
+def _is_seen_otherwise(image):
+    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
+    return image.is_odd or orientation_of(image) > 1
 
 
 # ============================================================================================================
@@ -1988,6 +1995,212 @@ def showing(output):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/further_calls
+#
+# A second call that a finished picture needs: priced before the first is sent, made only where that price is
+# allowed, its images kept beside those of the first, and both in the sum.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class FurtherCall(Record):
+    """A call after the first. `word` is in the names of its images, `purpose` says what it is for; `edits` is
+    the path of the image that it edits, if any. One that `is_needed` is made in any case."""
+
+    request: ImageRequest
+    word: str
+    purpose: str
+    edits: str = ""
+    is_needed: bool = False
+
+
+class FurtherSteps(Protocol):
+    """What of the steps knows when another call is needed."""
+
+    def further(self):
+        """The call that may follow the first, for its price; None where none will."""
+        ...
+
+    def next_call(self, images):
+        """The call that these images of the first need; None where they need none. May raise anything."""
+        ...
+
+    def take(self, images):
+        """Takes the images of that call."""
+        ...
+
+
+class FurtherCalls:
+    """The second call of one command: `price` it, then `run` it once the first has its images.
+
+    Raises:
+        UsageError: by `price`: it could not be sent, or both may cost more than is allowed.
+    """
+
+    def __init__(self, steps, say):
+        self._steps = steps
+        self._say = say
+        self._call = None
+        self._estimate = None
+        self._both = None
+        self._is_allowed = False
+
+    def price(self, client, first, max_cost_usd):
+        """Looks at the call that may follow `first`, and what both may cost."""
+        self._call = call = self._steps.further()
+        if call is None:
+            return
+        request, _ = checked(call.request)
+        prices = client.settings.prices
+        one = first.request.estimate(prices)
+        self._estimate = two = request.estimate(prices, unseen_images=int(call.is_needed))
+        if one is not None and two is not None:
+            low = two.low_usd if call.is_needed else 0.0
+            self._both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
+        budget = Budget(max_cost_usd)
+        if call.is_needed:
+            budget.check(self._both, "both calls together")
+            self._is_allowed = True
+        else:
+            has_cap = max_cost_usd is not None and self._both is not None
+            self._is_allowed = has_cap and budget.take(self._most_usd) is not None
+
+    def show(self):
+        """The call that may follow, in lines for people; none where none will."""
+        call = self._call
+        if call is None:
+            return []
+        when = "Then" if call.is_needed else "Then, where the background is not clear"
+        lines = [f"{when}: {call.purpose}, estimated cost {cost_in_words(self._estimate)}"]
+        if self._both is not None:
+            lines.append(
+                f"Both calls: up to ${self._both.high_usd:.4f}{'' if self._is_allowed else self._way}"
+            )
+        return lines
+
+    def as_json(self):
+        """The same as `--json` has it."""
+        call = self._call
+        if call is None:
+            return {}
+        further = {
+            "purpose": call.purpose,
+            "prompt": call.request.prompt,
+            "needed": call.is_needed,
+            "allowed": self._is_allowed,
+            "cost_usd": estimate_json(self._estimate),
+            "both_usd": estimate_json(self._both),
+        }
+        return {"further_call": further}
+
+    def run(
+        self,
+        client,
+        asked,
+        first,
+        observer,
+        warn,
+    ):
+        """The result of both calls with the images of the first; its own where no other is needed or allowed.
+
+        Raises:
+            InterruptedCall: the second call was; `result` is that of both.
+        """
+        if any(image.rescued for image in first.images):
+            return first  # nothing can be made of what lies elsewhere
+        try:
+            call = self._steps.next_call(first.images)
+        except InterruptedCall:
+            raise
+        except Exception as problem:  # the first call is paid for, whatever its images are
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
+        if call is None:
+            return first
+        if not self._is_allowed:
+            warn(f"a second call was not made, for {call.purpose}{self._price}{self._way}")
+            return first
+        self._say(f"a second call, for {call.purpose}{self._price}")
+        path = asked.folder / f"{asked.stem}.{call.word}.{call.request.effective_format}"
+        try:
+            with ExitStack() as stack:
+                request = call.request
+                if call.edits:
+                    request = stack.enter_context(client.with_inputs(request, [call.edits]))
+                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+        except GptImage2Error as error:
+            both = _of_both(first, error.result, error.billed)
+            if isinstance(error, InterruptedCall):
+                error.result, error.billed = both, both.billed
+                raise
+            warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
+            self._steps.take(() if error.result is None else error.result.images)
+            return both
+        self._steps.take(second.images)
+        both = _of_both(first, second, second.billed)
+        paid = paid_in_words(both)
+        if paid:
+            self._say(f"both calls: {paid}")
+        return both
+
+    @property
+    def _most_usd(self):
+        return 0.0 if self._both is None else self._both.high_usd
+
+    @property
+    def _price(self):
+        if self._estimate is None:
+            return ", at an unknown price"
+        return f", for up to ${self._estimate.high_usd:.4f}"
+
+    @property
+    def _way(self):
+        """What allows the second call."""
+        if self._both is None:
+            return ": without a price of the model (`prices` in the config) it is never made"
+        return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
+
+
+def add_checks(outcome):
+    """Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
+    as it should be to its warnings; these. Nothing where the optional part is not installed."""
+    try:
+        look = import_pictures("transparency").look_at
+    except UsageError:
+        return []
+    found = []
+    for image in outcome["images"]:
+        if "checks" not in image:
+            try:
+                image["checks"], warnings = look(image["path"])
+            except Exception as problem:  # of whatever kind: it is paid for and saved
+                warnings = [reason_of(problem)]
+            found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
+    outcome["warnings"] += found
+    return found
+
+
+def _of_both(first, second, billed):
+    """The result of the first call with the costs of both."""
+    if second is None:
+        return first
+    known = first.cost_usd is not None and (second.cost_usd is not None or billed is Billed.NO)
+    usage = first.usage
+    if second.usage is not None:
+        usage = second.usage if usage is None else usage + second.usage
+    return replace(
+        first,
+        usage=usage,
+        cost_usd=(first.cost_usd or 0.0) + (second.cost_usd or 0.0) if known else None,
+        billed=max(first.billed, billed, key=lambda each: each.rank),
+        attempts=first.attempts + second.attempts,
+        requests_sent=first.requests_sent + second.requests_sent,
+        elapsed_s=first.elapsed_s + second.elapsed_s,
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
+        tasks=(*first.tasks, *second.tasks),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -2343,6 +2556,8 @@ class PictureWishes(Record):
     exact: str = ""
     fit: str = ""
     under: str = ""
+    cutout: bool = False
+    glass: bool = False
 
     @property
     def need_extra(self):
@@ -2376,6 +2591,18 @@ def add_picture_flags(parser, is_edit):
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
     add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
+    add(
+        "--cutout",
+        action="store_true",
+        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
+        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
+    )
+    add(
+        "--glass",
+        action="store_true",
+        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    )
     parser.set_defaults(read_wishes=read_wishes)
 
 
@@ -2399,6 +2626,13 @@ def checked_wishes(wishes):
         raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
     if wishes.fit and not wishes.exact:
         raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+    if wishes.cutout and wishes.glass:
+        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+    if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
+        raise UsageError(
+            "a clear background, and the source put back around the edit, do not go together",
+            hint="leave --cutout or --glass out, or edit in two calls",
+        )
     return wishes
 
 
@@ -2426,7 +2660,7 @@ class FinishedPicture(Record):
     warnings: Tuple[str, ...] = ()
 
 
-class PictureSteps(Protocol):
+class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
     def before(self, request, folder):
@@ -2439,7 +2673,7 @@ class PictureSteps(Protocol):
 
 
 class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` once it is, and then `run`.
+    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
 
     `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
 
@@ -2457,6 +2691,10 @@ class Finishing:
         if wishes.need_extra:
             with errors_as_ours():
                 self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._further = None
+        if wishes.cutout or wishes.glass:
+            assert self._steps is not None
+            self._further = FurtherCalls(self._steps, say)
         self._asked = None
         self._count = 0
         self._started = time.monotonic()
@@ -2512,6 +2750,25 @@ class Finishing:
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
+    def price(self, client, prepared, max_cost_usd=None):
+        """Looks at what may follow the call: a second one is made only where this allows it.
+
+        Raises:
+            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
+        """
+        if self._further is not None:
+            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
+                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
+            self._further.price(client, prepared, max_cost_usd)
+
+    def show_price(self, output):
+        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        if self._further is None:
+            return {}
+        for line in self._further.show():
+            output.result(line)
+        return self._further.as_json()
+
     def run(
         self,
         client,
@@ -2531,6 +2788,8 @@ class Finishing:
         self._emit = observer or client.observer
         try:
             result = client.run(prepared, save_partials, self._hear)
+            if self._further is not None:
+                result = self._further.run(client, self._asked, result, self._hear, self._warn)
         except GptImage2Error as error:
             if error.result is not None:
                 stopped = error if isinstance(error, InterruptedCall) else None
@@ -2599,7 +2858,7 @@ class Finishing:
         except InterruptedCall:
             raise
         except Exception as problem:
-            self._warn(f"the picture could not be finished: {_reason(problem)}")
+            self._warn(f"the picture could not be finished: {reason_of(problem)}")
             return self._as_it_came(image)
         self._say_notes(finished)
         if writer.rescue_reason:
@@ -2634,7 +2893,7 @@ class Finishing:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
         except Exception as problem:
-            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
             return image
         if not is_wanted:
             self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
@@ -2680,11 +2939,6 @@ def _is_same_file(path, other):
         return os.path.samefile(str(path), other)
     except OSError:
         return False
-
-
-def _reason(problem):
-    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
-    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
 
 # ------------------------------------------------------------------------------------------------------------

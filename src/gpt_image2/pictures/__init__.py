@@ -13,6 +13,7 @@ from .check import Verdict, check_against, check_alpha, check_size, check_weight
 from .compose import Composition, changed_outside, compose
 from .extend import Canvas, extended, margins_to, parse_margins
 from .files import Picture, encode, open_picture, save
+from .grounds import Ground, key_for, on_ground, onto_other_ground
 from .keying import Cutout, cut_out
 from .masks import Mask, make_mask, mask_png, overlay
 from .pairs import cut_out_pair
@@ -25,6 +26,7 @@ __all__ = [
     "Canvas",
     "Composition",
     "Cutout",
+    "Ground",
     "Mask",
     "MaskPlan",
     "Packed",
@@ -48,10 +50,13 @@ __all__ = [
     "fitted",
     "for_upload",
     "heat_map",
+    "key_for",
     "make_mask",
     "margins_to",
     "mask_for_upload",
     "mask_png",
+    "on_ground",
+    "onto_other_ground",
     "open_picture",
     "overlay",
     "packed",

@@ -273,7 +273,7 @@ def encode(
         raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
     try:
         if kind == "png":
-            image.save(out, "PNG", compress_level=5, **extra)
+            image.save(out, "PNG", compress_level=4, **extra)
         elif kind == "jpeg":
             image.save(
                 out, "JPEG", quality=quality or JPEG_QUALITY, subsampling=0 if not quality else -1, **extra

@@ -8,6 +8,7 @@ out, and said.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from gpt_image2.core.base.outcome import Derivation, MadeFrom, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.finishing import FinishedPicture
+from gpt_image2.core.commands.further_calls import FurtherCall
 from gpt_image2.core.commands.picture_flags import PictureWishes
 
 from .compose import RATIO_TOLERANCE, changed_outside, compose
@@ -33,6 +35,7 @@ from .mask_files import read_mask
 from .masks import Mask, mask_png
 from .shapes import MaskPlan
 from .sizes import MAX_EXACT_PX, fitted, flattened, packed, parse_weight
+from .transparency import ByKey, ByPair, Cleared, Way
 from .uploads import packed_input
 
 _DEFAULT_FIT = "crop"
@@ -70,6 +73,7 @@ class Steps:
         self._source: Picture | None = None  # what is put back outside `_area`
         self._area: np.ndarray | None = None
         self._sources: tuple[MadeFrom, ...] = ()
+        self._way: Way | None = ByKey() if wishes.cutout else ByPair() if wishes.glass else None
 
     def before(self, request: ImageRequest, folder: Path) -> ImageRequest:
         """The request as it is to be sent; its new files are in `folder`.
@@ -77,6 +81,23 @@ class Steps:
         Raises:
             UsageError: it cannot be made so.
         """
+        request = self._sized(request, folder)
+        return request if self._way is None else self._way.before(request)
+
+    def further(self) -> FurtherCall | None:
+        """The call that may follow it; None where none will."""
+        return None if self._way is None else self._way.further()
+
+    def next_call(self, images: Sequence[SavedImage]) -> FurtherCall | None:
+        """The call that its images need; None where they need none."""
+        return None if self._way is None else self._way.next_call(images)
+
+    def take(self, images: Sequence[SavedImage]) -> None:
+        """Takes the images of that call."""
+        if self._way is not None:
+            self._way.take(images)
+
+    def _sized(self, request: ImageRequest, folder: Path) -> ImageRequest:
         request = replace(
             request, size=None if request.size is None else resolve_size(request.size) or request.size
         )
@@ -91,6 +112,8 @@ class Steps:
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
         """The finished picture as a file of this format: `png`, `jpeg` or `webp`; without data where nothing
         that was wished for could be done."""
+        if self._way is not None:
+            return self._cleared(self._way.cleared(image), image, kind)
         edit = open_picture(image.path, "what the model sent")
         work = _Work(edit.image, edit.icc_profile)
         if self._source is not None and self._area is not None:
@@ -102,6 +125,22 @@ class Steps:
         method = " + ".join(work.methods) or "as it came"
         derivation = Derivation(method, sources, tuple(work.figures.items()), tuple(work.notes))
         return FinishedPicture(data if work.methods else b"", derivation, tuple(work.warnings))
+
+    def _cleared(self, cleared: Cleared, image: SavedImage, kind: str) -> FinishedPicture:
+        """The picture with its clear background; without bytes where it stays as it came."""
+        work = _Work(cleared.image, cleared.icc_profile, figures=dict(cleared.figures))
+        work.methods += [cleared.method] if cleared.method else []
+        work.notes += cleared.notes
+        work.warnings += cleared.warnings
+        if self._exact is not None:
+            self._fit(work)
+        data = b""
+        if work.methods not in ([], ["native"]) or self._max_bytes is not None or kind != image.format:
+            data = self._encoded(work, kind)
+        sources = tuple(MadeFrom(each.path, each.sha256) for each in cleared.sources) if data else ()
+        method = " + ".join(work.methods) or "as it came"
+        derivation = Derivation(method, sources, tuple(work.figures.items()), tuple(work.notes))
+        return FinishedPicture(data, derivation, tuple(work.warnings))
 
     def _extended(self, request: ImageRequest, folder: Path) -> ImageRequest:
         if not request.images:
@@ -157,9 +196,7 @@ class Steps:
         assert self._source is not None and self._area is not None
         done = compose(self._source, edit, self._area)
         if done.shift is not None:
-            shift = done.shift
-            work.figures["shift_px"] = [round(shift.right, 2), round(shift.down, 2)]
-            work.figures["agreement"] = round(shift.agreement, 4)
+            work.figures.update(done.shift.as_json())
         if done.image is None:
             work.warnings.append(f"what the model sent was not laid over its source: {done.reason}")
             return

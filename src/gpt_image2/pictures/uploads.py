@@ -11,13 +11,12 @@ from PIL import Image
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.models import MAX_INPUT_BYTES, MAX_MASK_BYTES
 from gpt_image2.core.api.request import InputImage, is_address
-from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 
 from .files import JPEG_QUALITY, Picture, encode, in_colours_of, open_picture, save
-from .mask_files import read_mask
+from .mask_files import read_edit_mask
 from .masks import Mask, mask_png
 from .shapes import MaskPlan, parse_file
 from .sizes import sent_size
@@ -91,11 +90,7 @@ def mask_for_upload(path: str, picture_path: str, folder: Path, name: str = "mas
     file = open_picture(path, "mask")
     if _is_ready(file, size):
         return Upload(file.path, path, size)
-    area, notes = read_mask(path, picture)
-    if area.max() < 128 or area.min() >= 128:
-        what = "nothing" if area.max() < 128 else "everything"
-        message = f"mask {show(path, limit=None)} would edit {what}"
-        raise UsageError(message, hint=f"make one: {called()} mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+    area, notes = read_edit_mask(path, picture)
     scaled = np.asarray(Image.fromarray(area).resize(size, Image.Resampling.BILINEAR))
     data, note = mask_png(Mask(scaled, MaskPlan((parse_file(path),))))
     target = folder / f"{name}.png"

@@ -9,6 +9,7 @@ from typing import Any, Generator
 
 from .about import INSTALL_HINT
 from .errors import ConfigError, GptImage2Error, OutputError, UsageError
+from .redact import show
 
 PICTURES_INSTALL = INSTALL_HINT.format(extra="pictures")
 MISSING = "extra_missing"
@@ -58,3 +59,9 @@ def import_pictures(module: str) -> Any:
     """A module of what works with pictures; a `UsageError` where that is not installed."""
     with installed("working with pictures", PICTURES_INSTALL):
         return import_part(f"gpt_image2.pictures.{module}")
+
+
+def reason_of(problem: BaseException) -> str:
+    """What an error says, whoever raised it."""
+    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
+    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)

@@ -11,12 +11,12 @@ import os
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Callable, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
-from ..base.optional_part import errors_as_ours, import_pictures
+from ..base.optional_part import errors_as_ours, import_pictures, reason_of
 from ..base.outcome import Derivation, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
@@ -25,6 +25,8 @@ from ..calls.under_way import PreparedCall, folders_to_write
 from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import MAX_NAME_BYTES, OutputPlan, extension, has_matching_extension
 from ..outputs.store import ImageWriter
+from ..telling.output import Output
+from .further_calls import FurtherCalls, FurtherSteps
 from .picture_flags import PictureWishes, checked_wishes
 
 #: What the steps can open and write.
@@ -40,7 +42,7 @@ class FinishedPicture(Record):
     warnings: Tuple[str, ...] = ()
 
 
-class PictureSteps(Protocol):
+class PictureSteps(FurtherSteps, Protocol):
     """What stands above core and works with the pictures themselves."""
 
     def before(self, request: ImageRequest, folder: Path) -> ImageRequest:
@@ -53,7 +55,7 @@ class PictureSteps(Protocol):
 
 
 class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` once it is, and then `run`.
+    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
 
     `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
 
@@ -71,6 +73,10 @@ class Finishing:
         if wishes.need_extra:
             with errors_as_ours():
                 self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._further: Optional[FurtherCalls] = None
+        if wishes.cutout or wishes.glass:
+            assert self._steps is not None
+            self._further = FurtherCalls(self._steps, say)
         self._asked: Optional[OutputPlan] = None
         self._count = 0
         self._started = time.monotonic()
@@ -126,6 +132,25 @@ class Finishing:
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
+    def price(self, client: Client, prepared: PreparedCall, max_cost_usd: Optional[float] = None) -> None:
+        """Looks at what may follow the call: a second one is made only where this allows it.
+
+        Raises:
+            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
+        """
+        if self._further is not None:
+            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
+                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
+            self._further.price(client, prepared, max_cost_usd)
+
+    def show_price(self, output: Output) -> Dict[str, object]:
+        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        if self._further is None:
+            return {}
+        for line in self._further.show():
+            output.result(line)
+        return self._further.as_json()
+
     def run(
         self,
         client: Client,
@@ -145,6 +170,8 @@ class Finishing:
         self._emit = observer or client.observer
         try:
             result = client.run(prepared, save_partials, self._hear)
+            if self._further is not None:
+                result = self._further.run(client, self._asked, result, self._hear, self._warn)
         except GptImage2Error as error:
             if error.result is not None:
                 stopped = error if isinstance(error, InterruptedCall) else None
@@ -213,7 +240,7 @@ class Finishing:
         except InterruptedCall:
             raise
         except Exception as problem:
-            self._warn(f"the picture could not be finished: {_reason(problem)}")
+            self._warn(f"the picture could not be finished: {reason_of(problem)}")
             return self._as_it_came(image)
         self._say_notes(finished)
         if writer.rescue_reason:
@@ -248,7 +275,7 @@ class Finishing:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
         except Exception as problem:
-            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {_reason(problem)}")
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
             return image
         if not is_wanted:
             self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
@@ -296,8 +323,3 @@ def _is_same_file(path: Path, other: str) -> bool:
         return os.path.samefile(str(path), other)
     except OSError:
         return False
-
-
-def _reason(problem: BaseException) -> str:
-    message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
-    return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)

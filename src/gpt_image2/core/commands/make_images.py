@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from typing import Any, Callable, Optional, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from ..base.about import called
 from ..base.errors import ConfigError, OutputError, UsageError
@@ -59,11 +59,12 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         asked = prepared
         if finishing is not None:
             prepared = finishing.set_aside(prepared)
+            finishing.price(client, prepared, command.max_cost)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(asked, client, command, output)
+            _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
             if finishing is not None:
@@ -75,6 +76,9 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
                     observer=observer,
                     no_wait=command.no_wait,
                 )
+    outcome = result_json(result)
+    if prepared.request.background == "transparent":
+        _look_at(outcome, output)
     if show_images is not None:
         show_images(result)
     if command.output == "-":
@@ -85,8 +89,17 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         output.result(f"Task: {show(task)}")
     if result.tasks:
         output.say(f"{called()} resume fetches its images; do not send the request again")
-    output.finish(result_json(result))
+    output.finish(outcome)
     return ExitCode.OK
+
+
+def _look_at(outcome: Dict[str, Any], output: Output) -> None:
+    """Adds whether the images are transparent, where there is what can tell."""
+    with suppress(Exception):  # they are paid for and saved, whatever is found
+        from .further_calls import add_checks
+
+        for warning in add_checks(outcome):
+            output.warn(warning)
 
 
 def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
@@ -147,7 +160,9 @@ def _pour(result: Result) -> None:
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+def _show_dry_run(
+    prepared: PreparedCall, client: Client, command: ImageCommand, output: Output, finishing: Any
+) -> None:
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
     try:
@@ -163,6 +178,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further: Dict[str, object] = {} if finishing is None else finishing.show_price(output)
     for path in outputs:
         output.result(f"Output: {path}")
     output.result("Nothing was sent.")
@@ -178,6 +194,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),
+            **further,
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }

@@ -32,7 +32,18 @@ from .field_flags import add_field_flags
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
 #: Flags for what is done with pictures around a call. What knows them lies beside the script.
-PICTURE_FLAGS = ("--area", "--keep-outside", "--extend", "--to", "--exact", "--fit", "--under", "--show")
+PICTURE_FLAGS = (
+    "--area",
+    "--keep-outside",
+    "--extend",
+    "--to",
+    "--exact",
+    "--fit",
+    "--under",
+    "--cutout",
+    "--glass",
+    "--show",
+)
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 

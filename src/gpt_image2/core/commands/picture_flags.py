@@ -22,6 +22,8 @@ class PictureWishes(Record):
     exact: str = ""
     fit: str = ""
     under: str = ""
+    cutout: bool = False
+    glass: bool = False
 
     @property
     def need_extra(self) -> bool:
@@ -55,6 +57,18 @@ def add_picture_flags(parser: Parser, is_edit: bool) -> None:
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
     add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
+    add(
+        "--cutout",
+        action="store_true",
+        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
+        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
+    )
+    add(
+        "--glass",
+        action="store_true",
+        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    )
     parser.set_defaults(read_wishes=read_wishes)
 
 
@@ -78,4 +92,11 @@ def checked_wishes(wishes: PictureWishes) -> PictureWishes:
         raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
     if wishes.fit and not wishes.exact:
         raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+    if wishes.cutout and wishes.glass:
+        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+    if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
+        raise UsageError(
+            "a clear background, and the source put back around the edit, do not go together",
+            hint="leave --cutout or --glass out, or edit in two calls",
+        )
     return wishes

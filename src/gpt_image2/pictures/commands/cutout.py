@@ -22,8 +22,6 @@ from .ending import (
     finish,
     keep_derivation,
     picture_parser,
-    shift_json,
-    verdict_json,
 )
 
 COMMAND = "cutout"
@@ -54,7 +52,7 @@ def main(argv: Sequence[str], output: Output | None = None) -> int:
         **figures,
         "clear_share": round(clear, 6),
         "soft_share": round(soft, 6),
-        "checks": [verdict_json(verdict) for verdict in verdicts],
+        "checks": [verdict.as_json() for verdict in verdicts],
     }
     method = "pair" if options.pair is not None else "key"
     saved = save(target, data)
@@ -68,7 +66,7 @@ def _cut(
     if options.pair is not None:
         second = open_picture(options.pair)
         cutout, shift = cut_out_pair(picture, second)
-        return cutout, {"key": None, **shift_json(shift)}, [picture.path, second.path]
+        return cutout, {"key": None, **shift.as_json()}, [picture.path, second.path]
     if picture.has_alpha and np.asarray(picture.image.getchannel("A")).min() <= CLEAR:
         raise UsageError("the picture is transparent already", hint="look at it with: check FILE --alpha")
     cutout = cut_out(picture.rgb, key, options.holes)

@@ -18,9 +18,6 @@ from gpt_image2.core.telling.as_json import image_json
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
-from ..check import Verdict
-from ..registration import Shift
-
 Add = Callable[..., object]
 
 
@@ -34,24 +31,6 @@ def picture_parser(command: str, description: str, usage: str) -> Parser:
 def add_target(add: Add, text: str = "the file to write: .png, .jpg or .webp") -> None:
     """Adds `-o`, which every command needs that writes a picture."""
     add("-o", "--output", required=True, metavar="FILE", help=text)
-
-
-def shift_json(shift: Shift) -> dict[str, object]:
-    """A shift as the JSON has it."""
-    return {
-        "shift_px": [round(shift.right, 2), round(shift.down, 2)],
-        "agreement": round(shift.agreement, 4),
-    }
-
-
-def verdict_json(verdict: Verdict) -> dict[str, object]:
-    """A verdict as the JSON has it."""
-    return {
-        "name": verdict.name,
-        "ok": verdict.ok,
-        "detail": verdict.detail,
-        "figures": dict(verdict.figures),
-    }
 
 
 def add_history_flag(add: Add) -> None:
