@@ -537,11 +537,16 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+
+    `part` is a file that holds it while this is told, and maybe no longer.
+    """
 
     partial_image_index: int
     path: Optional[str]
     elapsed_s: float
+    number: int = 1
+    part: str = ""
 
 
 class TaskUnderWay(Record):
@@ -1951,6 +1956,8 @@ def event_json(event):
     values = dict(vars(event))
     if isinstance(event, ImageSaved):
         values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
     if isinstance(event, HeadersReceived):
         del values["limits"]
         if event.limits:
@@ -5036,7 +5043,7 @@ class ImageCollector:
         plan,
         indices,
         on_saved=lambda _image, _reason: None,
-        on_partial=lambda _index, _path: None,
+        on_partial=lambda *_: None,
         save_partials=False,
         asked=None,
         on_warning=lambda _: None,
@@ -5127,10 +5134,10 @@ class ImageCollector:
     def preview(self, writer, partial_index):
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path = None
-        self._note({"part": str(writer.part), "preview": partial_index})
+        index, part = self._index or 1, str(writer.part)
+        self._note({"part": part, "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
-            index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
                 for warning in writer.warnings:
@@ -5142,7 +5149,7 @@ class ImageCollector:
         else:
             self._drop_preview()
             self._preview = writer
-        self._on_partial(partial_index, path)
+        self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer, name):
         """What arrived is no image: it is kept under another name."""
@@ -10466,8 +10473,8 @@ class Lane:
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
-    def _partial_came(self, index, path):
-        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
+    def _partial_came(self, index, path, number, part):
+        self._call.emit(PartialImage(index, path, self._call.elapsed_s, number, part))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -10701,13 +10708,20 @@ class Client:
             waits_for_server=waits_for_server,
         )
         self._swept = set()
-        self._has_resumed = False
+        self._has_resumed = threading.Event()
         self._room = Room()
         self._observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger = None
         if self.settings.history if history is None else history:
             self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+
+    def under(self, stop, waits_for_server=True):
+        """This client with another switch that ends its calls: all else is shared between the two."""
+        twin = object.__new__(type(self))
+        policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
+        vars(twin).update(vars(self), _stop=stop, _policy=policy)
+        return twin
 
     @property
     def rescue_folder(self):
@@ -10951,9 +10965,9 @@ class Client:
     def finish_leftovers(self, waits=False):
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
-        if self._has_resumed:
+        if self._has_resumed.is_set():
             return ()
-        self._has_resumed = True
+        self._has_resumed.set()
         host = host_of(self.settings, self._env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -94,13 +95,20 @@ class Client:
             waits_for_server=waits_for_server,
         )
         self._swept: Set[Path] = set()
-        self._has_resumed = False
+        self._has_resumed = threading.Event()
         self._room = Room()
         self._observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
         if self.settings.history if history is None else history:
             self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+
+    def under(self, stop: StopSwitch, waits_for_server: bool = True) -> Client:
+        """This client with another switch that ends its calls: all else is shared between the two."""
+        twin = object.__new__(type(self))
+        policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
+        vars(twin).update(vars(self), _stop=stop, _policy=policy)
+        return twin
 
     @property
     def rescue_folder(self) -> Path:
@@ -344,9 +352,9 @@ class Client:
     def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
-        if self._has_resumed:
+        if self._has_resumed.is_set():
             return ()
-        self._has_resumed = True
+        self._has_resumed.set()
         host = host_of(self.settings, self._env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
