@@ -1,0 +1,417 @@
+"""The client for programs of asyncio: the calls of core, each in a thread, awaited and cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    List,
+    Optional,
+    Type,
+    TypeVar,
+    Union,
+)
+
+from ..core.api.cost import CostEstimate
+from ..core.base.errors import GptImage2Error, InterruptedCall, UsageError
+from ..core.base.interrupt import StopSwitch
+from ..core.base.outcome import Result as CoreResult
+from ..core.batch.options import MAX_CONCURRENCY
+from ..core.settings.config import Settings
+from .arguments import value_of
+from .call import EDIT_NAMES, GENERATE_NAMES, ImageCall, estimated, in_our_words, read_call, read_stream, told
+from .caller import STOPPED, Caller
+from .events import Event, Finished
+from .options import (
+    AnyOptions,
+    BatchOptions,
+    EditOptions,
+    GenerateOptions,
+    ImageInputs,
+    PaceOptions,
+    RequestOptions,
+)
+from .outcome import Result
+from .pace import Pace
+from .running import Ended, Running
+from .signatures import takes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .batch import JobLike, JobOutcome
+    from .records import Moment, PastCall, ResumedCall, Spend
+
+DEFAULT_CONCURRENCY = 16
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, awaited.
+
+    Cancelling the task of a call, or the end of its `wait_for`, ends the call as Ctrl-C does: `curl` has
+    ended and what has arrived is kept when the `CancelledError` goes on; what became of the call is told by
+    `cancelled_call(error)`: its `billed`, and in its `result` the images that were saved.
+
+    Many calls at once share one pace: `concurrency` of them run side by side, as fast as the server lets
+    them, and what it refuses for the time being goes again. `timeout_s` counts from when a call is sent.
+    An `observer` is called in the event loop.
+
+    Example:
+        async def main():
+            async with gpt_image2.AsyncClient(concurrency=8) as client:
+                prompts = ["A red fox", "A blue whale"]
+                results = await asyncio.gather(*(client.generate(p, quality="low") for p in prompts))
+            for result in results:
+                print(result.image)
+
+        asyncio.run(main())
+
+    Raises:
+        ConfigError: the configuration is unusable; a missing key shows only when something is sent.
+        UsageError: an argument has a type or a value that it cannot have.
+    """
+
+    @takes(PaceOptions)
+    def __init__(self, **options: Unpack[PaceOptions]) -> None:
+        self._concurrency: int = value_of("concurrency", options.pop("concurrency", DEFAULT_CONCURRENCY))
+        if not 1 <= self._concurrency <= MAX_CONCURRENCY:
+            raise UsageError(
+                f"`concurrency` is {self._concurrency}; it must be from 1 to {MAX_CONCURRENCY}",
+                hint=f"the default is {DEFAULT_CONCURRENCY}",
+            )
+        per_minute: Optional[float] = value_of("images_per_minute", options.pop("images_per_minute", None))
+        if per_minute is not None and not 0 < per_minute < float("inf"):
+            raise UsageError(
+                f"`images_per_minute` is {per_minute}; it must be more than 0",
+                hint="leave it out to learn it",
+            )
+        given: Any = options
+        self._caller = Caller("AsyncClient", given)
+        self._caller.pace = Pace(per_minute)
+        self._observer, self._caller.observer = self._caller.observer, None
+        self._places: Optional[asyncio.Semaphore] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force: `base_url`, `model` and the like. Its repr shows no key."""
+        return self._caller.core.settings
+
+    @takes(GenerateOptions)
+    async def generate(self, prompt: str, **options: Unpack[GenerateOptions]) -> Result:
+        """Images from a text; see `Client.generate`.
+
+        Example:
+            async def main():
+                async with gpt_image2.AsyncClient() as client:
+                    try:
+                        await asyncio.wait_for(client.generate("A red fox"), timeout=60)
+                    except asyncio.TimeoutError as error:
+                        print(gpt_image2.cancelled_call(error).billed)
+
+            asyncio.run(main())
+
+        Raises:
+            GptImage2Error: as `Client.generate`.
+            CancelledError: the task was cancelled; see `cancelled_call`.
+        """
+        return await self._make(read_call("generate", prompt, options, GENERATE_NAMES))
+
+    @takes(EditOptions)
+    async def edit(self, image: ImageInputs, prompt: str, **options: Unpack[EditOptions]) -> Result:
+        """Images from images and a text; see `Client.edit`.
+
+        Raises:
+            GptImage2Error: as `Client.edit`.
+            CancelledError: the task was cancelled; see `cancelled_call`.
+        """
+        return await self._make(read_call("edit", prompt, options, EDIT_NAMES, image=image))
+
+    @takes(AnyOptions)
+    def stream(self, prompt: str, **options: Unpack[AnyOptions]) -> AsyncIterator[Event]:
+        """What happens while images are made, as it happens; see `Client.stream`. Who stops iterating before
+        its end closes it by `aclose()`, as `contextlib.aclosing` does, to end the call there and then.
+
+        Example:
+            async def main():
+                async with gpt_image2.AsyncClient() as client:
+                    async for event in client.stream("A red fox", quality="low"):
+                        print(type(event).__name__)
+
+            asyncio.run(main())
+
+        Raises:
+            GptImage2Error: as `Client.stream`.
+        """
+        return self._events(read_stream(prompt, options))
+
+    @takes(BatchOptions)
+    def batch(
+        self, jobs: Iterable[JobLike], out_dir: Any, **options: Unpack[BatchOptions]
+    ) -> AsyncIterator[JobOutcome]:
+        """Makes the images of many jobs, and yields how each ended; see `Client.batch`, whose pace it has.
+
+        Example:
+            async def main():
+                async with gpt_image2.AsyncClient() as client:
+                    async for outcome in client.batch(["A red fox", "A blue whale"], "animals"):
+                        print(outcome.index, outcome.status)
+
+            asyncio.run(main())
+
+        Raises:
+            GptImage2Error: as `Client.batch`.
+        """
+        from .batch import BatchWork
+
+        return self._outcomes(BatchWork(jobs, out_dir, options))
+
+    @takes(RequestOptions)
+    async def estimate(
+        self, prompt: str = "", *, input_images: int = 0, **options: Unpack[RequestOptions]
+    ) -> Optional[CostEstimate]:
+        """What a call would cost; see `Client.estimate`."""
+        return estimated(self._caller.core, prompt, input_images, options)
+
+    async def history(
+        self, search: Optional[str] = None, *, since: Optional[Moment] = None, limit: Optional[int] = 20
+    ) -> List[PastCall]:
+        """The requests of this machine; see `Client.history`."""
+        from .records import past_calls
+
+        with in_our_words():
+            return await self._in_thread(
+                lambda _stop, _tell: past_calls(self._caller.core, search, since, limit)
+            )
+
+    async def spend(self, by: str = "day", *, since: Optional[Moment] = None) -> Spend:
+        """What the requests of this machine cost; see `Client.spend`."""
+        from .records import spent
+
+        with in_our_words():
+            return await self._in_thread(lambda _stop, _tell: spent(self._caller.core, by, since))
+
+    async def resume(self, id: str = "", *, wait: bool = True) -> List[ResumedCall]:  # noqa: A002
+        """Finishes calls that were killed or wait for a host's task; see `Client.resume`."""
+        from .records import resumed_calls
+
+        with in_our_words():
+            return await self._in_thread(lambda stop, _tell: resumed_calls(self._caller.core, stop, id, wait))
+
+    @classmethod
+    @asynccontextmanager
+    async def sandbox(
+        cls, *, latency_s: float = 0.0, **options: Unpack[PaceOptions]
+    ) -> AsyncGenerator[AsyncClient, None]:
+        """A client of an offline sandbox that runs in this context; see `Client.sandbox`.
+
+        Example:
+            async def main():
+                async with gpt_image2.AsyncClient.sandbox() as client:
+                    assert (await client.generate("A red fox")).sandbox
+
+            asyncio.run(main())
+        """
+        from ..core.outputs.files import temporary_folder
+        from .testing import sandbox
+
+        with temporary_folder() as home, sandbox(home, latency_s) as running:
+            given: Any = {"env": running.env, **options}
+            async with cls(**given) as client:
+                yield client
+
+    def stop(self) -> None:
+        """Ends all calls under way, as Ctrl-C does; each raises `InterruptedCall`."""
+        self._caller.stop()
+
+    async def aclose(self) -> None:
+        """Ends all calls under way and waits for their end; the client makes no more."""
+        await asyncio.get_running_loop().run_in_executor(None, self._caller.close)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        await self.aclose()
+
+    async def _make(self, call: ImageCall) -> Result:
+        hear = self._hear()
+        sent = await self._in_thread(
+            lambda stop, _tell: self._caller.send(call, stop, hear), self._free_place()
+        )
+        # From here on nothing is awaited: the images are handed over, or were never taken from the disk.
+        return self._finished(call, sent)
+
+    def _finished(self, call: ImageCall, sent: CoreResult) -> Result:
+        result = self._caller.hand_over(call, sent)
+        if self._observer is not None:
+            with suppress(Exception):  # the call has ended as it ended
+                self._observer(Finished(result, result.elapsed_s))
+        return result
+
+    async def _events(self, call: ImageCall) -> AsyncGenerator[Event, None]:
+        def send(stop: StopSwitch, tell: Callable[[Event], object]) -> CoreResult:
+            return self._caller.send(call, stop, tell)
+
+        async with self._free_place():
+            running = _Awaited(self._caller, send)
+            async for event in running.news():
+                if self._observer is not None:
+                    self._observer(event)
+                yield event
+            result = self._finished(call, running.result)
+        yield Finished(result, result.elapsed_s)
+
+    async def _outcomes(self, work: Any) -> AsyncGenerator[JobOutcome, None]:
+        running: _Awaited[JobOutcome, None] = _Awaited(
+            self._caller, partial(work.run, self._caller.core), drains=True
+        )
+        async for outcome in running.news():
+            yield outcome
+        _ = running.result  # or what it raised
+
+    async def _in_thread(
+        self,
+        work: Callable[[StopSwitch, Callable[[Any], object]], T],
+        place: Optional[asyncio.Semaphore] = None,
+    ) -> T:
+        """What the work returns. Cancelling this ends the work, and waits for its end."""
+        try:
+            if place is not None:
+                await place.acquire()
+        except asyncio.CancelledError as cancelled:
+            never = InterruptedCall(
+                "cancelled while it waited for its turn; nothing was sent", signum=STOPPED
+            )
+            raise cancelled from never
+        try:
+            running: _Awaited[Any, T] = _Awaited(self._caller, work)
+            async for _ in running.news():
+                pass
+            return running.result
+        finally:
+            if place is not None:
+                place.release()
+
+    def _free_place(self) -> asyncio.Semaphore:
+        """The places of the loop that runs: a client may be used in one loop after the other."""
+        loop = asyncio.get_running_loop()
+        if self._places is None or self._loop is not loop:
+            self._loop, self._places = loop, asyncio.Semaphore(self._concurrency)
+        return self._places
+
+    def _hear(self) -> Optional[Callable[[Event], None]]:
+        """Who hears the events of a call, in the loop."""
+        observer, loop = self._observer, asyncio.get_running_loop()
+        if observer is None:
+            return None
+
+        def hear(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(observer, event)
+
+        return hear
+
+
+class _Awaited(Running[E, T]):
+    """Work in a thread, for a task of the loop that runs."""
+
+    def __init__(
+        self, caller: Caller, work: Callable[[StopSwitch, Callable[[E], object]], T], drains: bool = False
+    ) -> None:
+        self._news: asyncio.Queue[Union[E, Ended]] = asyncio.Queue()
+        self._drains = drains
+        loop = asyncio.get_running_loop()
+
+        def deliver(told: Union[E, Ended]) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._news.put_nowait, told)
+
+        super().__init__(caller, work, deliver)
+
+    async def news(self) -> AsyncGenerator[E, None]:
+        """What the work tells, until it has ended. Who stops iterating, or is cancelled, ends the work."""
+        try:
+            while True:
+                told = await self._news.get()
+                if isinstance(told, Ended):
+                    return
+                yield told
+        except asyncio.CancelledError as cancelled:
+            self.stop()
+            await self._ended()
+            raise cancelled from self._what_became()
+        except GeneratorExit:
+            if self._drains:
+                self.drain()
+            else:
+                self.stop()
+            await self._ended()
+            raise
+
+    async def _ended(self) -> None:
+        """Returns when the work has ended, however often the task is cancelled meanwhile."""
+        while True:
+            with suppress(asyncio.CancelledError):
+                if isinstance(await self._news.get(), Ended):
+                    return
+
+    def _what_became(self) -> Optional[BaseException]:
+        """How the work ended that was cancelled; that it ended well all the same is told as an error too."""
+        if self.error is not None:
+            return self.error
+        result: Any = self.result
+        if not isinstance(result, CoreResult):
+            return None
+        saved = f"{len(result.images)} images saved"
+        late = InterruptedCall(
+            f"cancelled when the call had ended; {saved}", signum=STOPPED, billed=result.billed
+        )
+        with_result: Any = late
+        with_result.result = told(result)
+        return late
+
+
+def cancelled_call(error: BaseException) -> Optional[GptImage2Error]:
+    """What became of the call whose end was a `CancelledError`, or a `TimeoutError` of `asyncio.wait_for` or
+    `asyncio.timeout`: an `InterruptedCall` whose `billed` says whether it may cost, and whose `result` has
+    the images that were saved. None where the error is not that of a call. Python 3.9 or newer.
+
+    Example:
+        async def main():
+            async with gpt_image2.AsyncClient() as client:
+                task = asyncio.ensure_future(client.generate("A red fox"))
+                await asyncio.sleep(0)
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError as error:
+                    print(gpt_image2.cancelled_call(error).billed.value)
+
+        asyncio.run(main())
+    """
+    seen: List[BaseException] = []
+    rest: List[Optional[BaseException]] = [error]
+    while rest:
+        one = rest.pop(0)
+        if isinstance(one, GptImage2Error):
+            return one
+        if one is not None and one not in seen:
+            seen.append(one)
+            rest += [one.__cause__, one.__context__]
+    return None
