@@ -102,8 +102,9 @@ def _path(value: Any) -> Any:
 def _mapping(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return None
-    fields = dict(cast("Mapping[Any, object]", value))
-    return fields if all(isinstance(name, str) for name in fields) else None
+    fields: Dict[Any, object] = dict(cast("Mapping[Any, object]", value))
+    names: List[Any] = list(fields)
+    return fields if all(isinstance(name, str) for name in names) else None
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

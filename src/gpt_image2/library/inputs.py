@@ -110,7 +110,7 @@ def _beside(mask: object, markup: object) -> Iterable[Tuple[str, object]]:
     return (("mask", mask), ("markup", markup))
 
 
-def _listed(images: object) -> List[object]:
+def _listed(images: Any) -> List[object]:
     is_one = isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike))
     if not is_one:
         is_one = any(callable(getattr(images, name, None)) for name in ("read", "save"))
@@ -118,7 +118,7 @@ def _listed(images: object) -> List[object]:
         return [images]
     if images is None or isinstance(images, dict) or not isinstance(images, Iterable):
         raise wrong_type("image", images, f"{_WANTED}, or several of them in a list", _HINT)
-    return list(cast(Iterable[object], images))
+    return [*cast("Iterable[object]", images)]
 
 
 def _on_disk(value: object, folder: Path, labels: Dict[str, str], label: str) -> str:
@@ -126,7 +126,7 @@ def _on_disk(value: object, folder: Path, labels: Dict[str, str], label: str) ->
         return value
     path = folder / label.replace(" ", "-")
     write_private(path, cast(bytes, value))
-    labels[str(path)] = f"{label} (bytes)" if " " in label else "(bytes)"
+    labels[str(path)] = f"{label.partition(' ')[2]} (bytes)".lstrip()
     return str(path)
 
 

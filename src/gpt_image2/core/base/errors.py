@@ -140,7 +140,7 @@ class InterruptedCall(GptImage2Error):
     exit_code = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message: str, *, signum: int, billed: Billed = Billed.NO, hint: str = "") -> None:
+    def __init__(self, message: str, *, signum: int = 2, billed: Billed = Billed.NO, hint: str = "") -> None:
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:

@@ -1,0 +1,39 @@
+"""Clients of the library for a test's own home."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Awaitable, Callable, TypeVar
+
+from harness import Home
+
+import gpt_image2
+from gpt_image2 import AsyncClient, Client
+
+T = TypeVar("T")
+
+
+def client(home: Home, base_url: str, **options: Any) -> Client:
+    """A client whose environment is that home."""
+    return Client(env=home.environment(base_url), **options)
+
+
+def async_client(home: Home, base_url: str, **options: Any) -> AsyncClient:
+    """The same for asyncio."""
+    return AsyncClient(env=home.environment(base_url), **options)
+
+
+async def reached(what: Callable[[], Any]) -> None:
+    """Returns when something that blocks has happened, and lets the loop run meanwhile."""
+    await asyncio.get_running_loop().run_in_executor(None, what)
+
+
+async def cancelled(call: Awaitable[T]) -> gpt_image2.GptImage2Error:
+    """What became of a call that was cancelled."""
+    try:
+        await call
+    except asyncio.CancelledError as error:
+        told = gpt_image2.cancelled_call(error)
+        assert told is not None
+        return told
+    raise AssertionError("it was not cancelled")
