@@ -91,7 +91,9 @@ def request_of(prompt: object, options: Mapping[str, Any]) -> ImageRequest:
     fields: Dict[str, Any] = {name: options[name] for name in REQUEST_FIELDS if name in options}
     extra: Mapping[str, object] = options.get("extra") or {}
     text: str = value_of("prompt", prompt)
-    fields.setdefault("model", "")
+    if not fields.setdefault("model", "-").strip():
+        raise UsageError("`model` is empty", hint="leave it out for that of the settings")
+    fields["model"] = options.get("model", "")
     return ImageRequest(text, extra=tuple(extra.items()), **fields)
 
 
