@@ -32,6 +32,7 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/python tools/public_types.py
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check

@@ -13,8 +13,8 @@ from asking import client
 from faulty import Exchange, body_of, serving
 from harness import REFERENCES, Home
 from jsonschema import validate
-from PIL import Image
 from pictures import jpeg, png
+from PIL import Image
 from servers import Recorder, images
 
 from gpt_image2 import Billed, OutputError, PartialError, Result, SavedImage, UsageError

@@ -380,7 +380,7 @@ class GptImage2Error(Exception):
     names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
-    exit_code = ExitCode.INTERNAL
+    exit_code: ExitCode = ExitCode.INTERNAL
     default_code = "internal_error"
 
     def __init__(
@@ -486,10 +486,10 @@ class PartialError(GptImage2Error):
 class InterruptedCall(GptImage2Error):
     """The call was stopped by a signal; images that were whole by then are saved."""
 
-    exit_code = ExitCode.INTERRUPTED
+    exit_code: ExitCode = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message, *, signum, billed=Billed.NO, hint=""):
+    def __init__(self, message, *, signum=2, billed=Billed.NO, hint=""):
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:
@@ -5043,7 +5043,7 @@ class ImageCollector:
         plan,
         indices,
         on_saved=lambda _image, _reason: None,
-        on_partial=lambda *_: None,
+        on_partial=lambda _i, _path, _n, _part: None,
         save_partials=False,
         asked=None,
         on_warning=lambda _: None,

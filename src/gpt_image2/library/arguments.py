@@ -93,7 +93,7 @@ def _read(kind: str, value: Any) -> Any:
 
 def _path(value: Any) -> Any:
     try:
-        path: object = os.fspath(cast("os.PathLike[str]", value))
+        path: object = os.fspath(cast("os.PathLike[Any]", value))
     except TypeError:
         return None
     return path if isinstance(path, str) else None

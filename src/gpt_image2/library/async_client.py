@@ -21,7 +21,6 @@ from typing import (
 )
 
 from ..core.api.cost import CostEstimate
-from ..core.base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..core.base.interrupt import StopSwitch
 from ..core.base.outcome import Result as CoreResult
 from ..core.batch.options import MAX_CONCURRENCY
@@ -29,6 +28,7 @@ from ..core.settings.config import Settings
 from .arguments import value_of
 from .call import EDIT_NAMES, GENERATE_NAMES, ImageCall, estimated, in_our_words, read_call, read_stream, told
 from .caller import STOPPED, Caller
+from .errors import GptImage2Error, InterruptedCall, UsageError
 from .events import Event, Finished
 from .options import (
     AnyOptions,
@@ -382,8 +382,7 @@ class _Awaited(Running[E, T]):
         late = InterruptedCall(
             f"cancelled when the call had ended; {saved}", signum=STOPPED, billed=result.billed
         )
-        with_result: Any = late
-        with_result.result = told(result)
+        late.result = told(result)
         return late
 
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union, cast
 
-from ..core.base.errors import GptImage2Error, UsageError
 from ..core.base.interrupt import StopSwitch
 from ..core.base.outcome import Billed
 from ..core.base.record import Record
@@ -26,6 +25,7 @@ from ..core.outputs.files import temporary_folder, write_private
 from ..core.telling.output import Output
 from .arguments import read_arguments, wrong_type
 from .call import in_our_words
+from .errors import GptImage2Error, UsageError
 from .inputs import read_input, read_inputs
 from .options import BatchOptions, Job
 from .outcome import SavedImage, image_of

@@ -9,7 +9,19 @@ import io
 import os
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generator, Iterable, List, Sequence, Tuple, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Generator,
+    Iterable,
+    List,
+    Mapping,
+    Sequence,
+    Tuple,
+    cast,
+)
 
 from ..core.api.models import MAX_INPUT_BYTES, MAX_INPUT_IMAGES
 from ..core.api.request import ImageRequest, InputImage
@@ -116,8 +128,8 @@ def _listed(images: Any) -> List[object]:
         is_one = any(callable(getattr(images, name, None)) for name in ("read", "save"))
     if is_one:
         return [images]
-    if images is None or isinstance(images, dict) or not isinstance(images, Iterable):
-        raise wrong_type("image", images, f"{_WANTED}, or several of them in a list", _HINT)
+    if not isinstance(images, Iterable) or isinstance(images, Mapping):
+        raise wrong_type("image", cast(object, images), f"{_WANTED}, or several of them in a list", _HINT)
     return [*cast("Iterable[object]", images)]
 
 

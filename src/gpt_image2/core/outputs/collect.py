@@ -30,7 +30,7 @@ class ImageCollector:
         plan: OutputPlan,
         indices: Iterator[int],
         on_saved: Callable[[SavedImage, str], object] = lambda _image, _reason: None,
-        on_partial: Callable[[int, Optional[str], int, str], object] = lambda *_: None,
+        on_partial: Callable[[int, Optional[str], int, str], object] = lambda _i, _path, _n, _part: None,
         save_partials: bool = False,
         asked: Optional[int] = None,
         on_warning: Callable[[str], None] = lambda _: None,
