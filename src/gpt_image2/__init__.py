@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .core.api.cost import CostEstimate
     from .core.base.outcome import Billed, ExitCode, SvgUsage, Usage
     from .core.cli import main
+    from .core.settings.config import Settings
     from .library.async_client import AsyncClient, cancelled_call
-    from .library.batch import JobOutcome
+    from .library.batch import JobLike, JobOutcome
     from .library.client import Client, edit, generate, stream
     from .library.errors import (
         ApiError,
@@ -50,16 +51,20 @@ if TYPE_CHECKING:
     from .library.options import (
         Background,
         BatchOptions,
+        CallOptions,
         ClientOptions,
         Complexity,
         EditOptions,
         GenerateOptions,
         ImageInput,
+        ImageInputs,
         Job,
         Model,
         Moderation,
+        Output,
         OutputFormat,
         PaceOptions,
+        PillowImage,
         Quality,
         RequestOptions,
         Size,
@@ -68,7 +73,7 @@ if TYPE_CHECKING:
     )
     from .library.outcome import Result, SavedImage
     from .library.pictures import check, cutout, mask
-    from .library.records import PastCall, ResumedCall, Spend, SpendingGroup
+    from .library.records import Moment, PastCall, ResumedCall, Spend, SpendingGroup
     from .library.testing import Sandbox, SandboxRequest
 else:
     #: Where each public name lies; it is loaded when it is first asked for.
@@ -76,20 +81,21 @@ else:
         "core.api.cost": "CostEstimate",
         "core.base.outcome": "Billed ExitCode SvgUsage Usage",
         "core.cli": "main",
+        "core.settings.config": "Settings",
         "library.async_client": "AsyncClient cancelled_call",
-        "library.batch": "JobOutcome",
+        "library.batch": "JobLike JobOutcome",
         "library.client": "Client edit generate stream",
         "library.errors": "ApiError AuthenticationError ConfigError GptImage2Error InterruptedCall"
         " LedgerError ModerationError NetworkError OutputError PartialError QuotaError RateLimitError"
         " UsageError",
         "library.events": "Event Finished HeadersReceived ImageSaved Observer PartialImage RateLimit"
         " RequestStarted RetryWaiting TaskUnderWay Warned",
-        "library.options": "Background BatchOptions ClientOptions Complexity EditOptions GenerateOptions"
-        " ImageInput Job Model Moderation OutputFormat PaceOptions Quality RequestOptions Size StreamOptions"
-        " SvgEffort",
+        "library.options": "Background BatchOptions CallOptions ClientOptions Complexity EditOptions"
+        " GenerateOptions ImageInput ImageInputs Job Model Moderation Output OutputFormat PaceOptions"
+        " PillowImage Quality RequestOptions Size StreamOptions SvgEffort",
         "library.outcome": "Result SavedImage",
         "library.pictures": "check cutout mask",
-        "library.records": "PastCall ResumedCall Spend SpendingGroup",
+        "library.records": "Moment PastCall ResumedCall Spend SpendingGroup",
         "library.testing": "Sandbox SandboxRequest",
     }
 
@@ -113,6 +119,7 @@ __all__ = [
     "Background",
     "BatchOptions",
     "Billed",
+    "CallOptions",
     "Client",
     "ClientOptions",
     "Complexity",
@@ -126,22 +133,27 @@ __all__ = [
     "GptImage2Error",
     "HeadersReceived",
     "ImageInput",
+    "ImageInputs",
     "ImageSaved",
     "InterruptedCall",
     "Job",
+    "JobLike",
     "JobOutcome",
     "LedgerError",
     "Model",
     "Moderation",
     "ModerationError",
+    "Moment",
     "NetworkError",
     "Observer",
+    "Output",
     "OutputError",
     "OutputFormat",
     "PaceOptions",
     "PartialError",
     "PartialImage",
     "PastCall",
+    "PillowImage",
     "Quality",
     "QuotaError",
     "RateLimit",
@@ -154,6 +166,7 @@ __all__ = [
     "Sandbox",
     "SandboxRequest",
     "SavedImage",
+    "Settings",
     "Size",
     "Spend",
     "SpendingGroup",

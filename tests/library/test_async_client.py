@@ -186,6 +186,21 @@ def test_the_end_of_wait_for_ends_the_call_and_says_what_became_of_it(home: Home
     assert curls_of() == [] and home.leftovers() == []
 
 
+def test_what_became_of_the_tasks_of_a_gather_is_told_by_the_tasks(home: Home, recorder: Recorder) -> None:
+    async def main() -> List[Any]:
+        recorder.hold()
+        client = async_client(home, recorder.base_url, concurrency=1)
+        tasks = [asyncio.ensure_future(client.generate(name)) for name in ("a", "b")]
+        await reached(recorder.wait_for_request)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [gpt_image2.cancelled_call(task) for task in tasks]
+
+    first, second = asyncio.run(main())
+    assert (first.billed, second.billed) == (Billed.MAYBE, Billed.NO)
+
+
 def test_who_leaves_a_stream_ends_the_call(home: Home) -> None:
     def preview_and_wait(exchange: Exchange) -> None:
         from faulty import partial

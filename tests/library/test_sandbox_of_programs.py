@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import configparser
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from plugins import as_installed
 
 import gpt_image2
 
@@ -55,11 +55,7 @@ def test_the_fixture_leads_every_call_to_the_sandbox_and_touches_no_home(tmp_pat
     config.write_text('{"base_url": "http://127.0.0.1:9/v1", "api_key": "sk-real"}')
     (tmp_path / "program.py").write_text(A_PROGRAM)
     (tmp_path / "test_program.py").write_text(ITS_TESTS)
-    plugin = tmp_path / "site" / "a_plugin-1.dist-info"  # an installed package, as pip leaves it
-    plugin.mkdir(parents=True)
-    (plugin / "entry_points.txt").write_text(entry_points())
-    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
-    paths = [str(ROOT / "src"), str(plugin.parent), str(tmp_path)]
+    paths = [*as_installed(tmp_path / "site"), str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(tmp_path)],
         cwd=tmp_path,
@@ -75,23 +71,6 @@ def test_the_fixture_leads_every_call_to_the_sandbox_and_touches_no_home(tmp_pat
     )
     assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
     assert [path for path in home.rglob("*") if path.is_file()] == [config]
-
-
-def entry_points() -> str:
-    """The entry points of the package, as its `pyproject.toml` has them."""
-    if sys.version_info < (3, 11):
-        pytest.skip("tomllib")
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    parser = configparser.ConfigParser()
-    parser.read_dict(project["entry-points"])
-    return "\n".join(
-        [
-            f"[{section}]\n" + "\n".join(f"{k} = {v}" for k, v in parser[section].items())
-            for section in parser.sections()
-        ]
-    )
 
 
 def test_the_plugin_costs_a_program_that_does_not_use_it_nothing() -> None:

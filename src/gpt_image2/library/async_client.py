@@ -19,6 +19,7 @@ from typing import (
     TypeVar,
     Union,
 )
+from weakref import WeakKeyDictionary
 
 from ..core.api.cost import CostEstimate
 from ..core.base.interrupt import StopSwitch
@@ -31,13 +32,13 @@ from .caller import STOPPED, Caller
 from .errors import GptImage2Error, InterruptedCall, UsageError
 from .events import Event, Finished
 from .options import (
-    AnyOptions,
     BatchOptions,
     EditOptions,
     GenerateOptions,
     ImageInputs,
     PaceOptions,
     RequestOptions,
+    StreamOptions,
 )
 from .outcome import Result
 from .pace import Pace
@@ -48,9 +49,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .batch import JobLike, JobOutcome
+    from .options import PathLike
     from .records import Moment, PastCall, ResumedCall, Spend
 
 DEFAULT_CONCURRENCY = 16
+#: What became of the call of a task that was cancelled: `gather` puts an error of its own in place of ours.
+_CANCELLED: WeakKeyDictionary[asyncio.Future[Any], GptImage2Error] = WeakKeyDictionary()
 T = TypeVar("T")
 E = TypeVar("E")
 
@@ -137,8 +141,8 @@ class AsyncClient:
         """
         return await self._make(read_call("edit", prompt, options, EDIT_NAMES, image=image))
 
-    @takes(AnyOptions)
-    def stream(self, prompt: str, **options: Unpack[AnyOptions]) -> AsyncIterator[Event]:
+    @takes(StreamOptions)
+    def stream(self, prompt: str, **options: Unpack[StreamOptions]) -> AsyncIterator[Event]:
         """What happens while images are made, as it happens; see `Client.stream`. Who stops iterating before
         its end closes it by `aclose()`, as `contextlib.aclosing` does, to end the call there and then.
 
@@ -157,7 +161,7 @@ class AsyncClient:
 
     @takes(BatchOptions)
     def batch(
-        self, jobs: Iterable[JobLike], out_dir: Any, **options: Unpack[BatchOptions]
+        self, jobs: Iterable[JobLike], out_dir: PathLike, **options: Unpack[BatchOptions]
     ) -> AsyncIterator[JobOutcome]:
         """Makes the images of many jobs, and yields how each ended; see `Client.batch`, whose pace it has.
 
@@ -298,6 +302,9 @@ class AsyncClient:
             never = InterruptedCall(
                 "cancelled while it waited for its turn; nothing was sent", signum=STOPPED
             )
+            task = asyncio.current_task()
+            if task is not None:
+                _CANCELLED[task] = never
             raise cancelled from never
         try:
             running: _Awaited[Any, T] = _Awaited(self._caller, work)
@@ -355,7 +362,11 @@ class _Awaited(Running[E, T]):
         except asyncio.CancelledError as cancelled:
             self.stop()
             await self._ended()
-            raise cancelled from self._what_became()
+            became = self._what_became()
+            task = asyncio.current_task()
+            if task is not None and isinstance(became, GptImage2Error):
+                _CANCELLED[task] = became
+            raise cancelled from became
         except GeneratorExit:
             if self._drains:
                 self.drain()
@@ -386,26 +397,30 @@ class _Awaited(Running[E, T]):
         return late
 
 
-def cancelled_call(error: BaseException) -> Optional[GptImage2Error]:
-    """What became of the call whose end was a `CancelledError`, or a `TimeoutError` of `asyncio.wait_for` or
-    `asyncio.timeout`: an `InterruptedCall` whose `billed` says whether it may cost, and whose `result` has
-    the images that were saved. None where the error is not that of a call. Python 3.9 or newer.
+def cancelled_call(ended: Union[BaseException, asyncio.Future[Any]]) -> Optional[GptImage2Error]:
+    """What became of a call that was cancelled: an `InterruptedCall` whose `billed` says whether it may cost,
+    and whose `result` has the images that were saved.
+
+    `ended` is the task that awaited the call, or the error that it ended with: `CancelledError`, or the
+    `TimeoutError` of `asyncio.wait_for` or `asyncio.timeout` (Python 3.9 or newer). Of `gather` take the
+    task: it puts an error of its own in the place of the task's. None where no call was cancelled.
 
     Example:
         async def main():
             async with gpt_image2.AsyncClient() as client:
                 task = asyncio.ensure_future(client.generate("A red fox"))
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.01)
                 task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError as error:
-                    print(gpt_image2.cancelled_call(error).billed.value)
+                await asyncio.gather(task, return_exceptions=True)
+                call = gpt_image2.cancelled_call(task)
+                print(call and call.billed.value)
 
         asyncio.run(main())
     """
+    if isinstance(ended, asyncio.Future):
+        return _CANCELLED.get(ended)
     seen: List[BaseException] = []
-    rest: List[Optional[BaseException]] = [error]
+    rest: List[Optional[BaseException]] = [ended]
     while rest:
         one = rest.pop(0)
         if isinstance(one, GptImage2Error):

@@ -15,13 +15,13 @@ from .call import EDIT_NAMES, GENERATE_NAMES, ImageCall, estimated, in_our_words
 from .caller import Caller
 from .events import Event, Finished
 from .options import (
-    AnyOptions,
     BatchOptions,
     ClientOptions,
     EditOptions,
     GenerateOptions,
     ImageInputs,
     RequestOptions,
+    StreamOptions,
 )
 from .outcome import Result
 from .running import told_by
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .batch import JobLike, JobOutcome
+    from .options import PathLike
     from .records import Moment, PastCall, ResumedCall, Spend
 
 _ANY_PROMPT = "-"
@@ -100,8 +101,8 @@ class Client:
         """
         return self._make(read_call("edit", prompt, options, EDIT_NAMES, image=image))
 
-    @takes(AnyOptions)
-    def stream(self, prompt: str, **options: Unpack[AnyOptions]) -> Iterator[Event]:
+    @takes(StreamOptions)
+    def stream(self, prompt: str, **options: Unpack[StreamOptions]) -> Iterator[Event]:
         """What happens while images are made, as it happens; the last is `Finished`, with the result.
 
         The answer streams: previews (`PartialImage`) come while the model works, one unless `partial_images`
@@ -140,7 +141,7 @@ class Client:
 
     @takes(BatchOptions)
     def batch(
-        self, jobs: Iterable[JobLike], out_dir: Any, **options: Unpack[BatchOptions]
+        self, jobs: Iterable[JobLike], out_dir: PathLike, **options: Unpack[BatchOptions]
     ) -> Iterator[JobOutcome]:
         """Makes the images of many jobs side by side, and yields how each ended, as it ends.
 
@@ -311,8 +312,8 @@ def edit(image: ImageInputs, prompt: str, **options: Unpack[EditOptions]) -> Res
     return Client().edit(image, prompt, **options)
 
 
-@takes(AnyOptions)
-def stream(prompt: str, **options: Unpack[AnyOptions]) -> Iterator[Event]:
+@takes(StreamOptions)
+def stream(prompt: str, **options: Unpack[StreamOptions]) -> Iterator[Event]:
     """`Client().stream(…)`: what happens while images are made.
 
     Example:

@@ -68,6 +68,7 @@ SvgEffort = Union[Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 Background = Union[Literal["auto", "opaque", "transparent"], str]
 Moderation = Union[Literal["auto", "low"], str]
 
+PathLike = Union[str, "os.PathLike[str]"]
 ImageInput = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, PillowImage]
 ImageInputs = Union[ImageInput, Iterable[ImageInput]]
 Output = Union[str, "os.PathLike[str]", BinaryIO, None]
@@ -112,8 +113,8 @@ class RequestOptions(TypedDict, total=False):
     """further fields, sent as they are"""
 
 
-class StreamOptions(RequestOptions, total=False):
-    """What `stream` takes: the fields of the API, and how the call is made."""
+class CallOptions(RequestOptions, total=False):
+    """How a call is made, and where its images go."""
 
     output: Output
     """where images go: a file's path, a folder, a binary file, or None: memory"""
@@ -127,7 +128,7 @@ class StreamOptions(RequestOptions, total=False):
     """do not wait for a task that the host makes of the call: `Result.tasks` has its id"""
 
 
-class GenerateOptions(StreamOptions, total=False):
+class GenerateOptions(CallOptions, total=False):
     """What `generate` takes besides the prompt."""
 
     stream: bool
@@ -143,7 +144,7 @@ class EditOptions(GenerateOptions, total=False):
     """what is drawn upon the first image, to say what is to be done; from 2.5 on"""
 
 
-class AnyOptions(StreamOptions, total=False):
+class StreamOptions(CallOptions, total=False):
     """What `stream` takes besides the prompt: with `image` it is an edit."""
 
     image: Optional[ImageInputs]

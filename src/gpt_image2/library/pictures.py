@@ -20,12 +20,8 @@ from .inputs import read_input
 from .outcome import SavedImage, image_of, in_memory
 
 if TYPE_CHECKING:
-    import os
-
     from ..pictures.check import Verdict
-    from .options import ImageInput
-
-    PathLike = Union[str, "os.PathLike[str]"]
+    from .options import ImageInput, PathLike
 
 
 def mask(

@@ -24,8 +24,11 @@ _OURS = ("GPT_IMAGE2_", "OPENAI_", "AZURE_OPENAI_", "XDG_STATE_", "XDG_CONFIG_")
 
 
 class SandboxRequest(Record):
-    """One request that the sandbox got: `fields` are those of the API, `images` the file names of inputs,
-    `status` what it answered, None while it does."""
+    """One request that the sandbox got.
+
+    `endpoint` is `generations` or `edits`, `fields` are those of the API, `images` the file names of inputs,
+    `status` what it answered, None while it does.
+    """
 
     endpoint: str
     prompt: str
@@ -55,7 +58,7 @@ class Sandbox:
         }
 
     def fault(self, name: str) -> str:
-        """The base URL under which every call meets that fault, such as `rate-limit` or `moderation`: see
+        """The base URL under which every call meets that fault, such as `rate-once` or `moderation`: see
         `gpt-image2 sandbox --list-faults`."""
         return f"{self._root}/fault/{quote(name)}/v1"
 
