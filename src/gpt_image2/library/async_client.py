@@ -30,7 +30,7 @@ from .arguments import value_of
 from .call import EDIT_NAMES, GENERATE_NAMES, ImageCall, estimated, in_our_words, read_call, read_stream, told
 from .caller import STOPPED, Caller
 from .errors import GptImage2Error, InterruptedCall, UsageError
-from .events import Event, Finished
+from .events import Event, Finished, Observer
 from .options import (
     BatchOptions,
     EditOptions,
@@ -102,7 +102,7 @@ class AsyncClient:
         given: Any = options
         self._caller = Caller("AsyncClient", given)
         self._caller.pace = Pace(per_minute)
-        self._observer, self._caller.observer = self._caller.observer, None
+        self._caller.observer = self._heard_in_loop(self._caller.observer)
         self._places: Optional[asyncio.Semaphore] = None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
@@ -254,31 +254,18 @@ class AsyncClient:
         await self.aclose()
 
     async def _make(self, call: ImageCall) -> Result:
-        hear = self._hear()
-        sent = await self._in_thread(
-            lambda stop, _tell: self._caller.send(call, stop, hear), self._free_place()
-        )
+        sent = await self._in_thread(lambda stop, _tell: self._caller.send(call, stop), self._free_place())
         # From here on nothing is awaited: the images are handed over, or were never taken from the disk.
-        return self._finished(call, sent)
-
-    def _finished(self, call: ImageCall, sent: CoreResult) -> Result:
-        result = self._caller.hand_over(call, sent)
-        if self._observer is not None:
-            with suppress(Exception):  # the call has ended as it ended
-                self._observer(Finished(result, result.elapsed_s))
-        return result
+        return self._caller.hand_over(call, sent)
 
     async def _events(self, call: ImageCall) -> AsyncGenerator[Event, None]:
-        def send(stop: StopSwitch, tell: Callable[[Event], object]) -> CoreResult:
-            return self._caller.send(call, stop, tell)
-
         async with self._free_place():
-            running = _Awaited(self._caller, send)
+            running: _Awaited[Event, CoreResult] = _Awaited(
+                self._caller, partial(self._caller.send_and_tell, call)
+            )
             async for event in running.news():
-                if self._observer is not None:
-                    self._observer(event)
                 yield event
-            result = self._finished(call, running.result)
+            result = self._caller.hand_over(call, running.result)
         yield Finished(result, result.elapsed_s)
 
     async def _outcomes(self, work: Any) -> AsyncGenerator[JobOutcome, None]:
@@ -322,15 +309,15 @@ class AsyncClient:
             self._loop, self._places = loop, asyncio.Semaphore(self._concurrency)
         return self._places
 
-    def _hear(self) -> Optional[Callable[[Event], None]]:
-        """Who hears the events of a call, in the loop."""
-        observer, loop = self._observer, asyncio.get_running_loop()
+    def _heard_in_loop(self, observer: Optional[Observer]) -> Optional[Observer]:
+        """The observer as threads may call it."""
         if observer is None:
             return None
 
         def hear(event: Event) -> None:
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(observer, event)
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(observer, event)
 
         return hear
 

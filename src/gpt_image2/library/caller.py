@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager, suppress
-from typing import Any, Dict, Generator, Mapping, Optional
+from typing import Any, Callable, Dict, Generator, Mapping, Optional
 
 from ..core.base import events as core_events
 from ..core.base import outcome as core
@@ -14,7 +14,7 @@ from ..core.base.interrupt import StopSwitch
 from ..core.calls.client import Client as CoreClient
 from .arguments import read_arguments
 from .call import ImageCall, handed_over, in_our_words, prepared
-from .events import Finished, Observer, heard
+from .events import Event, Finished, Observer, heard
 from .options import ClientOptions
 from .outcome import Result
 from .pace import Pace
@@ -90,8 +90,9 @@ class Caller:
         for ended in endings:
             ended.wait()
 
-    def send(self, call: ImageCall, stop: StopSwitch, observer: Optional[Observer]) -> core.Result:
-        """Makes a call; its images are on disk, and not yet handed over.
+    def send(self, call: ImageCall, stop: StopSwitch, observer: Optional[Observer] = None) -> core.Result:
+        """Makes a call, of which `observer` hears, else the client's own; its images are on disk, and not
+        yet handed over.
 
         Raises:
             GptImage2Error: in the library's words.
@@ -120,6 +121,18 @@ class Caller:
             ours: Any = error.result
             self.finished(ours)
             raise
+
+    def send_and_tell(
+        self, call: ImageCall, stop: StopSwitch, tell: Callable[[Event], object]
+    ) -> core.Result:
+        """As `send`; `tell` hears what the observer hears."""
+
+        def observe(event: Event) -> None:
+            if self.observer is not None:
+                self.observer(event)
+            tell(event)
+
+        return self.send(call, stop, observe)
 
     def hand_over(self, call: ImageCall, sent: core.Result) -> Result:
         """Gives a program what a call has made, and tells the observer of its end.

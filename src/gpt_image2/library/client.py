@@ -6,10 +6,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Generator, Iterable, Iterator, List, Optional, Type
+from typing import TYPE_CHECKING, Any, Generator, Iterable, Iterator, List, Optional, Type
 
 from ..core.api.cost import CostEstimate
-from ..core.base.interrupt import StopSwitch
 from ..core.settings.config import Settings
 from .call import EDIT_NAMES, GENERATE_NAMES, ImageCall, estimated, in_our_words, read_call, read_stream
 from .caller import Caller
@@ -263,24 +262,15 @@ class Client:
 
     def _make(self, call: ImageCall) -> Result:
         with self._caller.under_way() as stop:
-            return self._caller.hand_over(call, self._caller.send(call, stop, None))
+            return self._caller.hand_over(call, self._caller.send(call, stop))
 
     def _events(self, call: ImageCall) -> Generator[Event, None, None]:
-        sent = yield from told_by(self._caller, partial(_send, self._caller, call))
+        sent = yield from told_by(self._caller, partial(self._caller.send_and_tell, call))
         result = self._caller.hand_over(call, sent)
         yield Finished(result, result.elapsed_s)
 
     def _outcomes(self, work: Any) -> Generator[JobOutcome, None, None]:
         yield from told_by(self._caller, partial(work.run, self._caller.core), drains=True)
-
-
-def _send(caller: Caller, call: ImageCall, stop: StopSwitch, tell: Callable[[Event], object]) -> Any:
-    def observe(event: Event) -> None:
-        if caller.observer is not None:
-            caller.observer(event)
-        tell(event)
-
-    return caller.send(call, stop, observe)
 
 
 @takes(GenerateOptions)

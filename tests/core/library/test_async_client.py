@@ -245,6 +245,17 @@ def test_an_observer_is_called_in_the_loop(home: Home, recorder: Recorder) -> No
     assert len(seen) >= 3 and set(seen) == {threading.current_thread()}
 
 
+def test_an_observer_hears_of_the_end_of_a_call_that_fails(home: Home, recorder: Recorder) -> None:
+    events: List[Event] = []
+
+    async def main() -> None:
+        with pytest.raises(gpt_image2.PartialError):
+            await async_client(home, recorder.base_url, observer=events.append).generate("a cat", n=2)
+
+    asyncio.run(main())
+    assert isinstance(events[-1], Finished) and len(events[-1].result.images) == 1
+
+
 def test_many_calls_at_once_share_one_pace_and_all_get_through(home: Home) -> None:
     async def main(base_url: str) -> List[Any]:
         async with async_client(home, base_url, concurrency=8) as client:

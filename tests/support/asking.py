@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Awaitable, Callable, TypeVar
+import sys
+from typing import Any, Callable, TypeVar
 
 from harness import Home
 
@@ -28,12 +29,13 @@ async def reached(what: Callable[[], Any]) -> None:
     await asyncio.get_running_loop().run_in_executor(None, what)
 
 
-async def cancelled(call: Awaitable[T]) -> gpt_image2.GptImage2Error:
-    """What became of a call that was cancelled."""
+async def cancelled(call: asyncio.Future[T]) -> gpt_image2.GptImage2Error:
+    """What became of a cancelled task, by itself and by its error, which Python 3.8 does not keep."""
     try:
         await call
     except asyncio.CancelledError as error:
-        told = gpt_image2.cancelled_call(error)
+        told = gpt_image2.cancelled_call(call)
         assert told is not None
+        assert gpt_image2.cancelled_call(error) is (told if sys.version_info >= (3, 9) else None)
         return told
     raise AssertionError("it was not cancelled")
