@@ -4,7 +4,7 @@ SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench clean
+.PHONY: help setup demo test check format script docs fuzz injection kills notebook litellm bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ injection: setup  ## Break what runs once a request has left at every line, not 
 
 kills: setup  ## Kill the script before every effect on the disk, and at more moments
 	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
+
+notebook: setup  ## Run the notebook of the examples in Jupyter
+	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	$(BIN)/python -m pytest tests/examples --full -k notebook
 
 litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm

@@ -161,7 +161,7 @@ def test_the_two_clients_have_the_same_methods_with_the_same_arguments() -> None
 
 def test_whatever_a_public_signature_names_can_be_imported() -> None:
     known = {*gpt_image2.__all__, *dir(__import__("builtins")), *dir(__import__("typing"))}
-    known |= {"Unpack", "Path", "PathLike", "datetime", "timedelta", "Verdict", "Image"}
+    known |= {"Unpack", "Path", "PathLike", "datetime", "timedelta", "Verdict", "Image", "Future"}
     named = set(re.findall(r"\b[A-Z]\w+", " ".join(re.findall(r"(?m)^(?:async )?\w+\(.*$", reference()))))
     assert named - known == set()
 
@@ -189,20 +189,29 @@ def examples() -> Iterator[Any]:
                 yield pytest.param(textwrap.dedent(found.group(1)), id=place)
 
 
-@pytest.mark.parametrize("code", list(examples()))
-def test_the_example_runs(
-    code: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gpt_image2.library.testing import Sandbox as Ours
+def in_prose() -> Iterator[Any]:
+    """The programs in the README and at the head of the reference."""
+    for path in (ROOT / "README.md", ROOT / "docs" / "library.md"):
+        head = path.read_text(encoding="utf-8").partition("<!-- generated: library -->")[0]
+        for number, code in enumerate(re.findall(r"(?ms)^```python\n(.*?)^```", head), 1):
+            yield pytest.param(code, id=f"{path.name} {number}")
 
+
+@pytest.fixture
+def rehearsal(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder, in an environment that leads to the sandbox."""
     home = tmp_path / "home"
     home.mkdir()
-    ours = Ours(sandbox.base_url, home)
+    ours = gpt_image2.Sandbox(sandbox.base_url, home)
     for name in os.environ.keys() - ours.env.keys():
         monkeypatch.delenv(name)
     for name, value in ours.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("code", [*examples(), *in_prose()])
+def test_the_example_runs(code: str, rehearsal: None) -> None:
     exec(compile(code, "example", "exec"), {"gpt_image2": gpt_image2, "asyncio": asyncio})
 
 

@@ -10,6 +10,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union, cast
+from weakref import finalize
 
 from ..core.base.interrupt import StopSwitch
 from ..core.base.outcome import Billed
@@ -69,6 +70,7 @@ class BatchWork:
         if isinstance(cast(object, jobs), (str, bytes, dict)) or not hasattr(jobs, "__iter__"):
             raise wrong_type("jobs", jobs, "several jobs, as a list has them", "a job is a prompt or a dict")
         self._stack = ExitStack()
+        finalize(self, self._stack.close)  # of a batch that nobody iterates over
         self._folder = self._stack.enter_context(temporary_folder())
         try:
             lines = [self._line(index, job) for index, job in enumerate(jobs)]
@@ -108,10 +110,6 @@ class BatchWork:
             for row in job_rows(jobs.plan):
                 if row["job"] not in progress.told:
                     tell(_outcome(row))
-
-    def close(self) -> None:
-        """Gives up what was read, where it is not run."""
-        self._stack.close()
 
     def _line(self, index: int, job: Any) -> str:
         """A job as a line of a jobs file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Dict, Generator, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generator, Mapping, Optional
 
 from ..core.base import events as core_events
 from ..core.base import outcome as core
@@ -17,8 +17,10 @@ from .call import ImageCall, handed_over, in_our_words, prepared
 from .events import Event, Finished, Observer, heard
 from .options import ClientOptions
 from .outcome import Result
-from .pace import Pace
 from .words import as_arguments
+
+if TYPE_CHECKING:
+    from .pace import Pace
 
 CLIENT_NAMES = tuple(ClientOptions.__annotations__)
 STOPPED = int(signal.SIGINT)
@@ -45,6 +47,7 @@ class Caller:
         self._lock = threading.Lock()
         self._running: Dict[StopSwitch, threading.Event] = {}
         self._is_closed = False
+        self._own = threading.local()
 
     @contextmanager
     def under_way(self) -> Generator[StopSwitch, None, None]:
@@ -82,12 +85,13 @@ class Caller:
             stop.stop(STOPPED)
 
     def close(self) -> None:
-        """Ends all that is under way, waits for its end, and lets nothing begin any more."""
+        """Ends all that is under way, waits for its end, and lets nothing begin any more. An observer, whose
+        call cannot end before it returns, does not wait."""
         with self._lock:
             self._is_closed = True
             endings = list(self._running.values())
         self.stop()
-        for ended in endings:
+        for ended in [] if getattr(self._own, "is_calling", False) else endings:
             ended.wait()
 
     def send(self, call: ImageCall, stop: StopSwitch, observer: Optional[Observer] = None) -> core.Result:
@@ -111,6 +115,7 @@ class Caller:
         def send(observe: core_events.Observer) -> core.Result:
             return client.run(ready, save_partials=call.save_partials, observer=observe, no_wait=call.no_wait)
 
+        self._own.is_calling = True
         try:
             with in_our_words(), prepared(client, call) as ready:
                 if pace is None:
@@ -121,6 +126,8 @@ class Caller:
             ours: Any = error.result
             self.finished(ours)
             raise
+        finally:
+            self._own.is_calling = False
 
     def send_and_tell(
         self, call: ImageCall, stop: StopSwitch, tell: Callable[[Event], object]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Callable, Generator, Generic, List, Optional, TypeVar, Union
 
+from ..core.base.errors import InterruptedCall
 from ..core.base.interrupt import StopSwitch
 from .caller import STOPPED, Caller
 
@@ -62,7 +64,8 @@ class Running(Generic[E, T]):
 
     def drain(self) -> None:
         """Lets end what is under way, and begin nothing more, where the work knows the difference."""
-        self.switch.on_signal(STOPPED, None)
+        with suppress(InterruptedCall):  # it has ended by itself
+            self.switch.on_signal(STOPPED, None)
 
     def join(self) -> None:
         """Waits for the end of the work."""

@@ -107,6 +107,22 @@ def test_who_leaves_the_loop_begins_nothing_more_and_gets_what_was_paid_for(
     assert curls_of() == []
 
 
+def test_who_leaves_the_loop_when_all_jobs_have_ended_is_told_nothing_else(
+    home: Home, painter: Painter, recorder: Recorder
+) -> None:
+    maker = client(home, recorder.base_url)
+    list(maker.batch(["a", "b"], home.cwd / "out"))
+    outcomes: Any = maker.batch(["a", "b"], home.cwd / "out")
+    next(outcomes)
+    outcomes.close()
+    assert len(recorder.requests) == 2
+
+
+def test_a_batch_that_nobody_iterates_over_sends_and_leaves_nothing(home: Home, recorder: Recorder) -> None:
+    client(home, recorder.base_url).batch([{"prompt": "a", "image": png()}], home.cwd / "out")
+    assert recorder.requests == [] and home.leftovers() == [] and list(home.cwd.iterdir()) == []
+
+
 def test_a_batch_is_iterated_over_in_asyncio_too(home: Home, painter: Painter, recorder: Recorder) -> None:
     async def main() -> List[JobOutcome]:
         async with async_client(home, recorder.base_url) as maker:

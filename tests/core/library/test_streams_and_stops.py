@@ -138,6 +138,12 @@ def test_an_observer_may_stop_its_own_call(home: Home) -> None:
     assert curls_of() == []
 
 
+def test_an_observer_may_close_its_client(home: Home, recorder: Recorder) -> None:
+    maker = client(home, recorder.base_url, observer=lambda event: maker.close())
+    with pytest.raises(InterruptedCall):
+        maker.generate("a cat")
+
+
 def test_a_closed_client_makes_no_calls(home: Home, recorder: Recorder) -> None:
     with client(home, recorder.base_url) as maker:
         maker.generate("a cat")
