@@ -1,4 +1,5 @@
-"""From the keyword arguments of a call to what they are worth: every type checked, before anything else.
+"""From the keyword arguments of a call to what they are worth: every type checked, before anything else; and
+what core says of flags, in the names of arguments (`max_cost_usd`, not `--max-cost`).
 
 Pure. The table of types is that of core's request, and the one below.
 """
@@ -6,7 +7,8 @@ Pure. The table of types is that of core's request, and the one below.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Sequence, cast
+import re
+from typing import Any, Dict, List, Mapping, Match, Sequence, cast
 
 from ..core.api.request import REQUEST_FIELDS
 from ..core.base.errors import UsageError
@@ -112,3 +114,44 @@ def _meant(name: str, known: Sequence[str]) -> str:
 
     near: List[str] = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
+
+
+# What core says of flags
+
+#: Arguments whose flags have other names.
+_OTHER_NAMES = {
+    "-o": "output",
+    "--format": "output_format",
+    "--compression": "output_compression",
+    "--param": "extra",
+    "--timeout": "timeout_s",
+    "--max-download": "max_download_bytes",
+    "--max-cost": "max_cost_usd",
+    "--no-history": "history=False",
+    "--image": "image",
+}
+_SAME_NAMES = (
+    *REQUEST_FIELDS,
+    *("mask", "markup", "no_clobber", "save_partials", "no_wait", "retries", "retry_ambiguous", "profile"),
+    *("config", "base_url", "api_key", "out_dir", "skip_invalid", "fail_fast", "max_failures", "concurrency"),
+    "images_per_minute",
+)
+_NAMES = {**{f"--{name.replace('_', '-')}": name for name in _SAME_NAMES}, **_OTHER_NAMES}
+#: A command with its flags stays as it is; so does a flag that no argument is for.
+_COMMAND = (
+    r"\b(?:config|doctor|resume|batch|gpt-image2)(?: [a-z]+)*(?: --[a-z][a-z-]*(?: [A-Z{/~][^ ;,)]*)?)+"
+)
+_FLAG_WORD = (
+    r"(?<![\w-])(?P<flag>-o|--[a-z][a-z-]*)(?![\w-])(?: (?:FILE|DIR/?|USD|KEY=VALUE|[a-z]+=\w+|-(?![\w-])))?"
+)
+_PATTERN = re.compile(f"{_COMMAND}|{_FLAG_WORD}")
+
+
+def as_arguments(text: str) -> str:
+    """The text with the flags in it as keyword arguments."""
+    return _PATTERN.sub(_argument, text)
+
+
+def _argument(match: Match[str]) -> str:
+    name = _NAMES.get(match.group("flag") or "")
+    return f"`{name}`" if name else match.group()

@@ -24,13 +24,12 @@ from ..core.batch.summary import Progress, Tally, counts, in_words, job_row, job
 from ..core.calls.client import Client as CoreClient
 from ..core.outputs.files import temporary_folder, write_private
 from ..core.telling.output import Output
-from .arguments import read_arguments, wrong_type
+from .arguments import as_arguments, read_arguments, wrong_type
 from .call import in_our_words
 from .errors import GptImage2Error, UsageError
 from .inputs import read_input, read_inputs
 from .options import BatchOptions, Job
 from .outcome import SavedImage, image_of
-from .words import as_arguments
 
 BATCH_NAMES = tuple(BatchOptions.__annotations__)
 _INPUTS = ("image", "mask", "markup")

@@ -20,11 +20,10 @@ from ..core.calls.client import Client as CoreClient
 from ..core.calls.under_way import PreparedCall
 from ..core.ledger.entries import STDOUT
 from ..core.outputs.files import private_folder
-from .arguments import read_arguments, value_of, wrong_type
+from .arguments import as_arguments, read_arguments, value_of, wrong_type
 from .inputs import Inputs, loaded, read_inputs
 from .options import EditOptions, RequestOptions
 from .outcome import Result, SavedImage, image_of, result_of
-from .words import as_arguments
 
 #: What a call may be given besides the prompt.
 EDIT_NAMES = tuple(EditOptions.__annotations__)

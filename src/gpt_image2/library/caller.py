@@ -12,12 +12,11 @@ from ..core.base import outcome as core
 from ..core.base.errors import GptImage2Error, UsageError
 from ..core.base.interrupt import StopSwitch
 from ..core.calls.client import Client as CoreClient
-from .arguments import read_arguments
+from .arguments import as_arguments, read_arguments
 from .call import ImageCall, handed_over, in_our_words, prepared
 from .events import Event, Finished, Observer, heard
 from .options import ClientOptions
 from .outcome import Result
-from .words import as_arguments
 
 if TYPE_CHECKING:
     from .pace import Pace
