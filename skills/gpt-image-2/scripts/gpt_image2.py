@@ -1465,7 +1465,7 @@ def _read_webp(head):
 # ------------------------------------------------------------------------------------------------------------
 # api/request
 #
-# From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+# One request, by the API's own field names, and the fields it has on the wire. Pure.
 #
 # A new field begins here, in `REQUEST_FIELDS`; CONTRIBUTING.md says where else it goes.
 # ------------------------------------------------------------------------------------------------------------
@@ -1500,14 +1500,6 @@ INNER_FIELDS = {
 }
 #: Fields that went by `extra` before they had names of their own, and still may.
 ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_identifier")
-_KNOWN_VALUES = (
-    ("quality", QUALITIES),
-    ("complexity", COMPLEXITIES),
-    ("svg_effort", SVG_EFFORTS),
-    ("background", BACKGROUNDS),
-    ("moderation", MODERATIONS),
-)
-_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
 
 
 class InputImage(Record):
@@ -1650,6 +1642,50 @@ class ImageRequest(Record):
         )
 
 
+def parse_extra(text):
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def check_range(name, value, low, high):
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+        )
+
+
+def _in_brackets(name, value):
+    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    if name.startswith("svg") and isinstance(value, dict):
+        for inner, each in cast(Dict[str, object], value).items():
+            yield from _in_brackets(f"{name}[{inner}]", each)
+    else:
+        yield name, value
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/checks
+#
+# What the API is known to refuse, found before a request is sent. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_KNOWN_VALUES = (
+    ("quality", QUALITIES),
+    ("complexity", COMPLEXITIES),
+    ("svg_effort", SVG_EFFORTS),
+    ("background", BACKGROUNDS),
+    ("moderation", MODERATIONS),
+)
+_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
+
+
 def checked(request):
     """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
     `UsageError` for what the API is known to refuse."""
@@ -1700,17 +1736,6 @@ def checked(request):
     return request, tuple(warnings)
 
 
-def parse_extra(text):
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
-    try:
-        return key.strip(), json.loads(value)
-    except ValueError:
-        return key.strip(), value
-
-
 def _check_prompt(prompt):
     if not prompt.strip():
         raise UsageError("the prompt is empty", hint="say what the image should show")
@@ -1725,13 +1750,6 @@ def _check_prompt(prompt):
         prompt.encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
-
-
-def check_range(name, value, low, high):
-    if value is not None and not low <= value <= high:
-        raise UsageError(
-            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
-        )
 
 
 def _check_extra(request):
@@ -1760,15 +1778,6 @@ def _check_model(request, model):
             raise UsageError(
                 f"{what} needs {', '.join(able[:-1])} or {able[-1]}", hint=f"add `model` {able[0]}"
             )
-
-
-def _in_brackets(name, value):
-    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
-    if name.startswith("svg") and isinstance(value, dict):
-        for inner, each in cast(Dict[str, object], value).items():
-            yield from _in_brackets(f"{name}[{inner}]", each)
-    else:
-        yield name, value
 
 
 def _with_format(request):
@@ -6892,10 +6901,8 @@ def _official_url(env):
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
-
 PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-
 
 _DEFAULT = "default"
 
@@ -8006,13 +8013,20 @@ class Task(Record):
 
 
 def read_task(
-    document, is_accepted=False, poll=None, asked_for=""
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
 ):
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
     known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    answer need not say it."""
+    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    streams speak of their own course in the same words."""
     objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
     own_id = ""
@@ -8529,8 +8543,9 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        is_json = self._shape == "json"
-        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
+        in_stream = self._shape == "sse"
+        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
+        task = task or self._answer.task  # that of an earlier event
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:

@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..api.checks import checked
 from ..api.images import sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
-from ..api.request import ImageRequest, checked, is_address
+from ..api.request import ImageRequest, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
