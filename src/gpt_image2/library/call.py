@@ -11,8 +11,9 @@ import os
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, cast
 
+from ..core.api.checks import checked
 from ..core.api.cost import CostEstimate
-from ..core.api.request import REQUEST_FIELDS, ImageRequest, checked
+from ..core.api.request import REQUEST_FIELDS, ImageRequest
 from ..core.base import outcome as core
 from ..core.base.errors import GptImage2Error, OutputError, UsageError
 from ..core.base.record import Record, replace
