@@ -130,7 +130,7 @@ def test_every_field_of_the_api_is_an_option_of_calls_and_of_jobs() -> None:
     assert set(options.RequestOptions.__annotations__) == fields - {"stream"}
     assert fields <= set(options.GenerateOptions.__annotations__)
     jobs = set(options.Job.__annotations__)
-    assert fields - {"stream", "partial_images", "extra"} == jobs - {
+    assert fields - {"stream", "partial_images"} == jobs - {
         "prompt",
         "image",
         "mask",

@@ -254,18 +254,19 @@ class AsyncClient:
         await self.aclose()
 
     async def _make(self, call: ImageCall) -> Result:
-        sent = await self._in_thread(lambda stop, _tell: self._caller.send(call, stop), self._free_place())
+        async with self._place():
+            sent = await self._in_thread(lambda stop, _tell: self._caller.send(call, stop))
         # From here on nothing is awaited: the images are handed over, or were never taken from the disk.
         return self._caller.hand_over(call, sent)
 
     async def _events(self, call: ImageCall) -> AsyncGenerator[Event, None]:
-        async with self._free_place():
+        async with self._place():
             running: _Awaited[Event, CoreResult] = _Awaited(
                 self._caller, partial(self._caller.send_and_tell, call)
             )
             async for event in running.news():
                 yield event
-            result = self._caller.hand_over(call, running.result)
+        result = self._caller.hand_over(call, running.result)
         yield Finished(result, result.elapsed_s)
 
     async def _outcomes(self, work: Any) -> AsyncGenerator[JobOutcome, None]:
@@ -276,38 +277,32 @@ class AsyncClient:
             yield outcome
         _ = running.result  # or what it raised
 
-    async def _in_thread(
-        self,
-        work: Callable[[StopSwitch, Callable[[Any], object]], T],
-        place: Optional[asyncio.Semaphore] = None,
-    ) -> T:
+    async def _in_thread(self, work: Callable[[StopSwitch, Callable[[Any], object]], T]) -> T:
         """What the work returns. Cancelling this ends the work, and waits for its end."""
+        running: _Awaited[Any, T] = _Awaited(self._caller, work)
+        async for _ in running.news():
+            pass
+        return running.result
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None, None]:
+        """One of the places for calls, once it is free. They are those of the loop that runs: a client may be
+        used in one loop after the other."""
+        loop = asyncio.get_running_loop()
+        if self._places is None or self._loop is not loop:
+            self._loop, self._places = loop, asyncio.Semaphore(self._concurrency)
+        places = self._places
         try:
-            if place is not None:
-                await place.acquire()
+            await places.acquire()
         except asyncio.CancelledError as cancelled:
             never = InterruptedCall(
                 "cancelled while it waited for its turn; nothing was sent", signum=STOPPED
             )
-            task = asyncio.current_task()
-            if task is not None:
-                _CANCELLED[task] = never
-            raise cancelled from never
+            raise _told_by_task(cancelled, never) from never
         try:
-            running: _Awaited[Any, T] = _Awaited(self._caller, work)
-            async for _ in running.news():
-                pass
-            return running.result
+            yield
         finally:
-            if place is not None:
-                place.release()
-
-    def _free_place(self) -> asyncio.Semaphore:
-        """The places of the loop that runs: a client may be used in one loop after the other."""
-        loop = asyncio.get_running_loop()
-        if self._places is None or self._loop is not loop:
-            self._loop, self._places = loop, asyncio.Semaphore(self._concurrency)
-        return self._places
+            places.release()
 
     def _heard_in_loop(self, observer: Optional[Observer]) -> Optional[Observer]:
         """The observer as threads may call it."""
@@ -350,10 +345,7 @@ class _Awaited(Running[E, T]):
             self.stop()
             await self._ended()
             became = self._what_became()
-            task = asyncio.current_task()
-            if task is not None and isinstance(became, GptImage2Error):
-                _CANCELLED[task] = became
-            raise cancelled from became
+            raise _told_by_task(cancelled, became) from became
         except GeneratorExit:
             if self._drains:
                 self.drain()
@@ -382,6 +374,16 @@ class _Awaited(Running[E, T]):
         )
         late.result = told(result)
         return late
+
+
+def _told_by_task(
+    cancelled: asyncio.CancelledError, became: Optional[BaseException]
+) -> asyncio.CancelledError:
+    """The error, once what became of the call is noted for its task too."""
+    task = asyncio.current_task()
+    if task is not None and isinstance(became, GptImage2Error):
+        _CANCELLED[task] = became
+    return cancelled
 
 
 def cancelled_call(ended: Union[BaseException, asyncio.Future[Any]]) -> Optional[GptImage2Error]:

@@ -117,6 +117,10 @@ class BatchWork:
         if not isinstance(job, Mapping):
             raise wrong_type(f"jobs[{index}]", job, "a prompt or a dict", 'for example {"prompt": "a cat"}')
         fields = dict(cast("Mapping[str, object]", job))
+        fields = {
+            **read_arguments("job", {"extra": fields.pop("extra", None)}, ("extra",)).get("extra", {}),
+            **fields,
+        }
         folder = self._folder / str(index)
         if "image" in fields:
             inputs = read_inputs(*(fields.get(name) for name in _INPUTS))

@@ -194,10 +194,7 @@ class PaceOptions(ClientOptions, total=False):
 
 
 class Job(TypedDict, total=False):
-    """A job of a `batch`: a prompt with the fields of the API, its inputs, and the name of its output.
-
-    Further keys are sent as they are.
-    """
+    """A job of a `batch`: a prompt with the fields of the API, its inputs, and the name of its output."""
 
     prompt: str
     """the prompt"""
@@ -226,6 +223,8 @@ class Job(TypedDict, total=False):
     moderation: Optional[Moderation]
     user: Optional[str]
     safety_identifier: Optional[str]
+    extra: Optional[Mapping[str, object]]
+    """further fields, sent as they are"""
 
 
 class BatchOptions(RequestOptions, total=False):

@@ -172,18 +172,50 @@ def test_a_call_that_is_cancelled_when_it_has_ended_loses_nothing(home: Home, re
 
 
 @pytest.mark.skipif(sys.version_info < (3, 9), reason="3.8 drops what a cancelled task has raised")
-def test_the_end_of_wait_for_ends_the_call_and_says_what_became_of_it(home: Home, recorder: Recorder) -> None:
+@pytest.mark.parametrize("by", ["wait_for", "timeout"])
+def test_the_end_of_its_time_ends_the_call_and_says_what_became_of_it(
+    by: str, home: Home, recorder: Recorder
+) -> None:
+    if not hasattr(asyncio, by):
+        pytest.skip("asyncio.timeout came with Python 3.11")
+
     async def main() -> gpt_image2.GptImage2Error:
         recorder.hold()
         client = async_client(home, recorder.base_url)
         with pytest.raises(asyncio.TimeoutError) as caught:
-            await asyncio.wait_for(client.generate("a cat"), timeout=0.5)
+            if by == "wait_for":
+                await asyncio.wait_for(client.generate("a cat"), timeout=0.5)
+            else:
+                async with asyncio.timeout(0.5):  # type: ignore[attr-defined, unused-ignore]
+                    await client.generate("a cat")
         became = gpt_image2.cancelled_call(caught.value)
         assert became is not None
         return became
 
     assert asyncio.run(main()).billed in (Billed.MAYBE, Billed.NO)
     assert curls_of() == [] and home.leftovers() == []
+
+
+def test_a_stream_that_waits_for_its_turn_is_cancelled_like_a_call(home: Home, recorder: Recorder) -> None:
+    async def main() -> gpt_image2.GptImage2Error:
+        recorder.hold()
+        client = async_client(home, recorder.base_url, concurrency=1)
+        first = asyncio.ensure_future(client.generate("a"))
+        await reached(recorder.wait_for_request)
+
+        async def listen() -> None:
+            async for _ in client.stream("b"):
+                pass
+
+        second = asyncio.ensure_future(listen())
+        await asyncio.sleep(0)
+        second.cancel()
+        became = await cancelled(second)
+        recorder.release()
+        await first
+        return became
+
+    assert asyncio.run(main()).billed is Billed.NO and len(recorder.requests) == 1
 
 
 def test_what_became_of_the_tasks_of_a_gather_is_told_by_the_tasks(home: Home, recorder: Recorder) -> None:

@@ -150,10 +150,11 @@ def test_a_task_that_runs_a_batch_can_be_cancelled(home: Home, recorder: Recorde
 
 
 def test_extra_fields_and_streams_of_jobs_reach_the_server(home: Home, recorder: Recorder) -> None:
-    jobs: Any = [{"prompt": "a", "seed": 7}]
+    jobs: Any = [{"prompt": "a", "seed": 7, "extra": {"depth": [1]}}]
     list(client(home, recorder.base_url).batch(jobs, home.cwd / "out", extra={"style": {"a": 1}}))
     sent = recorder.only.json
-    assert (sent["seed"], sent["style"]) == (7, {"a": 1})
+    assert (sent["seed"], sent["style"], sent["depth"]) == (7, {"a": 1}, [1])
+    assert "extra" not in sent
 
 
 def test_the_history_tells_what_the_command_tells(home: Home, recorder: Recorder) -> None:
