@@ -12,16 +12,17 @@ import gpt_image2
 from gpt_image2 import AsyncClient, Client
 
 T = TypeVar("T")
+TIMEOUT_S = 60.0
 
 
 def client(home: Home, base_url: str, **options: Any) -> Client:
-    """A client whose environment is that home."""
-    return Client(env=home.environment(base_url), **options)
+    """A client whose environment is that home. A defect that leaves a call running ends after `TIMEOUT_S`."""
+    return Client(env=home.environment(base_url), **{"timeout_s": TIMEOUT_S, **options})
 
 
 def async_client(home: Home, base_url: str, **options: Any) -> AsyncClient:
     """The same for asyncio."""
-    return AsyncClient(env=home.environment(base_url), **options)
+    return AsyncClient(env=home.environment(base_url), **{"timeout_s": TIMEOUT_S, **options})
 
 
 async def reached(what: Callable[[], Any]) -> None:
