@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import UsageError
 from ..commands.field_flags import add_field_flags
 from ..commands.options import (
@@ -68,7 +68,7 @@ class BatchRunCommand(JobsOptions, CallFlags):
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     description = "Run many jobs from a file: now, or by the Batch API at half the price."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} batch COMMAND --help"
     return parser_of("batch", description, "COMMAND [options]", epilog)
 
 

@@ -193,7 +193,7 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
-    prepare_folder(folder)
+    prepare_folder(folder, what="state folder")
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
