@@ -27,7 +27,10 @@ PARTS: Sequence[Tuple[str, Sequence[str]]] = (
             *("ClientOptions", "PaceOptions", "BatchOptions", "Job"),
         ),
     ),
-    ("Results", ("Result", "SavedImage", "Usage", "SvgUsage", "CostEstimate", "JobOutcome")),
+    (
+        "Results",
+        ("Result", "SavedImage", "Derivation", "MadeFrom", "Usage", "SvgUsage", "CostEstimate", "JobOutcome"),
+    ),
     ("The past", ("PastCall", "Spend", "SpendingGroup", "ResumedCall")),
     (
         "Events",

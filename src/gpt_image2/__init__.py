@@ -14,7 +14,7 @@ __version__ = VERSION
 TYPE_CHECKING = False  # checkers take it for true; importing it from typing takes 4 ms
 if TYPE_CHECKING:
     from .core.api.cost import CostEstimate
-    from .core.base.outcome import Billed, ExitCode, SvgUsage, Usage
+    from .core.base.outcome import Billed, Derivation, ExitCode, MadeFrom, SvgUsage, Usage
     from .core.cli import main
     from .core.settings.config import Settings
     from .library.async_client import AsyncClient, cancelled_call
@@ -79,7 +79,7 @@ else:
     #: Where each public name lies; it is loaded when it is first asked for.
     _HOMES = {
         "core.api.cost": "CostEstimate",
-        "core.base.outcome": "Billed ExitCode SvgUsage Usage",
+        "core.base.outcome": "Billed Derivation ExitCode MadeFrom SvgUsage Usage",
         "core.cli": "main",
         "core.settings.config": "Settings",
         "library.async_client": "AsyncClient cancelled_call",
@@ -125,6 +125,7 @@ __all__ = [
     "Complexity",
     "ConfigError",
     "CostEstimate",
+    "Derivation",
     "EditOptions",
     "Event",
     "ExitCode",
@@ -140,6 +141,7 @@ __all__ = [
     "JobLike",
     "JobOutcome",
     "LedgerError",
+    "MadeFrom",
     "Model",
     "Moderation",
     "ModerationError",

@@ -84,7 +84,7 @@ def test_bytes_that_are_no_image_are_told_as_bytes_and_not_by_a_file_of_ours(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         client(home, recorder.base_url).edit(given, "a hat")
-    assert caught.value.message == "input image 1 (bytes) is not an image by its first bytes"
+    assert "input image 1 (bytes)" in caught.value.message and str(home.tmp) not in caught.value.message
     assert recorder.requests == [] and home.leftovers() == []
 
 
@@ -230,3 +230,14 @@ def test_an_interrupted_program_finds_its_image_in_the_rescue_folder(home: Home)
     assert run.code == 9, run.stderr
     (path,) = kept(home)
     assert path.read_bytes() == PICTURE
+
+
+def test_bytes_that_the_api_does_not_take_are_converted_as_files_are(home: Home, recorder: Recorder) -> None:
+    tiff = io.BytesIO()
+    Image.new("RGB", (64, 48), 7).save(tiff, "TIFF")
+    result = client(home, recorder.base_url).edit(tiff.getvalue(), "a hat")
+    (part,) = recorder.only.files()
+    with Image.open(io.BytesIO(part.data)) as sent:
+        assert (sent.format, sent.size) == ("PNG", (64, 48))
+    assert part.filename == "image.png" and home.leftovers() == []
+    assert not any(str(home.tmp) in warning for warning in result.warnings), result.warnings

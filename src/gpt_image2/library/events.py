@@ -63,7 +63,7 @@ def heard(event: core.Event, stays_in_memory: bool) -> Optional[Event]:
     """An event of core as the library tells it, at the moment when it is told; None where it tells nothing:
     of a preview that is none, and of the end, which comes when the images are handed over. An image that
     `stays_in_memory` comes with its bytes, since its file will go."""
-    if isinstance(event, core.Finished):
+    if isinstance(event, (core.Finished, core.ModelImageSaved)):  # the second is the command's own
         return None
     if isinstance(event, core.ImageSaved):
         image = image_of(event.image)

@@ -104,7 +104,11 @@ def loaded(client: CoreClient, request: ImageRequest, inputs: Inputs) -> Generat
             raise
 
         def named(image: InputImage) -> InputImage:
-            return replace(image, source=_NAMELESS, filename="") if image.path in labels else image
+            label = labels.get(image.source)
+            if label is None:
+                return image
+            note = image.note.replace(image.source, label)
+            return replace(image, source=_NAMELESS, filename="", note=note)
 
         yield replace(
             with_them,

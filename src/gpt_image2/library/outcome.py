@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 from ..core.api.images import read_image_info
 from ..core.base import outcome as core
 from ..core.base.errors import UsageError
-from ..core.base.outcome import Billed, SvgUsage, Usage
+from ..core.base.outcome import Billed, Derivation, SvgUsage, Usage
 from ..core.base.record import Record
 from ..core.telling.as_json import result_json
 
@@ -27,6 +27,7 @@ class SavedImage(Record):
     `path` is its file, None where it is in memory alone; `data` its bytes there, None where it is a file.
     `width` and `height` are pixels, None where the file's header does not tell them. `rescued` tells that it
     could not be written where it was asked for; `number` is its place among those of its request, from 1.
+    `derivation` says of what and how a picture was made that is not as the model sent it.
     """
 
     path: Optional[Path]
@@ -37,6 +38,7 @@ class SavedImage(Record):
     sha256: str
     rescued: bool = False
     number: int = 1
+    derivation: Optional[Derivation] = None
     data: Optional[Bytes] = None
 
     def bytes(self) -> Bytes:
