@@ -6,7 +6,7 @@ READY := .venv/ready
 AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills litellm bench evals dist clean
+.PHONY: help setup demo test check format script docs fuzz injection kills notebook litellm bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/python tools/public_types.py
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
@@ -59,6 +60,10 @@ injection: setup  ## Break what runs once a request has left at every line, not 
 
 kills: setup  ## Kill the script before every effect on the disk, and at more moments
 	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
+
+notebook: setup  ## Run the notebook of the examples in Jupyter
+	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	$(BIN)/python -m pytest tests/examples --full -k notebook
 
 litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm

@@ -430,7 +430,7 @@ class GptImage2Error(Exception):
     names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
-    exit_code = ExitCode.INTERNAL
+    exit_code: ExitCode = ExitCode.INTERNAL
     default_code = "internal_error"
 
     def __init__(
@@ -536,10 +536,10 @@ class PartialError(GptImage2Error):
 class InterruptedCall(GptImage2Error):
     """The call was stopped by a signal; images that were whole by then are saved."""
 
-    exit_code = ExitCode.INTERRUPTED
+    exit_code: ExitCode = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message, *, signum, billed=Billed.NO, hint=""):
+    def __init__(self, message, *, signum=2, billed=Billed.NO, hint=""):
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:
@@ -587,11 +587,16 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+
+    `part` is a file that holds it while this is told, and maybe no longer.
+    """
 
     partial_image_index: int
     path: Optional[str]
     elapsed_s: float
+    number: int = 1
+    part: str = ""
 
 
 class TaskUnderWay(Record):
@@ -2105,6 +2110,8 @@ def event_json(event):
     values = dict(vars(event))
     if isinstance(event, (ImageSaved, ModelImageSaved)):
         values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
     if isinstance(event, HeadersReceived):
         del values["limits"]
         if event.limits:
@@ -5351,7 +5358,7 @@ class ImageCollector:
         plan,
         indices,
         on_saved=lambda _image, _reason: None,
-        on_partial=lambda _index, _path: None,
+        on_partial=lambda _i, _path, _n, _part: None,
         save_partials=False,
         asked=None,
         on_warning=lambda _: None,
@@ -5442,10 +5449,10 @@ class ImageCollector:
     def preview(self, writer, partial_index):
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path = None
-        self._note({"part": str(writer.part), "preview": partial_index})
+        index, part = self._index or 1, str(writer.part)
+        self._note({"part": part, "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
-            index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
                 for warning in writer.warnings:
@@ -5457,7 +5464,7 @@ class ImageCollector:
         else:
             self._drop_preview()
             self._preview = writer
-        self._on_partial(partial_index, path)
+        self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer, name):
         """What arrived is no image: it is kept under another name."""
@@ -10924,8 +10931,8 @@ class Lane:
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
-    def _partial_came(self, index, path):
-        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
+    def _partial_came(self, index, path, number, part):
+        self._call.emit(PartialImage(index, path, self._call.elapsed_s, number, part))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11142,9 +11149,9 @@ class Client:
             raise UsageError(
                 f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
             )
-        self._env = os.environ if env is None else env
+        self.env = os.environ if env is None else env
         self.settings = load_settings(
-            self._env,
+            self.env,
             config=None if config is None else os.fspath(config),
             profile=profile,
             base_url=base_url,
@@ -11159,18 +11166,30 @@ class Client:
             waits_for_server=waits_for_server,
         )
         self._swept = set()
-        self._has_resumed = False
+        self._has_resumed = threading.Event()
         self._room = Room()
         self.observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger = None
         if self.settings.history if history is None else history:
-            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+            self.ledger = Ledger(state_folder(self.env), self.settings.secrets)
+
+    def under(self, stop, waits_for_server=True):
+        """This client with another switch that ends its calls: all else is shared between the two."""
+        twin = object.__new__(type(self))
+        policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
+        vars(twin).update(vars(self), _stop=stop, _policy=policy)
+        return twin
+
+    @property
+    def timeout_s(self):
+        """How long a call may take with its retries."""
+        return self._policy.timeout_s
 
     @property
     def rescue_folder(self):
         """Where images go that their output does not take, and answers that hold none."""
-        return state_folder(self._env) / "rescued"
+        return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
         """The request with the model of the settings where it names none."""
@@ -11289,7 +11308,7 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        curl = host_of(self.settings, self._env, self._stop).curl
+        curl = host_of(self.settings, self.env, self._stop).curl
         until = time.monotonic() + self._policy.timeout_s
         downloader = Downloader(
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
@@ -11318,9 +11337,7 @@ class Client:
             UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         """
         request, warnings = checked(request)
-        name = (
-            os.fspath(output) if output is not None else default_output(self._env, request.effective_format)
-        )
+        name = os.fspath(output) if output is not None else default_output(self.env, request.effective_format)
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
@@ -11349,7 +11366,7 @@ class Client:
         folders = folders_to_write(prepared)
         for folder in folders:
             prepare_folder(folder)
-        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
+        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self.env)))
         try:
             return self._run(prepared, save_partials, observer or self.observer, not no_wait)
         finally:
@@ -11360,7 +11377,7 @@ class Client:
         self, prepared, save_partials, observer, waits_for_tasks
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
@@ -11391,11 +11408,11 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
+        host_of(self.settings, self.env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self):
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan):
@@ -11411,10 +11428,10 @@ class Client:
     def finish_leftovers(self, waits=False):
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
-        if self._has_resumed:
+        if self._has_resumed.is_set():
             return ()
-        self._has_resumed = True
-        host = host_of(self.settings, self._env, self._stop)
+        self._has_resumed.set()
+        host = host_of(self.settings, self.env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
@@ -11428,7 +11445,7 @@ class Client:
 
     def tasks_under_way(self):
         """The outputs, by the path of their first image, that a host still works on."""
-        folder = state_folder(self._env)
+        folder = state_folder(self.env)
         if not is_anything_left(folder, and_tried=True):
             return frozenset()
         outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
