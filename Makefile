@@ -6,7 +6,7 @@ READY := .venv/ready
 AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills notebook litellm bench evals dist clean
+.PHONY: help setup demo studio test check format script docs fuzz injection kills notebook litellm bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ $(READY): pyproject.toml
 demo: setup  ## Generate and edit a picture with the script, against the offline sandbox
 	@PYTHON=$(PYTHON) $(BIN)/python tools/demo.py
 
+studio: setup  ## Open the studio in the browser, against the offline sandbox; its pictures go to demo/studio
+	@mkdir -p demo/studio
+	XDG_STATE_HOME=$(CURDIR)/demo/state $(BIN)/gpt-image2 studio --sandbox --output-dir demo/studio
+
 test: setup  ## Run every test; those of core on Python 3.8 and on the newest one found
 	@status=0; \
 	$(BIN)/python -m pytest tests --ignore=tests/core $(SIDE_BY_SIDE) || status=1; \
@@ -36,6 +40,7 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/basedpyright
 	$(BIN)/python tools/public_types.py
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/check_page.py
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/shell_files.py --check

@@ -61,8 +61,8 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help
-set -g _shtab_gpt_image2_opts_with_value --against --allow-dir --api-key --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --difference --ellipse --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --since --size --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill help
+set -g _shtab_gpt_image2_opts_with_value --against --allow-dir --api-key --approve-over --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --difference --ellipse --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --since --size --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -551,6 +551,18 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l quiet -d 'nothing bu
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l via -xka "kitty iterm sixel blocks" -d 'how to draw (default: what the terminal speaks; inside tmux it needs allow-passthrough)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show; and test $_shtab_gpt_image2_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the pictures'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a studio -d 'Make, find and look at pictures in a page of your own browser. It is served on 127.0.0.1 to the browser that opens the printed address, shows every picture of the history, and never sees the key.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l port -x -d 'port to listen on, 0 picks a free one (default 8788)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l no-open -d 'do not open the browser'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l output-dir -xka "(__fish_complete_directories)" -d 'the folder for what is made here (default ~/gpt-image2-studio)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l max-cost -x -d 'refuse calls that could bring the cost of this visit (until the studio ends) above this'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l timeout -x -d 'seconds for one call (default 600)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'this config file; what it sets goes before all flags'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l profile -xka "(_gpt_image2_profiles)" -d 'this profile of the config file (see: config --list)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l base-url -x -d 'the API'"'"'s base URL'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l sandbox -d 'use an offline sandbox: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l port -x -d 'port to listen on, 0 picks a free one (default: 8787)'
@@ -569,6 +581,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -s h -l help -d 'show th
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l output-dir -xka "(__fish_complete_directories)" -d 'the only folder that files are written to (default: the current folder)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l allow-dir -xka "(__fish_complete_directories)" -d 'a folder that input images may be read from, besides the output folder; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l max-cost -x -d 'refuse calls that could bring the cost of this session (until the server ends) above this'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l approve-over -x -d 'a call that may cost more than this waits for your yes in the studio; without it, nothing is sent'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l timeout -x -d 'seconds for one call (default 600)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l http -d 'serve streamable HTTP on 127.0.0.1 instead of stdio; every program of this computer can call it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l port -x -d 'with --http: the port, 0 picks a free one (default 8788)'
@@ -588,4 +601,4 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l quiet -d 'n
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a help -d 'show the help of a command'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using help' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using help; and test $_shtab_gpt_image2_npos -eq 0' -ka "generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill" -d 'a command'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using help; and test $_shtab_gpt_image2_npos -eq 0' -ka "generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill" -d 'a command'

@@ -83,6 +83,13 @@ def _parser() -> Parser:
         help="refuse calls that could bring the cost of this session (until the server ends) above this",
     )
     add(
+        "--approve-over",
+        type=amount,
+        metavar="USD",
+        help="a call that may cost more than this waits for your yes in the studio; without it, "
+        "nothing is sent",
+    )
+    add(
         "--timeout",
         type=float,
         default=DEFAULT_TIMEOUT_S,
@@ -131,6 +138,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
         output_dir=Path(os.path.expanduser(options.output_dir)),
         allow_dirs=tuple(Path(os.path.expanduser(folder)) for folder in options.allow_dir),
         max_cost_usd=options.max_cost,
+        approve_over_usd=options.approve_over,
         config=options.config,
         profile=options.profile,
         base_url=options.base_url,

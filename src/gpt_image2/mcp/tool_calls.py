@@ -32,6 +32,7 @@ from gpt_image2.core.commands.finishing import Finishing
 from gpt_image2.core.settings.config import Settings, load_settings
 
 from .answers import estimate_shown, failure, image_shown, success
+from .approving import approve
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
 from .folders import Folders
 from .picture_calls import PictureCalls
@@ -126,6 +127,7 @@ class ToolCalls:
             if finishing is not None:  # the size may be another now
                 estimate = _higher(estimate, prepared.request.estimate(self._prices()))
             hold = stack.enter_context(self._budget.hold(estimate, what, _WAY_OUT))
+            approve(prepared.request, estimate, self._settings.approve_over_usd, stop)
             if stop.is_set:
                 raise InterruptedCall("stopped; nothing was sent", signum=stop.signum or _SIGTERM)
             run = client.run if finishing is None else partial(finishing.run, client)
