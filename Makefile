@@ -2,9 +2,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
+# For `make evals`: this one knows the tasks.
+AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills notebook litellm bench clean
+.PHONY: help setup demo test check format script docs fuzz injection kills notebook litellm bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +74,13 @@ bench: setup  ## Measure side by side with others; QUICK=1 for a first look (ben
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 	$(BIN)/python tools/generate_docs.py
 
+evals: setup  ## Let AGENT='a command' at the tasks of real users, and judge it (evals/README.md)
+	$(BIN)/python -m evals --agent '$(subst ','\'',$(value AGENT))' $(if $(ONLY),--only $(ONLY))
+
+dist: setup  ## Build wheel, sdist and the skill's zip in dist/, and try them on every Python found
+	$(BIN)/python tools/dist.py
+	$(BIN)/python tools/try_dist.py
+
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache evals/.runs tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

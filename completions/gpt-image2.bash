@@ -9,8 +9,8 @@ _shtab_gpt_image2_batch_subparsers=(run submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
 _shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help)
 
-_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --exact --fit --under --cutout --glass)
-_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --area --keep-outside --extend --to --exact --fit --under --cutout --glass)
+_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --exact --fit --show --under --cutout --glass)
+_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --area --keep-outside --extend --to --exact --fit --show --under --cutout --glass)
 _shtab_gpt_image2_batch_run_option_strings=(-h --help --out-dir --image --mask --markup --dry-run --skip-invalid --max-cost --concurrency --images-per-minute --fail-fast --max-failures --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_batch_submit_option_strings=(-h --help --out-dir --image --mask --markup --dry-run --skip-invalid --max-cost --max-lines --max-mb --retry-ambiguous --no-history --json --events --quiet --debug --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_batch_status_option_strings=(-h --help --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
@@ -20,7 +20,7 @@ _shtab_gpt_image2_batch_cancel_option_strings=(-h --help --json --events --quiet
 _shtab_gpt_image2_batch_list_option_strings=(-h --help --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --remote)
 _shtab_gpt_image2_batch_option_strings=(-h --help)
 _shtab_gpt_image2_history_show_option_strings=(-h --help --json --events --quiet --debug)
-_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --area --keep-outside --extend --to --exact --fit --under --cutout --glass --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
+_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --area --keep-outside --extend --to --exact --fit --show --under --cutout --glass --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_history_forget_option_strings=(-h --help --before --all --yes --json --events --quiet --debug)
 _shtab_gpt_image2_history_option_strings=(-h --help --search --since --limit --json --events --quiet --debug)
 _shtab_gpt_image2_spend_option_strings=(-h --help --by --since --json --events --quiet --debug)
@@ -206,6 +206,7 @@ _shtab_gpt_image2_generate___events_nargs=0
 _shtab_gpt_image2_generate___quiet_nargs=0
 _shtab_gpt_image2_generate___debug_nargs=0
 _shtab_gpt_image2_generate___sandbox_nargs=0
+_shtab_gpt_image2_generate___show_nargs=0
 _shtab_gpt_image2_generate___cutout_nargs=0
 _shtab_gpt_image2_generate___glass_nargs=0
 _shtab_gpt_image2_edit__h_nargs=0
@@ -223,6 +224,7 @@ _shtab_gpt_image2_edit___quiet_nargs=0
 _shtab_gpt_image2_edit___debug_nargs=0
 _shtab_gpt_image2_edit___sandbox_nargs=0
 _shtab_gpt_image2_edit___keep_outside_nargs=0
+_shtab_gpt_image2_edit___show_nargs=0
 _shtab_gpt_image2_edit___cutout_nargs=0
 _shtab_gpt_image2_edit___glass_nargs=0
 _shtab_gpt_image2_batch_run__h_nargs=0
@@ -305,6 +307,7 @@ _shtab_gpt_image2_history_redo___stream_nargs=0
 _shtab_gpt_image2_history_redo___no_wait_nargs=0
 _shtab_gpt_image2_history_redo___save_partials_nargs=0
 _shtab_gpt_image2_history_redo___keep_outside_nargs=0
+_shtab_gpt_image2_history_redo___show_nargs=0
 _shtab_gpt_image2_history_redo___cutout_nargs=0
 _shtab_gpt_image2_history_redo___glass_nargs=0
 _shtab_gpt_image2_history_redo___dry_run_nargs=0
@@ -457,7 +460,7 @@ _gpt_image2_profiles() {
 }
 
 _gpt_image2_agents() {
-  compgen -W "claude codex openclaw hermes" -- "$1"
+  compgen -W "claude codex openclaw hermes cursor gemini opencode windsurf antigravity" -- "$1"
   compgen -d -- "$1"
 }
 

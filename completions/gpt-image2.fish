@@ -10,7 +10,7 @@ function _gpt_image2_profiles
 end
 
 function _gpt_image2_agents
-  printf '%s\n' claude codex openclaw hermes
+  printf '%s\n' claude codex openclaw hermes cursor gemini opencode windsurf antigravity
   __fish_complete_directories
 end
 
@@ -112,6 +112,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l api-key -x -d 't
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l sandbox -d 'use an offline sandbox instead: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -165,6 +166,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l extend -x -d 'paint 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -366,6 +368,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l extend -x -d
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -546,7 +549,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l json -d 'print one J
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l events -d 'progress as JSON lines on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l debug -d 'show the traceback of an internal error'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l via -xka "kitty iterm sixel blocks" -d 'how to draw (default: what the terminal speaks)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l via -xka "kitty iterm sixel blocks" -d 'how to draw (default: what the terminal speaks; inside tmux it needs allow-passthrough)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show; and test $_shtab_gpt_image2_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the pictures'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
@@ -561,7 +564,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l batch-seconds -x 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l clock-speed -x -d 'how many times faster than real time that clock runs (default: 1.0)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l log-requests -d 'write one line a request to stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l list-faults -d 'list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model Context Protocol: on stdin and stdout, or with --http on loopback.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'Serve tools that make, edit, mask and check images over the Model Context Protocol: on stdin and stdout, or with --http on loopback.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l output-dir -xka "(__fish_complete_directories)" -d 'the only folder that files are written to (default: the current folder)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l allow-dir -xka "(__fish_complete_directories)" -d 'a folder that input images may be read from, besides the output folder; repeatable'
@@ -576,7 +579,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l api-key -x -d 'the AP
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l sandbox -d 'use an offline sandbox: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a install-skill -d 'Copy the skill folder to where an agent looks for it.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, or a folder of skills (as ./NAME); the skill goes into a folder below it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, cursor, gemini, opencode, windsurf, antigravity, or a folder of skills (as ./NAME); the skill goes into a folder below it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l dry-run -d 'list what would be copied where; write nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l force -d 'replace the skill if it is there already'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l json -d 'print one JSON object on stdout instead of lines'

@@ -2277,6 +2277,105 @@ def ticking(tick, interval_s):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# telling/live_line
+#
+# The line on a terminal that changes while a command waits: a headline, a bar, and what else has room.
+#
+# It never wraps, and leaves nothing behind: it is drawn within the width that the terminal has at that moment,
+# and the cursor goes back to where it begins, so that what a smaller window has wrapped of it is cleared.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CLEAR = "\r\x1b[J"
+#: Around a line: a console that takes two cells where we count one cuts it off and does not wrap it.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+_BLOCKS, _ASCII = ("\u2588", "\u2591"), ("#", "-")
+_PREVIEW_CAME = "|"
+_LEAST_BAR, _MOST_BAR = 6, 30
+_USUAL_COLUMNS = 80
+
+
+class LiveLine:
+    """The one line of a terminal; whoever prints there clears it first."""
+
+    def __init__(self, terminal):
+        self._terminal = terminal
+        self._is_drawn = False
+
+    def draw(self, parts, share, marks):
+        try:
+            columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):  # it has gone
+            return
+        text = live_text(parts, share, marks, columns - 1, glyphs_of(self._terminal.encoding))
+        print_text(f"{_CLEAR}{_NO_WRAP}{text}{_WRAP}\r", self._terminal)
+        self._is_drawn = True
+
+    def clear(self):
+        if self._is_drawn:
+            self._is_drawn = False
+            print_text(_CLEAR, self._terminal)
+
+
+def live_text(
+    parts,
+    share,
+    marks,
+    cells,
+    glyphs,
+):
+    """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
+    the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
+    head = _cut(parts[0], cells)
+    least = 0 if share is None else _LEAST_BAR + 1
+    left = cells - cells_of(head)
+    tail = ""
+    for part in parts[1:]:
+        longer = f"{tail}, {part}" if tail else f" {part}"
+        if cells_of(longer) <= left - least:
+            tail = longer
+    if share is None or left < least:
+        return head + tail
+    left -= 1
+    width = min(_MOST_BAR, left - cells_of(tail))
+    full = round(min(1.0, max(0.0, share)) * width)
+    bar = list(glyphs[0] * full + glyphs[1] * (width - full))
+    for mark in marks:
+        bar[min(width - 1, int(mark * width))] = _PREVIEW_CAME
+    return f"{head} {''.join(bar)}{tail}"
+
+
+def cells_of(text):
+    """How many cells of a terminal a text takes: two for a wide character, none for a joined one."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def glyphs_of(encoding):
+    """What a full and an empty cell of the bar are drawn with."""
+    try:
+        "".join(_BLOCKS).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _ASCII
+    return _BLOCKS
+
+
+def _cells(char):
+    from unicodedata import category, east_asian_width
+
+    if category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
+def _cut(text, cells):
+    while text and cells_of(text) > cells:
+        text = text[:-1]
+    return text
+
+
+# ------------------------------------------------------------------------------------------------------------
 # telling/output
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
@@ -2289,7 +2388,6 @@ def ticking(tick, interval_s):
 HEARTBEAT_S = 15.0
 LINE_EVERY_S = 60.0
 _TICK_S = 1.0
-_CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
 
 
@@ -2310,15 +2408,17 @@ class Output:
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
         self.is_live = is_terminal and not self._quiet
         self._lock = threading.Lock()
+        self._line = LiveLine(sys.stderr)
         self._started_s = time.monotonic()
         self._typical_s = None
+        self._preview_s = []
+        self._done = None
         self._note = ""
         self._line_every_s = line_every_s
 
     def result(self, text):
         if not self.is_json:
-            self.live("")
-            print_text(text + "\n", sys.stdout)
+            self._write_line(text, sys.stdout)
 
     def say(self, text):
         if not self._quiet:
@@ -2333,12 +2433,12 @@ class Output:
         if not self.is_json:
             self._print(text, "error", _RED)
 
-    def live(self, text):
+    def live(self, parts, share, marks=()):
+        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        share there is no bar."""
         if self.is_live:
-            columns = columns_of(2)  # a line that is folded could not be taken back
-            text = text[: columns - 1] if columns else text
             with self._lock:
-                print_text(_CLEAR_LINE + text, sys.stderr)
+                self._line.draw(parts, share, marks)
 
     def event(self, line):
         """Something happened; only `--events` shows it."""
@@ -2395,28 +2495,42 @@ class Output:
             with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
-            self.live("")
+            with self._lock:
+                self._line.clear()
 
     def _show_clock(self):
-        about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        tell = self.live if self.is_live else self.say
-        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
+        headline, marks = f"{elapsed_s:.0f} s", []
+        if typical_s is not None:
+            headline += f" of about {typical_s:.0f} s"
+            whole_s = max(typical_s, elapsed_s)
+            share = max(share or 0.0, elapsed_s / whole_s)
+            marks = [preview_s / whole_s for preview_s in self._preview_s]
+        parts = [headline, self._note] if self._note else [headline]
+        if self.is_live:
+            self.live(parts, share, marks)
+        else:
+            self.say(", ".join(parts))
 
     def _hear(self, event):
         if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
+            # One that is sent again begins again: what has passed comes before its usual time.
+            self._typical_s = event.elapsed_s + event.typical_s
+            self._preview_s, self._done, self._note = [], None, ""
             if not self.is_live:
                 again = " again" if event.attempt > 1 else ""
                 self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
+            self._preview_s.append(event.elapsed_s)
+            self._note = f"preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
         elif isinstance(event, TaskUnderWay):
             if not self._note:
                 self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
             done = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._note = f", {show(event.status)}{done}"
+            self._done = None if event.percent is None else event.percent / 100
+            self._note = f"{show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, ModelImageSaved):
@@ -2429,8 +2543,12 @@ class Output:
     def _print(self, text, label="", colour=""):
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
-        self.live("")
-        print_text(text + "\n", sys.stderr)
+        self._write_line(text, sys.stderr)
+
+    def _write_line(self, text, stream):
+        with self._lock:
+            self._line.clear()
+            print_text(text + "\n", stream)
 
 
 class EventsOutput(Output):
@@ -3486,6 +3604,7 @@ class _Transfer:
                 pass_fds=self._heads.inherited,
                 # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
                 start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             self._heads.close()
@@ -4631,6 +4750,10 @@ def rename(part, target, file):
 def rename_if_free(part, target, file):
     """Gives the part this name unless something has it; False when it is taken."""
     try:
+        if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
+            file.close()
+            os.rename(str(part), str(target))
+            return True
         os.link(str(part), str(target))
     except FileExistsError:
         return False
@@ -4936,6 +5059,8 @@ class MovingFile:
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
+                if self._open and self.file.closed:  # for a rename on Windows, which failed
+                    self._open = self.path, open(str(self.path), "rb", buffering=0)  # noqa: SIM115
                 part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
                     if self._open:
@@ -11460,6 +11585,7 @@ PICTURE_FLAGS = (
     "--under",
     "--cutout",
     "--glass",
+    "--show",
 )
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
@@ -11954,6 +12080,7 @@ def make_images(command, output, stop):
         client = client_of(command, stop)
         request = client.with_model(command.request)
         finishing = _finishing(command, stack, output)
+        show_images = _showing(command, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
@@ -11991,6 +12118,8 @@ def make_images(command, output, stop):
     outcome = result_json(result)
     if prepared.request.background == "transparent":
         _look_at(outcome, output)
+    if show_images is not None:
+        show_images(result)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -12020,6 +12149,14 @@ def _finishing(command, stack, output):
         raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
     Finishing = load_side("gpt_image2_more").Finishing
     return Finishing(wishes, stack, output.say)
+
+
+def _showing(command, output):
+    """What draws the images on the terminal; None where that is not asked for."""
+    if not getattr(command, "show", False):
+        return None
+    showing = load_side("gpt_image2_more").showing
+    return showing(output)
 
 
 def _target(command, client):

@@ -156,7 +156,7 @@ class _Silence(Output):
     def complain(self, text: str) -> None:
         """Nothing."""
 
-    def live(self, text: str) -> None:
+    def live(self, parts: Sequence[str], share: Optional[float], marks: Sequence[float] = ()) -> None:
         """Nothing."""
 
 

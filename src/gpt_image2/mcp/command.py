@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog=f"{called()} mcp",
-        description="Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model "
+        description="Serve tools that make, edit, mask and check images over the Model "
         "Context Protocol: on stdin and stdout, or with --http on loopback.",
     )
     add = parser.add_argument
