@@ -156,9 +156,6 @@ class _Silence(Output):
     def complain(self, text: str) -> None:
         """Nothing."""
 
-    def live(self, text: str) -> None:
-        """Nothing."""
-
 
 class _Told(Progress):
     """Tells how each job ended. `told` are the numbers of those."""
