@@ -51,7 +51,7 @@ function _shtab_gpt_image2_using
 end
 
 set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
-set -g _shtab_gpt_image2_opts_with_value --api-key --background --base-url --before --by --complexity --compression --concurrency --config --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --since --size --svg-effort --svg-model --timeout --user -o
+set -g _shtab_gpt_image2_opts_with_value --address --api-key --background --base-url --before --by --complexity --compression --concurrency --config --engine --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --shard --since --size --svg-effort --svg-model --timeout --user -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -168,6 +168,10 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l json -d 'print 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l events -d 'progress as JSON lines on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l debug -d 'show the traceback of an internal error'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l shard -x -d 'only the jobs of this part of N, from 1: one process a part'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l steal -d 'then take over what other parts have left'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l engine -xka "ray" -d 'spread the jobs over a Ray cluster'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l address -x -d 'of the Ray cluster (default: one of this machine)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l quality -x -d 'low (~70 s), medium (~120 s), high (~276 s), auto (default); xhigh, max from 2.5 on'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l size -x -d 'WxH, auto (default), a ratio (16:9, 16:9@2k), or square, landscape, portrait, 2k, 2k-portrait, 4k, 4k-portrait'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l format -x -d 'png (default), jpeg (jpg), webp; from 2.6 on gif, svg'

@@ -1410,6 +1410,7 @@ class Extra(NamedTuple):
 
 
 _PICTURES = INSTALL_HINT.format(extra="pictures")
+_CLUSTER = INSTALL_HINT.format(extra="cluster")
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
@@ -1420,6 +1421,7 @@ EXTRAS = {
         name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
+    "object storage": Extra("gpt_image2.cluster.run", _CLUSTER),
 }
 
 
@@ -1428,6 +1430,13 @@ def run_extra(name, words, _output, _stop):
     with _installed(name):
         main = _import(EXTRAS[name].module).main
         return main(list(words))
+
+
+def run_beyond(command, output, stop):
+    """Runs a batch whose results go to object storage; its exit code."""
+    with _installed("object storage"):
+        run = _import(EXTRAS["object storage"].module).run
+    return run(command, output, stop)
 
 
 @contextmanager
@@ -2589,6 +2598,10 @@ class Pacer:
         self._hidden = HiddenLimit(has_pace=self._is_named)
         if images_per_minute is not None:
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
+
+    def change_pace(self, images_per_minute):
+        """The user's own word is another one from now on."""
+        self._meters[IMAGES].per_s = images_per_minute / MINUTE_S
 
     def wait_s(self, images, now_s):
         """For how many seconds a request for so many images has to wait; 0 when it may go."""
@@ -3911,6 +3924,20 @@ class BatchRunCommand(JobsOptions, CallFlags):
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
+    shard: Optional[str]
+    steal: bool
+    engine: Optional[str]
+    address: Optional[str]
+
+    @property
+    def is_beyond(self):
+        """Whether it goes to object storage, or to many machines."""
+        return is_address_of_store(self.out_dir)
+
+
+def is_address_of_store(place):
+    """Whether a place is an address such as `s3://bucket/run`, and no folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", place) is not None
 
 
 def batch_parser():
@@ -3943,9 +3970,20 @@ def batch_run_parser():
     add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
     add_sending_flags(add)
     add_output_flags(add)
+    add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
     add_setting_flags(parser)
     return parser
+
+
+def add_beyond_flags(parser):
+    extra = INSTALL_HINT.format(extra="cluster")
+    group = f"many machines, with --out-dir an address such as s3://bucket/run ({extra})"
+    add = parser.add_argument_group(group).add_argument
+    add("--shard", metavar="I/N", help="only the jobs of this part of N, from 1: one process a part")
+    add("--steal", action="store_true", help="then take over what other parts have left")
+    add("--engine", choices=["ray"], help="spread the jobs over a Ray cluster")
+    add("--address", metavar="ADDRESS", help="of the Ray cluster (default: one of this machine)")
 
 
 def add_jobs_flags(parser):
@@ -3983,6 +4021,11 @@ def read_batch_run(argv):
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    if (args.shard or args.steal or args.engine) and not args.is_beyond:
+        raise UsageError(
+            "--shard, --steal and --engine need a place that all can reach",
+            hint="give --out-dir an address such as s3://bucket/run; nothing was sent",
+        )
     return args
 
 
@@ -4026,6 +4069,11 @@ def open_jobs(options, client, output, stack):
     stack.callback(jobs_file.close)
     if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
+    if is_address_of_store(options.out_dir):
+        raise UsageError(
+            f"--out-dir {show(options.out_dir)} is an address, which batch run takes",
+            hint="name a folder here; nothing was sent",
+        )
     path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
     folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
@@ -4798,6 +4846,8 @@ class Scheduler:
 
 def run_batch_run(rest, output, stop):
     command = read_batch_run(rest)
+    if command.is_beyond:
+        return run_beyond(command, output, stop)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)

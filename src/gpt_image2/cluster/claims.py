@@ -148,7 +148,7 @@ def claim_bytes(claim: Claim) -> bytes:
         for name, value in vars(claim).items()
         if name in _NAMING or (name in _FIELDS and value != getattr(default, name))
     }
-    return json.dumps(known, ensure_ascii=False).encode("utf-8", "replace")
+    return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
 def read_claim(data: bytes) -> Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
 
@@ -20,9 +20,8 @@ class FsspecObjects:
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         try:
-            files, root = fsspec.core.url_to_fs(self.address)
-            self._files: Any = files
-            self._root = str(root)
+            found = cast("tuple[Any, str]", fsspec.core.url_to_fs(self.address))
+            self._files, self._root = found
         except ImportError as error:
             raise ValueError(f"{error}") from None
 

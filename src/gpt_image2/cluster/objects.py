@@ -98,7 +98,9 @@ def open_objects(address: str) -> Objects:
     scheme = scheme_of(address)
     try:
         if scheme in CLAIMABLE:
-            return _Obstore(address, _store(address, scheme), takes_types=scheme not in ("file", "memory"))
+            prefix = address[len("memory://") :].strip("/") + "/" if scheme == "memory" else ""
+            is_remote = scheme not in ("file", "memory")
+            return _Obstore(address, _store(address, scheme), prefix, takes_types=is_remote)
         from .fsspec_objects import FsspecObjects
 
         return FsspecObjects(address)
@@ -120,12 +122,12 @@ def split_address(address: str) -> tuple[str, str]:
     return folder, name
 
 
-_memories: dict[str, MemoryStore] = {}  # by address: what is in memory is this process's alone
+_MEMORY = MemoryStore()  # what is in memory is this process's alone
 
 
 def _store(address: str, scheme: str) -> Any:
     if scheme == "memory":
-        return _memories.setdefault(address.rstrip("/"), MemoryStore())
+        return _MEMORY
     if scheme == "file":
         path = address[len("file://") :]
         if not os.path.isabs(path):
@@ -150,16 +152,24 @@ class _Obstore:
 
     is_exclusive = True
 
-    def __init__(self, address: str, store: Any, takes_types: bool) -> None:
+    def __init__(self, address: str, store: Any, prefix: str, takes_types: bool) -> None:
         self.address = address.rstrip("/")
         self._store = store
+        self._prefix = prefix
         self._takes_types = takes_types
 
     def create(self, name: str, data: bytes, content_type: str = "") -> bool:
         kind: Any = {"Content-Type": content_type} if content_type and self._takes_types else None
         with _told(self.address, name):
             try:
-                obstore.put(self._store, name, data, attributes=kind, mode="create", use_multipart=False)
+                obstore.put(
+                    self._store,
+                    self._prefix + name,
+                    data,
+                    attributes=kind,
+                    mode="create",
+                    use_multipart=False,
+                )
             except (refused.AlreadyExistsError, refused.PreconditionError):
                 # Ours all the same where the store had taken it and its answer was lost.
                 return self.get(name) == data
@@ -167,31 +177,31 @@ class _Obstore:
 
     def put(self, name: str, data: bytes) -> None:
         with _told(self.address, name):
-            obstore.put(self._store, name, data, use_multipart=False)
+            obstore.put(self._store, self._prefix + name, data, use_multipart=False)
 
     def get(self, name: str) -> bytes | None:
         with _told(self.address, name):
             try:
-                return bytes(obstore.get(self._store, name).bytes())
+                return bytes(obstore.get(self._store, self._prefix + name).bytes())
             except FileNotFoundError:
                 return None
 
     def head(self, name: str) -> Found | None:
         with _told(self.address, name):
             try:
-                return _found(obstore.head(self._store, name))
+                return self._found(obstore.head(self._store, self._prefix + name))
             except FileNotFoundError:
                 return None
 
     def list(self, prefix: str) -> Iterator[Found]:
         with _told(self.address, prefix):
-            for page in obstore.list(self._store, prefix=prefix, chunk_size=_LISTED_AT_ONCE):
-                yield from map(_found, page)
+            for page in obstore.list(self._store, prefix=self._prefix + prefix, chunk_size=_LISTED_AT_ONCE):
+                yield from map(self._found, page)
 
     def is_whole(self, name: str, data: bytes) -> bool:
         with _told(self.address, name):
             try:
-                meta = obstore.head(self._store, name)
+                meta = obstore.head(self._store, self._prefix + name)
             except FileNotFoundError:
                 return False
         if meta["size"] != len(data):
@@ -204,13 +214,12 @@ class _Obstore:
     def remove(self, name: str) -> None:
         with _told(self.address, name):
             try:
-                obstore.delete(self._store, name)
+                obstore.delete(self._store, self._prefix + name)
             except FileNotFoundError:
                 return
 
-
-def _found(meta: Any) -> Found:
-    return Found(meta["path"], meta["size"], meta["last_modified"])
+    def _found(self, meta: Any) -> Found:
+        return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])
 
 
 @contextmanager

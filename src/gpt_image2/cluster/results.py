@@ -83,7 +83,7 @@ def result_bytes(row: Row, request: Mapping[str, object], folder: str, sandbox: 
         "worker": worker,
         **({"sandbox": True} if sandbox else {}),
     }
-    return json.dumps(known, ensure_ascii=False).encode("utf-8", "replace")
+    return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
 def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:

@@ -26,6 +26,7 @@ class Extra(NamedTuple):
 
 
 _PICTURES = INSTALL_HINT.format(extra="pictures")
+_CLUSTER = INSTALL_HINT.format(extra="cluster")
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
@@ -36,6 +37,7 @@ EXTRAS = {
         name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
+    "object storage": Extra("gpt_image2.cluster.run", _CLUSTER),
 }
 
 
@@ -44,6 +46,13 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
         return main(list(words))
+
+
+def run_beyond(command: CallFlags, output: Output, stop: StopSwitch) -> int:
+    """Runs a batch whose results go to object storage; its exit code."""
+    with _installed("object storage"):
+        run: Callable[[CallFlags, Output, StopSwitch], int] = _import(EXTRAS["object storage"].module).run
+    return run(command, output, stop)
 
 
 @contextmanager
