@@ -19,8 +19,9 @@ from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.kept_pace import Departure
 from gpt_image2.core.batch.pacer import Pacer, Pacing
-from gpt_image2.core.calls.budget import Hold
+from gpt_image2.core.calls.budget import OVER_MAX_COST, Hold
 
+_FIRST_WAIT_S = 0.1  # for the first answer
 _ASK_AGAIN_S = 0.5  # for money that calls under way may leave
 _MOST_WAIT_S = 5.0  # until one asks again: the pace may have changed by then
 
@@ -44,11 +45,40 @@ class Money(Protocol):
 @dataclass(frozen=True)
 class Answer:
     """Whether a request may go: by its `ticket`, else in `wait_s` seconds it may be asked again; never where
-    it `is_over`: the sum is spent."""
+    there is a reason why all `is_over`."""
 
     ticket: int = 0
     wait_s: float = 0.0
-    is_over: bool = False
+    is_over: str = ""
+
+
+class Gate(Protocol):
+    """What a request asks before it leaves: here (`Admission`), or at a desk of a whole cluster."""
+
+    def ask(self, images: int, high_usd: float) -> Answer:
+        """Whether a request for so many images may go now."""
+        ...
+
+    def learn(self, ticket: int, limits: Sequence[RateLimit]) -> None:
+        """Takes in the limits that the answer to a request tells of."""
+        ...
+
+    def end(self, ticket: int, billed: Billed, cost_usd: float | None) -> None:
+        """The call of a request has ended."""
+        ...
+
+    def refuse(self, ticket: int, wait_s: float | None, message: str) -> None:
+        """The server refused a request as one too many: it has ended, unbilled."""
+        ...
+
+    def has_got_through(self, since_s: float) -> bool:
+        """Whether the server has let a request through that was sent since a moment, by this machine's
+        clock that never goes back."""
+        ...
+
+    def pacing(self) -> Pacing:
+        """What all wait for now."""
+        ...
 
 
 class Admission:
@@ -65,19 +95,24 @@ class Admission:
         self._share = max(1, workers())
         self._pacer = self._new_pacer()
         self._tickets = itertools.count(1)
+        #: Whether an answer has come. Until then one request goes from each of several workers: many at once
+        #: could be too many before anybody knows.
+        self._has_heard = False
         self._gone: dict[int, tuple[Departure, Hold]] = {}
 
     def ask(self, images: int, high_usd: float) -> Answer:
         """Whether a request for so many images may go now."""
         with self._lock:
             self._divide()
+            if self._share > 1 and self._gone and not (self._has_heard or self._named):
+                return Answer(wait_s=_FIRST_WAIT_S)
             now_s = time.monotonic()
             wait_s = self._pacer.wait_s(images, now_s)
             if wait_s > 0:
                 return Answer(wait_s=min(wait_s, _MOST_WAIT_S))
             hold = self._money.take(high_usd)
             if hold is None:
-                return Answer(wait_s=_ASK_AGAIN_S) if self._money.is_held() else Answer(is_over=True)
+                return Answer(wait_s=_ASK_AGAIN_S) if self._money.is_held() else Answer(is_over=OVER_MAX_COST)
             ticket = next(self._tickets)
             departure = self._pacer.start(images, now_s)
             departure.sent_s = now_s
@@ -88,12 +123,13 @@ class Admission:
     def learn(self, ticket: int, limits: Sequence[RateLimit]) -> None:
         """Takes in the limits that the answer to a request tells of."""
         with self._lock:
+            self._has_heard = True
             if ticket in self._gone:
                 mine = [
                     replace(
                         each,
                         limit=max(1, each.limit // self._share),
-                        remaining=each.remaining // self._share,
+                        remaining=each.remaining // (1 if self._share == 1 else 2 * self._share),
                     )
                     for each in limits
                 ]
@@ -102,6 +138,7 @@ class Admission:
     def end(self, ticket: int, billed: Billed, cost_usd: float | None) -> None:
         """The call of a request has ended."""
         with self._lock:
+            self._has_heard = True
             gone = self._gone.pop(ticket, None)
             if gone is not None:
                 departure, hold = gone

@@ -114,7 +114,7 @@ def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob
         offset=line.offset,
         id=job.id,
         key=key_of(request, job),
-        name=_relative(job.output) if job.output is not None else "",
+        name=relative_name(job.output) if job.output is not None else "",
         quality=request.effective_quality,
         images=request.count,
         low_usd=estimate.low_usd if estimate else None,
@@ -147,7 +147,7 @@ def _fingerprint(source: str) -> str:
     return sha256_of(os.path.abspath(os.path.expanduser(source)))
 
 
-def _relative(output: str) -> str:
+def relative_name(output: str) -> str:
     """An output as a plain name below the images."""
     name = PurePosixPath(output)
     if (

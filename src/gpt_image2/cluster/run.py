@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
+from gpt_image2.core.base.about import INSTALL_HINT
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.base.outcome import Billed, ExitCode
@@ -22,6 +24,7 @@ from gpt_image2.core.batch.summary import (
     sum_of_shares,
     what_remains,
 )
+from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.options import client_of
 from gpt_image2.core.commands.package_extras import use_sandbox
 from gpt_image2.core.telling.as_json import estimate_json, failure_json
@@ -60,21 +63,50 @@ def run(command: BatchRunCommand, output: Output, stop: StopSwitch) -> int:
         client.check_way()
         for warning in client.finish_leftovers(waits=True):
             output.warn(warning)
-        terms = Terms(
-            command.timeout, command.retry_ambiguous, command.max_cost_usd, command.images_per_minute, shards
-        )
-        place = open_workplace(objects, client, terms, stack)
         found = counts(table, counted)
         images = sum_of_shares(table.shares(counted)).images
-        output.say(f"{words_of(found)}; {images} images to make")
         progress = Progress(output, found[NOT_STARTED], command.max_cost_usd)
-        most = 1 if command.fail_fast else command.max_failures
-        rules = RunRules(command.concurrency, most, place.times.silence_s + place.times.beat_s)
-        shard = ShardRun(planned, place.worker, place.admission, place.halt, rules, output, progress)
+        parts = _parts(table, objects, part, shards, command.steal)
+        run_parts = _engine(command, objects, client, planned, shards, stack)
+        output.say(f"{words_of(found)}; {images} images to make")
         with output.heartbeat():
-            parts = _parts(table, objects, part, shards, command.steal)
-            tally = shard.run(parts, stop)
+            tally = run_parts(parts, output, progress, stop)
         return _tell_ending(objects, planned, counted, tally, progress, output, stop)
+
+
+def _engine(
+    command: BatchRunCommand,
+    objects: Objects,
+    client: Client,
+    planned: PlannedJobs,
+    shards: int,
+    stack: ExitStack,
+) -> Callable[[Iterator[Iterator[TableJob]], Output, Progress, StopSwitch], Tally]:
+    """What runs jobs: this process, or a Ray cluster; a `UsageError` where that is not installed."""
+    if command.engine == "ray":
+        try:
+            from .ray_run import run_on_ray
+        except ImportError as error:
+            raise UsageError(
+                f"Ray is not installed here ({error.name} is missing)",
+                hint=f"install it: {INSTALL_HINT.format(extra='ray')}",
+                code="extra_missing",
+            ) from None
+        return partial(run_on_ray, command, planned, stack)
+    terms = Terms(
+        command.timeout, command.retry_ambiguous, command.max_cost_usd, command.images_per_minute, shards
+    )
+    place = open_workplace(objects, client, terms, stack)
+    most = 1 if command.fail_fast else command.max_failures
+    rules = RunRules(command.concurrency, most, place.times.silence_s + place.times.beat_s)
+
+    def run_here(
+        parts: Iterator[Iterator[TableJob]], output: Output, progress: Progress, stop: StopSwitch
+    ) -> Tally:
+        shard = ShardRun(planned, place.worker, place.gate.pacing, place.halt, rules, output, progress)
+        return shard.run(parts, stop)
+
+    return run_here
 
 
 def read_shard(text: str | None) -> tuple[int, int]:

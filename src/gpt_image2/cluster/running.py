@@ -14,6 +14,7 @@ from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.forecast import Forecast
+from gpt_image2.core.batch.pacer import Pacing
 from gpt_image2.core.batch.summary import (
     INTERRUPTED,
     MAX_FAILURES,
@@ -27,15 +28,12 @@ from gpt_image2.core.calls.budget import OVER_MAX_COST
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
-from .admission import Admission
 from .job import ClusterJob
 from .planning import PlannedJobs
 from .results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
-from .rows import CLAIMED
+from .rows import is_claimed
 from .table import TableJob
-from .worker import Halt, JobWorker
-
-_LOOK_AGAIN_S = 3.0
+from .worker import LOOK_AGAIN_S, Halt, JobWorker
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class ShardRun:
         self,
         planned: PlannedJobs,
         worker: JobWorker,
-        admission: Admission,
+        pacing: Callable[[], Pacing],
         halt: Halt,
         rules: RunRules,
         output: Output,
@@ -63,7 +61,7 @@ class ShardRun:
     ) -> None:
         self._planned = planned
         self._worker = worker
-        self._admission = admission
+        self._pacing = pacing
         self._halt = halt
         self._rules = rules
         self._output = output
@@ -176,16 +174,16 @@ class ShardRun:
         """Whether a job is looked at again: another worker has claimed it, and may be dead."""
         now_s = time.monotonic()
         until_s = self._until_s.setdefault(planned.number, now_s + self._rules.patience_s)
-        if row.status != ELSEWHERE or row.error_code != CLAIMED or now_s >= until_s or self._halt.is_set:
+        if not is_claimed(row) or now_s >= until_s or self._halt.is_set:
             del self._until_s[planned.number]
             return False
-        self._later.append((now_s + _LOOK_AGAIN_S, planned))
+        self._later.append((now_s + LOOK_AGAIN_S, planned))
         return True
 
     def _tally_now(self) -> Tally:
         now_s, tally = time.monotonic(), self._tally
         started = self._under_way.values()
-        pacing = self._admission.pacing()
+        pacing = self._pacing()
         unsent = self._progress.jobs - tally.done - tally.failed - len(started)
         images_each = tally.images / tally.done if tally.done else 1.0
         newest_s = now_s - max(started, default=now_s)

@@ -25,12 +25,11 @@ from gpt_image2.core.base.outcome import Billed, Result, SavedImage
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.base.redact import mask_secrets
 from gpt_image2.core.batch.refused import RefusedJobs
-from gpt_image2.core.calls.budget import OVER_MAX_COST
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.outputs.files import NO_SPACE
 
-from .admission import Admission
+from .admission import Gate
 from .claims import Claim, Claims, State, Verdict, verdict
 from .inputs import fetched
 from .job import ClusterJob
@@ -38,8 +37,10 @@ from .objects import Objects, StoreError
 from .presence import Presence
 from .publishing import Publisher
 from .results import NOT_STARTED, Row
-from .rows import CLAIMED, elsewhere_row, failed_row, standing_row
+from .rows import CLAIMED, elsewhere_row, failed_row, is_claimed, standing_row
 
+#: Seconds until one looks again at a job that another worker has claimed.
+LOOK_AGAIN_S = 3.0
 _UNAUTHORIZED = 401
 
 
@@ -81,7 +82,7 @@ class Place:
 class JobWorker:
     """Does one job after another, or many at once by threads."""
 
-    def __init__(self, place: Place, client: Client, admission: Admission, halt: Halt) -> None:
+    def __init__(self, place: Place, client: Client, admission: Gate, halt: Halt) -> None:
         self._place = place
         self._objects = place.objects
         self._claims = place.claims
@@ -103,6 +104,15 @@ class JobWorker:
         except Exception as defect:  # one job's, however it comes, must not end the others
             return failed_row(job, self._internal(defect, Billed.NO))
 
+    def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
+        """As `run`; a job that another worker has claimed and not sent is looked at again, for so long: that
+        worker may be dead."""
+        until_s = time.monotonic() + patience_s
+        row = self.run(job)
+        while is_claimed(row) and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
+            row = self.run(job)
+        return row
+
     # Before anything is sent
 
     def _claim(self, job: ClusterJob) -> Claim | Row:
@@ -116,10 +126,10 @@ class JobWorker:
         if last is None:
             return elsewhere_row(job, CLAIMED)
         presence = self._place.presence
-        is_alive = last.state is not State.CLAIMED or presence.is_alive(last.worker)
+        is_alive = last.state is State.FREE or presence.is_alive(last.worker)
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
-            return standing_row(job, last, found)
+            return standing_row(job, last, found, is_alive)
         claim = self._claims.take(job.job, last)
         if claim is None:
             return elsewhere_row(job, CLAIMED)
@@ -189,7 +199,7 @@ class JobWorker:
             if answer.ticket:
                 return answer.ticket
             if answer.is_over:
-                self._halt.stop(OVER_MAX_COST)
+                self._halt.stop(answer.is_over)
             self._halt.wait(answer.wait_s)
         return 0
 

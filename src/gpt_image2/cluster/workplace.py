@@ -20,7 +20,7 @@ from gpt_image2.core.outputs.files import prepare_folder
 from gpt_image2.core.settings.base_url import is_loopback
 from gpt_image2.core.settings.places import state_folder
 
-from .admission import Admission
+from .admission import Admission, Gate
 from .claims import Claims
 from .money import SharedBudget
 from .objects import Objects
@@ -47,13 +47,21 @@ class Workplace:
     """What does the jobs of a process at an address."""
 
     worker: JobWorker
-    admission: Admission
+    gate: Gate
     halt: Halt
     times: Times
 
 
-def open_workplace(objects: Objects, client: Client, terms: Terms, stack: ExitStack) -> Workplace:
-    """A place to work at, until the stack is closed.
+def open_workplace(
+    objects: Objects,
+    client: Client,
+    terms: Terms,
+    stack: ExitStack,
+    gate: Gate | None = None,
+    name: str = "",
+) -> Workplace:
+    """A place to work at, until the stack is closed; with a `gate` others keep pace and money, and know this
+    worker by its `name`.
 
     Raises:
         UsageError: what is there was made by the sandbox, and this is for another host, or the other way
@@ -61,11 +69,10 @@ def open_workplace(objects: Objects, client: Client, terms: Terms, stack: ExitSt
         StoreError: the store cannot be used.
     """
     check_kind(objects, is_loopback(client.settings.base_url) and client.asks_sandbox())
-    presence = stack.enter_context(Presence(objects, _new_name()))
-    workers = _workers(presence, terms.workers)
-    money = SharedBudget(objects, presence.worker, terms.max_cost_usd, workers)
-    stack.callback(money.close)
-    admission = Admission(terms.images_per_minute, money, workers)
+    presence = stack.enter_context(Presence(objects, name or new_name()))
+    if gate is None:
+        workers = _workers(presence, terms.workers)
+        gate = open_admission(objects, presence.worker, terms, stack, workers)
     halt = Halt()
     place = Place(
         objects,
@@ -76,7 +83,17 @@ def open_workplace(objects: Objects, client: Client, terms: Terms, stack: ExitSt
         terms.retry_ambiguous,
     )
     prepare_folder(place.staging)
-    return Workplace(JobWorker(place, client, admission, halt), admission, halt, presence.times)
+    return Workplace(JobWorker(place, client, gate, halt), gate, halt, presence.times)
+
+
+def open_admission(
+    objects: Objects, worker: str, terms: Terms, stack: ExitStack, workers: Callable[[], int] = lambda: 1
+) -> Admission:
+    """Pace and money for all that a worker sends, until the stack is closed; `workers` tells how many share
+    them."""
+    money = SharedBudget(objects, worker, terms.max_cost_usd, workers)
+    stack.callback(money.close)
+    return Admission(terms.images_per_minute, money, workers)
 
 
 def staging_folder(address: str) -> Path:
@@ -103,7 +120,7 @@ def _workers(presence: Presence, expected: int) -> Callable[[], int]:
     return lambda: max(presence.alive(), expected if time.monotonic() < until_s else 1)
 
 
-def _new_name() -> str:
+def new_name() -> str:
     """A name that no other worker has ever had."""
     host = "".join(each for each in socket.gethostname() if each.isalnum() or each == "-")[:40]
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}-{VERSION}"
