@@ -1,4 +1,4 @@
-"""What the tests of engines share: the environment of their processes, and a look at what the sandbox was sent."""
+"""What the tests of engines share: the environment of their processes, and what the sandbox was sent."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_rows_come_out_with_what_became_of_them_and_none_raises(cluster: Sandbox
     before = requests_of(cluster)
     broken = [
         {"prompt": "", "id": "empty", "quality": "low", "label": 98},
-        {"prompt": "x", "id": "size", "quality": "bad", "label": 99},
+        {"prompt": "x", "id": "size", "size": "1x1", "label": 99},
     ]
     jobs = image_jobs([{**row, "label": place} for place, row in enumerate(rows(12))] + broken, out)
     found = jobs.take_all()
@@ -98,8 +98,9 @@ def test_workers_that_are_killed_pay_for_no_job_twice(
             pids = [int(name.split("-")[-3]) for name in names]
             alive = [pid for pid in pids if pid not in killed and Path(f"/proc/{pid}").exists()]
             if alive:
-                killed.add(chance.choice(alive))
-                os.kill(max(killed, key=lambda pid: pid if pid in alive else 0), signal.SIGKILL)
+                pid = chance.choice(alive)
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

@@ -1,4 +1,5 @@
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportUnknownVariableType=false
+# pyright: reportUntypedFunctionDecorator=false
 # pyright: reportUnknownArgumentType=false, reportUntypedClassDecorator=false
 """Images as a column of Daft: `df.with_column("image", image(df["prompt"], out="s3://…", size="1024x1024"))`.
 
