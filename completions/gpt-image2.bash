@@ -5,13 +5,15 @@
 #    source ~/.local/share/bash_completion/gpt-image2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_gpt_image2_batch_subparsers=(run submit status wait fetch cancel list)
+_shtab_gpt_image2_batch_subparsers=(run plan report submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
 _shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill)
 
 _shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_batch_run_option_strings=(-h --help --out-dir --image --mask --markup --dry-run --skip-invalid --max-cost --concurrency --images-per-minute --fail-fast --max-failures --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --shard --steal --engine --address --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile --base-url --api-key --sandbox)
+_shtab_gpt_image2_batch_plan_option_strings=(-h --help)
+_shtab_gpt_image2_batch_report_option_strings=(-h --help)
 _shtab_gpt_image2_batch_submit_option_strings=(-h --help --out-dir --image --mask --markup --dry-run --skip-invalid --max-cost --max-lines --max-mb --retry-ambiguous --no-history --json --events --quiet --debug --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile --base-url --api-key)
 _shtab_gpt_image2_batch_status_option_strings=(-h --help --json --events --quiet --debug --config --profile --base-url --api-key)
 _shtab_gpt_image2_batch_wait_option_strings=(-h --help --json --events --quiet --debug --config --profile --base-url --api-key --poll --timeout)
@@ -80,7 +82,7 @@ _shtab_gpt_image2_config___config_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_doctor___config_COMPGEN=_shtab_compgen_files
 
 _shtab_gpt_image2_batch_run___engine_choices=(ray)
-_shtab_gpt_image2_batch_pos_0_choices=(run submit status wait fetch cancel list)
+_shtab_gpt_image2_batch_pos_0_choices=(run plan report submit status wait fetch cancel list)
 _shtab_gpt_image2_history_pos_0_choices=(show redo forget)
 _shtab_gpt_image2_spend___by_choices=(day model host quality)
 _shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill)
@@ -127,6 +129,10 @@ _shtab_gpt_image2_batch_run___debug_nargs=0
 _shtab_gpt_image2_batch_run___steal_nargs=0
 _shtab_gpt_image2_batch_run___stream_nargs=0
 _shtab_gpt_image2_batch_run___sandbox_nargs=0
+_shtab_gpt_image2_batch_plan__h_nargs=0
+_shtab_gpt_image2_batch_plan___help_nargs=0
+_shtab_gpt_image2_batch_report__h_nargs=0
+_shtab_gpt_image2_batch_report___help_nargs=0
 _shtab_gpt_image2_batch_submit__h_nargs=0
 _shtab_gpt_image2_batch_submit___help_nargs=0
 _shtab_gpt_image2_batch_submit___dry_run_nargs=0

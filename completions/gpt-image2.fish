@@ -50,7 +50,7 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch plan' 'batch report' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill
 set -g _shtab_gpt_image2_opts_with_value --address --api-key --background --base-url --before --by --complexity --compression --concurrency --config --engine --format --frame-count --frame-duration-ms --image --images-per-minute --limit --markup --mask --max-cost --max-download --max-failures --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --param --partial-images --poll --profile --prompt --prompt-file --quality --retries --safety-identifier --search --shard --since --size --svg-effort --svg-model --timeout --user -o
 
 complete -c gpt-image2 -e
@@ -196,6 +196,10 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l base-url -x -d 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run' -l sandbox -d 'use an offline sandbox for this call: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch run; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a file with a job a line (JSON, or a prompt), or -'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch; and test $_shtab_gpt_image2_npos -eq 0' -a plan -d 'tell what run and submit would cost and take, and divide the jobs'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch plan' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch; and test $_shtab_gpt_image2_npos -eq 0' -a report -d 'read back what is at an address: a manifest, sums, pages of images'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using batch report' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch; and test $_shtab_gpt_image2_npos -eq 0' -a submit -d 'Hand the jobs of a file to the Batch API: half the price, results within 24 hours.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch submit' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch submit' -l out-dir -xka "(__fish_complete_path (commandline -ct))" -d 'where images, journal and contact sheet go (default gpt-image2-batch)'

@@ -74,7 +74,10 @@ def whole_parser() -> argparse.ArgumentParser:
             below = child.add_subparsers(dest="subcommand", metavar="COMMAND")
             summaries, parsers = SUBCOMMANDS[name]
             for word, line in summaries:
-                add_command(below, word, line, parsers[word]())
+                if word in parsers:
+                    add_command(below, word, line, parsers[word]())
+                else:
+                    below.add_parser(word, help=line, description=line)
     return parser
 
 

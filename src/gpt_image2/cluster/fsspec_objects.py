@@ -83,6 +83,10 @@ class FsspecObjects:
         except Exception as error:
             raise self._refused(name, error) from None
 
+    def shown(self, address: str) -> str:
+        """The address as it is."""
+        return address
+
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
 

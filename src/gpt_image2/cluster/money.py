@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from gpt_image2.core.calls.budget import Hold
@@ -74,8 +75,9 @@ class SharedBudget:
             return self._held_usd > _ROUNDING_USD
 
     def close(self) -> None:
-        """Gives back what was not spent, and notes what was."""
-        with self._lock:
+        """Gives back what was not spent, and notes what was. Where the store does not take that, all that was
+        set aside stays so: it cannot change how the jobs ended."""
+        with self._lock, suppress(StoreError):
             if self._mine_usd or self._spent_usd:
                 self._change(self._closed)
 

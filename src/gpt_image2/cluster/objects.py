@@ -28,6 +28,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
 _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
+_SIGNED_DAYS = 7  # the most that S3 and Azure take
 
 
 class StoreError(OutputError):
@@ -79,6 +80,10 @@ class Objects(Protocol):
 
     def remove(self, name: str) -> None:
         """Removes an object, if it is there."""
+        ...
+
+    def shown(self, address: str) -> str:
+        """What a browser opens an object's address by."""
         ...
 
 
@@ -217,6 +222,12 @@ class _Obstore:
                 obstore.delete(self._store, self._prefix + name)
             except FileNotFoundError:
                 return
+
+    def shown(self, address: str) -> str:
+        if not self._takes_types:
+            return address
+        name = self._prefix + address[len(self.address) + 1 :]
+        return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
 
     def _found(self, meta: Any) -> Found:
         return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])

@@ -28,6 +28,8 @@ DEFAULT_OUT_DIR = "gpt-image2-batch"
 #: The commands below `batch`, with what each does in a line.
 BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("run", "run every job of a file; again for what is missing"),
+    ("plan", "tell what run and submit would cost and take, and divide the jobs"),
+    ("report", "read back what is at an address: a manifest, sums, pages of images"),
     ("submit", "hand the jobs of a file to the Batch API, at half the price"),
     ("status", "ask the server how batches are"),
     ("wait", "wait until batches have ended"),

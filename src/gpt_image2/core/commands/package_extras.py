@@ -38,6 +38,8 @@ EXTRAS = {
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
     "object storage": Extra("gpt_image2.cluster.run", _CLUSTER),
+    "batch plan": Extra("gpt_image2.cluster.plan_command", _CLUSTER),
+    "batch report": Extra("gpt_image2.cluster.report_command", _CLUSTER),
 }
 
 
