@@ -10,9 +10,9 @@ from harness import KEY, Sandbox, open_url, serve_sandbox
 
 
 @contextmanager
-def own_sandbox(latency_s: float) -> Iterator[Sandbox]:
+def own_sandbox(latency_s: float, *flags: str) -> Iterator[Sandbox]:
     """A sandbox of a test's own."""
-    with serve_sandbox("--latency", str(latency_s)) as url:
+    with serve_sandbox("--latency", str(latency_s), *flags) as url:
         yield Sandbox(url)
 
 
