@@ -18,6 +18,7 @@ from gpt_image2.core.batch.journal import image_of_fields
 REQUEST = ImageRequest(prompt="a cat", model="gpt-image-2")
 JOB = ClusterJob(f"{7:040d}", "7", REQUEST, "7.png")
 _MOST_WORKERS = 6
+_STEPS = st.sampled_from([1, *range(1, 10)])
 
 
 class Workers(RuleBasedStateMachine):
@@ -62,7 +63,9 @@ class Workers(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.workers) < _MOST_WORKERS)
     @rule(
-        machine=st.sampled_from("ab"), steps=st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7, 8]), kill=st.booleans()
+        machine=st.sampled_from("ab"),
+        steps=st.sampled_from([1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        kill=st.booleans(),
     )
     def lose_one_in_the_midst(self, machine: str, steps: int, kill: bool) -> None:
         """A worker begins, and dies after so many steps, or only seems to."""
@@ -143,4 +146,34 @@ def test_a_worker_that_is_left_alone_ends_with_a_result(tmp_path: Path) -> None:
         worker.step("well")
     assert worker.row is not None and worker.row.status == "done"
     assert f"results/{JOB.job}.json" in world.held
+    world.close()
+
+
+def test_a_result_is_written_for_whoever_died_between_image_and_result(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    first = world.start(JOB, "a", retry_ambiguous=False)
+    while "images/7.png" not in world.held:
+        first.step("well")
+    first.kill()
+    second = world.start(JOB, "b", retry_ambiguous=False)
+    while second.is_at_work:
+        second.step("well")
+    assert second.row is not None and second.row.status == "done"
+    assert (world.requests, f"results/{JOB.job}.json" in world.held) == (1, True)
+    world.close()
+
+
+def test_an_image_on_the_disk_of_a_dead_worker_is_brought_to_the_store_from_there(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    first = world.start(JOB, "a", retry_ambiguous=False)
+    while not list((tmp_path / "a").glob("*.png")):
+        first.step("well")
+    first.kill()
+    for machine, status in (("b", "ambiguous"), ("a", "done")):
+        world.wait_an_hour()
+        other = world.start(JOB, machine, retry_ambiguous=False)
+        while other.is_at_work:
+            other.step("well")
+        assert other.row is not None and other.row.status == status
+    assert world.requests == 1
     world.close()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
 import pytest
+from faulty import WAIT_S
 
 from gpt_image2.cluster.claims import Claims, State
 from gpt_image2.cluster.objects import StoreError, open_objects
+from gpt_image2.cluster.presence import Presence, Times
 from gpt_image2.core.base.errors import UsageError
 
 
@@ -70,3 +73,26 @@ def test_a_store_that_is_not_there_is_an_error_of_the_store(
         monkeypatch.setenv(name, value)
     with pytest.raises(StoreError, match="no-such-bucket"):
         open_objects("s3://no-such-bucket/run").put("a", b"")
+
+
+def test_a_worker_that_has_just_come_is_alive_and_one_that_has_left_is_not(address: str) -> None:
+    objects = open_objects(address)
+    with Presence(objects, "first") as first:
+        assert not first.is_alive("second")
+        with Presence(objects, "second"):
+            deadline = time.monotonic() + WAIT_S
+            while not first.is_alive("second"):
+                assert time.monotonic() < deadline
+        left = Presence(objects, "third")
+        assert not left.is_alive("second")
+        assert left.is_alive("first")
+
+
+def test_a_worker_that_is_silent_for_long_is_dead(address: str) -> None:
+    objects = open_objects(address)
+    objects.put("workers/silent", b"")
+    times = Times(beat_s=0.1, silence_s=0.05)
+    other = Presence(objects, "other", times)
+    deadline = time.monotonic() + WAIT_S
+    while other.is_alive("silent"):
+        assert time.monotonic() < deadline

@@ -153,7 +153,7 @@ def test_a_job_that_was_asked_to_come_again_waits_and_comes(local_site: Site, pa
     run = local_site.run(painter.base_url)
     assert run.code == 0, run.stderr
     states = [json.loads(data)["state"] for _, data in sorted(local_site.objects("claims/").items())]
-    assert states == ["claimed", "sent", "claimed", "sent", "claimed", "sent"]
+    assert states == ["claimed", "sent", "claimed", "sent", "claimed", "sent", "saved"]
     assert run.json["rows"][0]["attempts"] == 3
 
 

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.base.outcome import Billed, SavedImage
+from gpt_image2.core.batch.journal import image_fields, image_of_fields
 
 from .objects import Objects, StoreError
 
@@ -30,7 +31,7 @@ class State(str, Enum):
     SENT = "sent"  # the request may have left
     FREE = "free"  # it has ended, known not to be billed
     DOUBT = "doubt"  # it has ended, and may have been billed for what did not come
-    SAVED = "saved"  # its images are on the disk of a machine; the store did not take them
+    SAVED = "saved"  # its images have come, and are on the disk of a machine, on their way to the store
 
 
 class Verdict(str, Enum):
@@ -40,14 +41,14 @@ class Verdict(str, Enum):
     WAIT = "wait"  # it is claimed by somebody who is alive: later it is theirs, or may be taken
     BUSY = "busy"  # it was sent, and its answer may still come
     DOUBT = "doubt"  # it may have been billed: only with --retry-ambiguous
-    SAVED = "saved"  # it goes on where its images are
+    SAVED = "saved"  # it is paid for; it goes on where its images are, or here if they are in the store
 
 
 @dataclass(frozen=True)
 class Claim:
     """One object of a claim. `attempts` are the requests that were sent for the job; `timeout_s` is how long
-    the call may take; `modified` is the store's, None while nobody has read it. `paths` and `host` say where
-    images are that the store did not take."""
+    the call may take; `modified` is the store's, None while nobody has read it. `images` are those that have
+    come, with their paths on `host`."""
 
     job: str
     number: int
@@ -62,7 +63,7 @@ class Claim:
     code: str = ""
     message: str = ""
     hint: str = ""
-    paths: tuple[str, ...] = ()
+    images: tuple[SavedImage, ...] = ()
     host: str = ""
     modified: datetime | None = None
 
@@ -88,6 +89,8 @@ def verdict(claim: Claim, now: datetime, is_alive: bool, retry_ambiguous: bool) 
         return Verdict.TAKE
     if claim.state is State.CLAIMED:
         return Verdict.WAIT if is_alive else Verdict.TAKE
+    if claim.state is State.SAVED and is_alive:
+        return Verdict.BUSY
     if claim.state is State.SENT:
         limit = timedelta(seconds=claim.timeout_s + SENT_MARGIN_S)
         if claim.modified is None or now - claim.modified < limit:
@@ -148,6 +151,8 @@ def claim_bytes(claim: Claim) -> bytes:
         for name, value in vars(claim).items()
         if name in _NAMING or (name in _FIELDS and value != getattr(default, name))
     }
+    if claim.images:
+        known["images"] = [image_fields(each) for each in claim.images]
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
@@ -157,7 +162,7 @@ def read_claim(data: bytes) -> Claim:
         known = {name: value for name, value in json.loads(data).items() if name in _FIELDS}
         known["state"] = State(known["state"])
         known["billed"] = Billed(known.get("billed", "no"))
-        known["paths"] = tuple(known.get("paths", ()))
+        known["images"] = tuple(map(image_of_fields, known.get("images", ())))
         return Claim(**known)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from .objects import Objects, StoreError
 
 WORKERS = "workers"
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,15 @@ class Presence:
         if worker == self.worker:
             return True
         with self._lock:
-            self._look()
-            seen = self._seen.get(worker)
-        return seen is not None and self._is_fresh(seen)
+            self._look(self.times.beat_s / 2)
+            if not self._is_there(worker):
+                self._look(_AGAIN_S)  # it may have come since
+            return self._is_there(worker)
 
     def alive(self) -> int:
         """How many workers there are, this one included."""
         with self._lock:
-            self._look()
+            self._look(self.times.beat_s / 2)
             others = [
                 each for each, seen in self._seen.items() if each != self.worker and self._is_fresh(seen)
             ]
@@ -78,9 +80,13 @@ class Presence:
     def _is_fresh(self, seen: datetime) -> bool:
         return self.now() - seen < timedelta(seconds=self.times.silence_s)
 
-    def _look(self) -> None:
-        """Reads who is there, once a beat at most; what cannot be read is as it was."""
-        if time.monotonic() - self._looked_s < self.times.beat_s / 2:
+    def _is_there(self, worker: str) -> bool:
+        seen = self._seen.get(worker)
+        return seen is not None and self._is_fresh(seen)
+
+    def _look(self, age_s: float) -> None:
+        """Reads who is there, where what is known is older than that; what cannot be read is as it was."""
+        if time.monotonic() - self._looked_s < age_s:
             return
         self._looked_s = time.monotonic()
         with suppress(StoreError):

@@ -64,7 +64,7 @@ class Row:
         }
 
 
-def result_bytes(row: Row, request: Mapping[str, object], folder: str, sandbox: bool, worker: str) -> bytes:
+def result_bytes(row: Row, request: Mapping[str, object], folder: str, worker: str) -> bytes:
     """The object that ends a job: its row, the fields of its request, and its images with paths below
     `folder`."""
     images = [{**image_fields(each), "path": each.path[len(folder) + 1 :]} for each in row.images]
@@ -81,7 +81,6 @@ def result_bytes(row: Row, request: Mapping[str, object], folder: str, sandbox: 
         "error": {"code": row.error_code, "message": row.error_message} if row.error_code else None,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "worker": worker,
-        **({"sandbox": True} if sandbox else {}),
     }
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 

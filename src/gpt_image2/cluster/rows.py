@@ -56,6 +56,7 @@ def standing_row(job: ClusterJob, last: Claim, found: Verdict, is_alive: bool) -
     if found is Verdict.BUSY and is_alive:
         return elsewhere_row(job, IN_FLIGHT)
     if found is Verdict.SAVED:
+        where = ", ".join(image.path for image in last.images)
         return Row(
             job.job,
             SAVED,
@@ -63,7 +64,7 @@ def standing_row(job: ClusterJob, last: Claim, found: Verdict, is_alive: bool) -
             billed=Billed.YES,
             cost_usd=last.cost_usd,
             error_code="upload_failed",
-            error_message=f"its image is paid for and saved on {last.host} as {', '.join(last.paths)}",
+            error_message=f"its image is paid for and saved on {last.host} as {where}",
             error_hint="the same command there brings it to the store, without a new call",
         )
     return Row(

@@ -129,7 +129,8 @@ class JobWorker:
         is_alive = last.state is State.FREE or presence.is_alive(last.worker)
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
-            return standing_row(job, last, found, is_alive)
+            finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
+            return finished or standing_row(job, last, found, is_alive)
         claim = self._claims.take(job.job, last)
         if claim is None:
             return elsewhere_row(job, CLAIMED)
