@@ -13,7 +13,9 @@ from pictures import png
 from servers import Answer, Request, refusal
 from worksites import Site, ended, jobs, status_by_id
 
+from gpt_image2.cluster import presence, running
 from gpt_image2.cluster.objects import open_objects
+from gpt_image2.cluster.presence import Times
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(
@@ -158,8 +160,10 @@ def test_a_job_that_was_asked_to_come_again_waits_and_comes(local_site: Site, pa
 
 
 def test_what_was_in_flight_when_its_worker_was_killed_is_not_sent_again(
-    local_site: Site, painter: Painter
+    local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(presence, "Times", lambda: Times(beat_s=0.1, silence_s=0.5))
+    monkeypatch.setattr(running, "LOOK_AGAIN_S", 0.1)
     local_site.write(*jobs(1))
     arrived, may_go = threading.Semaphore(0), threading.Event()
     paint = painter.server.answer
@@ -177,7 +181,7 @@ def test_what_was_in_flight_when_its_worker_was_killed_is_not_sent_again(
     shard.communicate()
     may_go.set()
     run = local_site.run(painter.base_url)
-    assert (run.code, status_by_id(run)) == (9, {"0": "elsewhere"})
+    assert (run.code, status_by_id(run)) == (9, {"0": "ambiguous"})
     assert run.json["rows"][0]["error"]["code"] == "in_flight"
     assert local_site.sent == sum(painter.hits.values()) == 1
 
@@ -308,3 +312,23 @@ def test_what_goes_to_the_batch_api_comes_to_a_folder(home: Home) -> None:
     done = home.run("batch", "submit", "jobs.jsonl", "--out-dir", "s3://bucket/run")
     assert done.code == 2 and "name a folder here; nothing was sent" in done.stderr
     assert not (home.cwd / "s3:").exists()
+
+
+def test_a_job_that_another_worker_has_in_flight_is_waited_for(local_site: Site, painter: Painter) -> None:
+    local_site.write(*jobs(1))
+    arrived, may_go = threading.Semaphore(0), threading.Event()
+    paint = painter.server.answer
+
+    def hold(request: Request) -> Answer:
+        if request.method == "POST":
+            arrived.release()
+            threading.Timer(0.5, may_go.set).start()
+            may_go.wait(WAIT_S)
+        return paint(request)
+
+    painter.server.answer = hold
+    first = local_site.start(painter.base_url)
+    assert arrived.acquire(timeout=WAIT_S)
+    second = local_site.run(painter.base_url)
+    assert (ended(first).code, second.code, second.json["done"]) == (0, 0, 1)
+    assert sum(painter.hits.values()) == 1

@@ -94,7 +94,6 @@ class _Maker:
     ) -> None:
         self._client, self._place, self._pool = _workplace(out, terms, concurrency, settings)
         self._defaults = defaults
-        self._patience_s = self._place.times.silence_s + self._place.times.beat_s
 
     @daft.method(return_dtype=DataType.struct(_FIELDS))
     async def __call__(self, prompt: Any, job_id: Any, image: Any, mask: Any, output: Any) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class _Maker:
         except Exception as defect:  # whatever a row holds, the others go on
             said = f"no job: {type(defect).__name__}: {defect}"
             return invalid_row(GptImage2Error(said, code="invalid_jobs"))
-        return self._place.worker.run_patiently(job, self._patience_s)
+        return self._place.worker.run_patiently(job, self._place.patience_s)
 
 
 @lru_cache(maxsize=None)

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from .objects import Objects, StoreError
 
 WORKERS = "workers"
-_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Presence:
         with self._lock:
             self._look(self.times.beat_s / 2)
             if not self._is_there(worker):
-                self._look(_AGAIN_S)  # it may have come since
+                self._look(0.0)  # it may have come since
             return self._is_there(worker)
 
     def alive(self) -> int:

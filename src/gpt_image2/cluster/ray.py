@@ -94,8 +94,6 @@ class ImageJobs:
         name = new_name()
         desk = open_desk(out, terms)
         self._place = open_workplace(objects, self._client, terms, self._stack, _DeskGate(desk, name), name)
-        times = self._place.times
-        self._patience_s = times.silence_s + times.beat_s
         self._pool = ThreadPoolExecutor(concurrency)
 
     async def __call__(self, batch: Any) -> pa.Table:
@@ -119,7 +117,7 @@ class ImageJobs:
         except Exception as defect:  # whatever a row holds, the others go on
             said = f"no job: {type(defect).__name__}: {defect}"
             return invalid_row(GptImage2Error(said, code="invalid_jobs"))
-        return self._place.worker.run_patiently(job, self._patience_s)
+        return self._place.worker.run_patiently(job, self._place.patience_s)
 
     def _job_of(self, row: dict[str, Any]) -> ClusterJob:
         if LINE in row:

@@ -44,11 +44,6 @@ def elsewhere_row(job: ClusterJob, code: str) -> Row:
     )
 
 
-def is_claimed(row: Row) -> bool:
-    """Whether a job is another worker's, which has not sent it."""
-    return row.status == ELSEWHERE and row.error_code == CLAIMED
-
-
 def standing_row(job: ClusterJob, last: Claim, found: Verdict, is_alive: bool) -> Row:
     """The row of a job that stands by its claim."""
     if found is Verdict.WAIT:

@@ -98,7 +98,7 @@ def _engine(
     )
     place = open_workplace(objects, client, terms, stack)
     most = 1 if command.fail_fast else command.max_failures
-    rules = RunRules(command.concurrency, most, place.times.silence_s + place.times.beat_s)
+    rules = RunRules(command.concurrency, most, place.patience_s)
 
     def run_here(
         parts: Iterator[Iterator[TableJob]], output: Output, progress: Progress, stop: StopSwitch

@@ -31,15 +31,14 @@ from gpt_image2.core.telling.output import Output
 from .job import ClusterJob
 from .planning import PlannedJobs
 from .results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
-from .rows import is_claimed
 from .table import TableJob
 from .worker import LOOK_AGAIN_S, Halt, JobWorker
 
 
 @dataclass(frozen=True)
 class RunRules:
-    """How a shard runs: so many jobs at once, how many may fail, and for how long a job is looked after that
-    another worker has claimed and not sent."""
+    """How a shard runs: so many jobs at once, how many may fail, and for how long one waits for a job that
+    another worker has."""
 
     concurrency: int
     max_failures: int | None
@@ -70,7 +69,7 @@ class ShardRun:
         self._forecast = Forecast(rules.concurrency, time.monotonic())
         self._failures = self._threads = 0
         self._under_way: dict[int, float] = {}
-        #: Jobs that another worker has claimed: when to look again; and by their number when it is enough.
+        #: Jobs that another worker has: when to look again; and by their number when it is enough.
         self._later: deque[tuple[float, TableJob]] = deque()
         self._until_s: dict[int, float] = {}
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -171,10 +170,10 @@ class ShardRun:
             self._halt.stop(MAX_FAILURES)
 
     def _is_for_later(self, planned: TableJob, row: Row) -> bool:
-        """Whether a job is looked at again: another worker has claimed it, and may be dead."""
+        """Whether a job is looked at again: another worker has it, and ends it or dies."""
         now_s = time.monotonic()
         until_s = self._until_s.setdefault(planned.number, now_s + self._rules.patience_s)
-        if not is_claimed(row) or now_s >= until_s or self._halt.is_set:
+        if row.status != ELSEWHERE or now_s >= until_s or self._halt.is_set:
             del self._until_s[planned.number]
             return False
         self._later.append((now_s + LOOK_AGAIN_S, planned))

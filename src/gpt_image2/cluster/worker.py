@@ -36,10 +36,10 @@ from .job import ClusterJob
 from .objects import Objects, StoreError
 from .presence import Presence
 from .publishing import Publisher
-from .results import NOT_STARTED, Row
-from .rows import CLAIMED, elsewhere_row, failed_row, is_claimed, standing_row
+from .results import ELSEWHERE, NOT_STARTED, Row
+from .rows import CLAIMED, elsewhere_row, failed_row, standing_row
 
-#: Seconds until one looks again at a job that another worker has claimed.
+#: Seconds until one looks again at a job that another worker has.
 LOOK_AGAIN_S = 3.0
 _UNAUTHORIZED = 401
 
@@ -105,11 +105,10 @@ class JobWorker:
             return failed_row(job, self._internal(defect, Billed.NO))
 
     def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
-        """As `run`; a job that another worker has claimed and not sent is looked at again, for so long: that
-        worker may be dead."""
+        """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
         until_s = time.monotonic() + patience_s
         row = self.run(job)
-        while is_claimed(row) and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
+        while row.status == ELSEWHERE and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
             row = self.run(job)
         return row
 
@@ -121,12 +120,13 @@ class JobWorker:
         if claim is not None:
             return claim
         last = self._claims.last(job.job)
-        if self._claims.has_result(job.job):
-            return self._publisher.done_before(job)
         if last is None:
             return elsewhere_row(job, CLAIMED)
+        # In this order: a worker that is done leaves when its results are written.
         presence = self._place.presence
         is_alive = last.state is State.FREE or presence.is_alive(last.worker)
+        if self._claims.has_result(job.job):
+            return self._publisher.done_before(job)
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
             finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None

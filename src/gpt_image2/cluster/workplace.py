@@ -21,10 +21,10 @@ from gpt_image2.core.settings.base_url import is_loopback
 from gpt_image2.core.settings.places import state_folder
 
 from .admission import Admission, Gate
-from .claims import Claims
+from .claims import SENT_MARGIN_S, Claims
 from .money import SharedBudget
 from .objects import Objects
-from .presence import Presence, Times
+from .presence import Presence
 from .worker import Halt, JobWorker, Place
 
 _KIND = "run.json"
@@ -49,7 +49,8 @@ class Workplace:
     worker: JobWorker
     gate: Gate
     halt: Halt
-    times: Times
+    #: For how long one waits for a job that another worker has: as long as its call may take.
+    patience_s: float
 
 
 def open_workplace(
@@ -83,7 +84,7 @@ def open_workplace(
         terms.retry_ambiguous,
     )
     prepare_folder(place.staging)
-    return Workplace(JobWorker(place, client, gate, halt), gate, halt, presence.times)
+    return Workplace(JobWorker(place, client, gate, halt), gate, halt, terms.timeout_s + SENT_MARGIN_S)
 
 
 def open_admission(
