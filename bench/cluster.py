@@ -322,7 +322,9 @@ def _started(command: list[str], env: Mapping[str, str], begins: str) -> Generat
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         assert server.stdout is not None
-        yield next(line for line in server.stdout if line.startswith(begins))
+        said = next((line for line in server.stdout if line.startswith(begins)), None)
+        assert said is not None, f"{command} did not start"
+        yield said
         server.terminate()
 
 

@@ -46,6 +46,13 @@ SIDE_HEADER = Path(__file__).with_name("side_header.txt")
 LOADER = Path(__file__).with_name("side_loader.txt")
 WIDTH = 110
 DIFF_LINES = 16
+#: The script's first lines: no traceback where a Ctrl-C comes while it loads. What is ignored stays ignored.
+STOP = """if __name__ == "__main__":
+    import os
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))"""
 
 
 # Joining
@@ -58,7 +65,7 @@ def join(root: Path) -> Dict[str, str]:
     check(modules, exports)
     ordered = reading_order(modules)
     main = [module for module in ordered if not module.side]
-    head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, render_imports(main)]
+    head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, STOP, render_imports(main)]
     loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if len(main) < len(ordered) else []
     footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
     parts = ["\n\n".join([*head, render_all(exports)]), *render_rooms(main, signs), *loader, footer]

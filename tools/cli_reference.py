@@ -7,13 +7,11 @@ prints differs between versions of Python and widths of terminals, what it is ma
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import re
 from typing import Iterator, List, Set, Tuple
 from unittest import mock
 
 from gpt_image2.core.batch.options import BATCH_COMMANDS
+from gpt_image2.core.cli import COMMANDS
 from gpt_image2.core.cli import main as run
 from gpt_image2.core.commands.package_extras import EXTRAS
 from gpt_image2.core.history.options import HISTORY_COMMANDS
@@ -21,7 +19,7 @@ from gpt_image2.core.history.options import HISTORY_COMMANDS
 #: Flags of this command are not told again of others that take them all.
 _MAIN_COMMAND = "generate"
 #: The commands below a command, with what each does in a line.
-_SUBCOMMANDS = {"batch": BATCH_COMMANDS, "history": HISTORY_COMMANDS}
+SUBCOMMANDS = {"batch": BATCH_COMMANDS, "history": HISTORY_COMMANDS}
 _TABLE_HEAD = ("| argument | what it is |", "|---|---|")
 
 
@@ -33,31 +31,29 @@ class _HelpAsked(BaseException):
 
 def command_reference() -> str:
     """A section a command, with a table a group of flags."""
-    common = {_row(action) for action in _actions(_parser_of(_MAIN_COMMAND))}
+    common = {_row(action) for action in _actions(parser_of(_MAIN_COMMAND))}
     sections: List[str] = []
     for name, summary in commands():
         sections.append(_section(name, summary, set() if name == _MAIN_COMMAND else common))
-        below = _SUBCOMMANDS.get(name, ())
+        below = SUBCOMMANDS.get(name, ())
         sections += [_section(f"{name} {word}", line, common, level=3) for word, line in below]
     return "\n".join(sections)
 
 
 def commands() -> List[Tuple[str, str]]:
-    """Name and summary of every command, as the program's own help lists them."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text):
-        run(["--help"])
-    listed = text.getvalue().partition("commands:\n")[2].partition("\n\n")[0]
-    return re.findall(r"^  (\S+) +(.+)$", listed, re.MULTILINE)
+    """Name and summary of every command."""
+    return list(COMMANDS)
 
 
 def flags_of(name: str) -> List[str]:
     """Every flag that a command takes, or one below it."""
-    names = [name, *(f"{name} {word}" for word, _ in _SUBCOMMANDS.get(name, ()))]
-    return [flag for one in names for action in _actions(_parser_of(one)) for flag in action.option_strings]
+    names = [name, *(f"{name} {word}" for word, _ in SUBCOMMANDS.get(name, ()))]
+    return [flag for one in names for action in _actions(parser_of(one)) for flag in action.option_strings]
 
 
-def _parser_of(name: str) -> argparse.ArgumentParser:
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of a command, or of one below another: `batch run`."""
+
     def ask(parser: argparse.ArgumentParser, *_: object) -> None:
         raise _HelpAsked(parser)
 
@@ -70,7 +66,7 @@ def _parser_of(name: str) -> argparse.ArgumentParser:
 
 
 def _section(name: str, summary: str, common: Set[str], level: int = 2) -> str:
-    parser = _parser_of(name)
+    parser = parser_of(name)
     flags = {row for row in common if row.startswith("| `-")}
     takes_all = bool(flags) and flags <= {_row(action) for action in _actions(parser)}
     lines = [f"{'#' * level} {name}", "", parser.description or summary, ""]

@@ -27,6 +27,7 @@ SIDES = {
         *(
             "commands.checks",
             "commands.doctor",
+            "commands.mistakes",
             "commands.package_extras",
             "commands.probe",
             "commands.profiles",

@@ -10,98 +10,72 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 import shtab
 from argparse_manpage.manpage import Manpage  # pyright: ignore[reportMissingTypeStubs]
+from cli_reference import SUBCOMMANDS, commands, parser_of
+from completion_values import add_values
 from consoles import prepare_consoles
 
 from gpt_image2.core.base.about import PROGRAM, VERSION
-from gpt_image2.core.base.exit_codes import EXIT_CODES
-from gpt_image2.core.batch.options import BATCH_COMMANDS, batch_parser, batch_run_parser
-from gpt_image2.core.batch_api.commands import BATCH_API_PARSERS
-from gpt_image2.core.cli import COMMANDS
-from gpt_image2.core.commands.config import config_parser
-from gpt_image2.core.commands.doctor import doctor_parser
-from gpt_image2.core.commands.options import Parser, image_parser
-from gpt_image2.core.commands.resume import resume_parser
-from gpt_image2.core.history.options import (
-    HISTORY_COMMANDS,
-    HISTORY_PARSERS,
-    cost_parser,
-    history_parser,
-    spend_parser,
-)
+from gpt_image2.core.base.exit_codes import EXIT_MEANINGS
+from gpt_image2.core.commands.options import Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}
-PARSERS = {
-    "generate": lambda: image_parser("generate"),
-    "edit": lambda: image_parser("edit"),
-    "batch": batch_parser,
-    "history": history_parser,
-    "spend": spend_parser,
-    "cost": cost_parser,
-    "config": config_parser,
-    "doctor": doctor_parser,
-    "resume": resume_parser,
-}
-#: The commands below a command: name and summary of each, and its parser.
-SUBCOMMANDS = {
-    "batch": (BATCH_COMMANDS, {"run": batch_run_parser, **BATCH_API_PARSERS}),
-    "history": (HISTORY_COMMANDS, HISTORY_PARSERS),
-}
-FILE_OPTIONS = {
-    *("config", "image", "jobs", "mask", "more_images", "out_dir", "output", "prompt_file", "target"),
-}
+SECTIONS = ROOT / "tools" / "man_sections.txt"
+DESCRIPTION = "Generate and edit images with gpt-image-2"
+#: Headings of argparse-manpage, and what they are in a manual page.
+HEADINGS = {".SH\nPOSITIONAL ARGUMENTS": ".SH COMMANDS", ".SH COMMENTS": ".SH EXIT STATUS"}
 
 
 def whole_parser() -> argparse.ArgumentParser:
-    """One parser that holds every command."""
-    parser = Parser(
-        prog=PROGRAM,
-        description="Generate and edit images with gpt-image-2.",
-        epilog=EXIT_CODES,
-    )
+    """One parser that holds every command, also of what is not installed everywhere."""
+    parser = Parser(prog=PROGRAM, description=f"{DESCRIPTION}.")
     parser.add_argument("--version", action="version", version=VERSION, help="show the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, summary in COMMANDS:
-        if name not in PARSERS:
-            commands.add_parser(name, help=summary, description=summary)
-            continue
-        child = add_command(commands, name, summary, PARSERS[name]())
+    below: Any = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, summary in commands():
+        child = add_command(below, name, name, summary)
         if name in SUBCOMMANDS:
-            below = child.add_subparsers(dest="subcommand", metavar="COMMAND")
-            summaries, parsers = SUBCOMMANDS[name]
-            for word, line in summaries:
-                if word in parsers:
-                    add_command(below, word, line, parsers[word]())
-                else:
-                    below.add_parser(word, help=line, description=line)
+            deeper: Any = child.add_subparsers(dest="subcommand", metavar="COMMAND")
+            for word, line in SUBCOMMANDS[name]:
+                add_command(deeper, word, f"{name} {word}", line)
     return parser
 
 
-def add_command(commands: Any, name: str, summary: str, part: Parser) -> argparse.ArgumentParser:
+def add_command(below: Any, word: str, name: str, summary: str) -> argparse.ArgumentParser:
     """Adds a command with the arguments of its own parser."""
-    part.add_help = False
-    child: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=part.description,
-        parents=[without_help(part)],
-        conflict_handler="resolve",
+    part = parser_of(name)
+    part.add_help = False  # left to whoever takes it in
+    child: argparse.ArgumentParser = below.add_parser(
+        word, help=summary, description=part.description, parents=[part], conflict_handler="resolve"
     )
     child.usage = part.usage
     return child
 
 
-def without_help(parser: Parser) -> Parser:
-    """The parser with its files marked for completion, and `--help` left to whoever takes it in."""
-    actions: List[Any] = list(parser._actions)  # pyright: ignore[reportPrivateUsage]
-    for action in actions:
-        if action.dest in FILE_OPTIONS:
-            action.complete = shtab.FILE
+def completing_parser() -> argparse.ArgumentParser:
+    """The parser with the values that its arguments take, and `help`."""
+    parser = whole_parser()
+    for action in actions_of(parser):
+        add_values(action)
+    actions: List[Any] = parser._actions  # pyright: ignore[reportPrivateUsage]
+    below = next(each for each in actions if each.dest == "command")
+    asked: argparse.ArgumentParser = below.add_parser("help", help="show the help of a command")
+    asked.add_argument("name", nargs="?", choices=[name for name, _ in commands()], help="a command")
     return parser
+
+
+def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments of a parser and of all commands below it."""
+    actions: List[Any] = parser._actions  # pyright: ignore[reportPrivateUsage]
+    for action in actions:
+        if action.nargs == argparse.PARSER:
+            for child in action.choices.values():
+                yield from actions_of(child)
+        else:
+            yield action
 
 
 def man_page() -> str:
@@ -111,8 +85,16 @@ def man_page() -> str:
         "version": VERSION,
         "date": release_date(),
         "manual_title": "User Commands",
+        "description": DESCRIPTION,
+        "include": str(SECTIONS),
     }
-    return str(Manpage(whole_parser(), format="single-commands-section", _data=data))
+    page: Any = Manpage(whole_parser(), format="single-commands-section", _data=data)
+    codes = "\n".join(f".TP\n.B {code}\n{text}" for code, text in EXIT_MEANINGS.items())
+    page.add_section("comments", "=", codes)
+    text = str(page)
+    for made, wanted in HEADINGS.items():
+        text = text.replace(made, wanted)
+    return "".join(char if char.isascii() else f"\\[u{ord(char):04X}]" for char in text)
 
 
 def release_date() -> str:
@@ -126,9 +108,8 @@ def release_date() -> str:
 
 def files() -> Dict[Path, str]:
     """Every generated file and its text."""
-    parser = whole_parser()
     made = {
-        ROOT / "completions" / name: shtab.complete(parser, shell=shell)
+        ROOT / "completions" / name: shtab.complete(completing_parser(), shell=shell)
         for shell, name in COMPLETIONS.items()
     }
     made[ROOT / "completions" / f"{PROGRAM}.1"] = man_page()

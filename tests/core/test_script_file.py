@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -38,9 +39,10 @@ def test_the_script_runs_under_any_name_from_any_folder_and_through_links(home: 
     for program in places(home):
         code, stdout, stderr = run(home, program, "--help")
         assert (code, stderr) == (0, "")
-        texts.add(stdout)
+        called = f"python3 {shlex.quote(str(program))}"
+        assert f"usage: {called} COMMAND" in stdout
+        texts.add(stdout.replace(called, "PROGRAM"))
     assert len(texts) == 1
-    assert "usage: gpt-image2" in texts.pop()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shebang")
@@ -56,7 +58,7 @@ def test_help_lists_commands_and_exit_codes(home: Home, args: List[str]) -> None
         assert word in stdout
 
 
-@pytest.mark.parametrize("flag", ["--version", "-V"])
+@pytest.mark.parametrize("flag", ["--version", "-V", "-v", "version"])
 def test_the_version_is_printed(home: Home, flag: str) -> None:
     assert run(home, SCRIPT, flag) == (0, f"gpt-image2 {core.VERSION}\n", "")
 

@@ -11,6 +11,7 @@ from mcp import Client
 from mcp_driving import Place, reference, text_of
 
 from gpt_image2.core.api import cost, models
+from gpt_image2.core.api.request import REQUEST_FIELDS
 
 pytestmark = pytest.mark.anyio
 
@@ -60,11 +61,7 @@ async def test_annotations_tell_what_costs_and_what_is_safe(place: Place, sandbo
 
 async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sandbox) -> None:
     listed = await tools(place, sandbox)
-    shared = {
-        *("prompt", "model", "n", "size", "quality", "output_format", "output_compression", "background"),
-        *("moderation", "user", "stream", "partial_images", "output", "preview"),
-        *("complexity", "frame_count", "frame_duration_ms", "svg_model", "svg_effort", "safety_identifier"),
-    }
+    shared = {"prompt", *REQUEST_FIELDS, "output", "preview"}
     assert set(listed["generate_image"].input_schema["properties"]) == shared
     assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask", "markup"}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]

@@ -221,7 +221,7 @@ def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Proj
     )
     head = project.built().split("__all__")[0]
     assert head.endswith(
-        f"{FUTURE}\nimport abc as base\nimport os\nimport os.path\nimport sys\n"
+        "os._exit(130))\n\nimport abc as base\nimport os\nimport os.path\nimport sys\n"
         "from typing import List, TypeVar\n\n"
     )
 

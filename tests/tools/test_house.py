@@ -30,7 +30,7 @@ WRONG_IMPORTS = {
     ),
     "core imports a layer above it": (
         "core/calls/retry.py",
-        "from ...sandbox import main",
+        "from ...pictures.regions import enclosed",
         "What is built on core imports core, and not one another",
     ),
     "one layer imports another": (
@@ -61,6 +61,7 @@ WRITERS = {
     "outputs/adopt.py": "names or removes the parts of a call that broke off",
     "outputs/inflight.py": "adds to the notes of a call that is under way",
     "outputs/left.py": "marks what somebody has tried to finish",
+    "outputs/lines.py": "removes a journal without a line, and the folders that were made for it",
     "outputs/ours.py": "opens files of ours, and asks a folder whose new files are",
     "outputs/owned.py": "makes, marks and deletes temporary folders",
     "outputs/store.py": "removes the parts that it opened",

@@ -29,6 +29,13 @@ Everything this script touches:
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    import os
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import atexit
 import base64
@@ -120,6 +127,30 @@ VERSION = "0.1.0"
 PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
 INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
+
+_UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
+
+
+def called():
+    """This program as its user called it, so that a hint can be typed as it stands: the command, or Python
+    and the script."""
+    path = str(getattr(sys, "argv", [""])[0])
+    folder, name = os.path.split(path)
+    python = "python" if os.name == "nt" else "python3"
+    if called.__module__ == "__main__" or name == "gpt_image2.py":  # the script, whatever it is named
+        return f"{python} {in_quotes(path)}"
+    if name == "__main__.py" and os.path.basename(folder) == "gpt_image2":
+        return f"{python} -m gpt_image2"
+    return PROGRAM
+
+
+def in_quotes(word):
+    """A word as a shell takes it for one word."""
+    if word and _UNQUOTED.issuperset(word):
+        return word
+    if os.name == "nt":
+        return '"' + word.replace('"', '\\"') + '"'
+    return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -750,6 +781,51 @@ def show(text, secrets=(), limit=MAX_SHOWN_CHARS):
 def _escape_of(match):
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/terminal
+#
+# How wide a terminal is, and text that keeps within it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PIPE_COLUMNS = 80
+
+
+def columns_of(descriptor=1):
+    """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
+    try:
+        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def help_columns():
+    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    return (columns_of() or _PIPE_COLUMNS) - 2
+
+
+def narrowed(text):
+    """A text whose lines fit the terminal, where there is one; what stands in a second column stays there."""
+    width = columns_of() - 2
+    if width <= 0:
+        return text
+    return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line, width):
+    """A line as several, each below where its second column, or else its text, begins."""
+    start = len(line) - len(line.lstrip())
+    gap = line.find("  ", start)
+    column = len(line) - len(line[gap:].lstrip()) if gap > 0 else start
+    below = column if column < width // 2 else start
+    done, now = "", line[:column]
+    for word in line[column:].split():
+        if len(now) + len(word) > width and now.strip():
+            done, now = f"{done}{now.rstrip()}\n", " " * below
+        now += f"{word} "
+    return done + now.rstrip()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1460,7 +1536,7 @@ def _read_webp(head):
 # ------------------------------------------------------------------------------------------------------------
 # api/request
 #
-# From keyword arguments to a validated, frozen `ImageRequest`, and on to the fields on the wire. Pure.
+# One request, by the API's own field names, and the fields it has on the wire. Pure.
 #
 # A new field begins here, in `REQUEST_FIELDS`; CONTRIBUTING.md says where else it goes.
 # ------------------------------------------------------------------------------------------------------------
@@ -1495,14 +1571,6 @@ INNER_FIELDS = {
 }
 #: Fields that went by `extra` before they had names of their own, and still may.
 ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_identifier")
-_KNOWN_VALUES = (
-    ("quality", QUALITIES),
-    ("complexity", COMPLEXITIES),
-    ("svg_effort", SVG_EFFORTS),
-    ("background", BACKGROUNDS),
-    ("moderation", MODERATIONS),
-)
-_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
 
 
 class InputImage(Record):
@@ -1645,6 +1713,50 @@ class ImageRequest(Record):
         )
 
 
+def parse_extra(text):
+    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
+    try:
+        return key.strip(), json.loads(value)
+    except ValueError:
+        return key.strip(), value
+
+
+def check_range(name, value, low, high):
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
+        )
+
+
+def _in_brackets(name, value):
+    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    if name.startswith("svg") and isinstance(value, dict):
+        for inner, each in cast(Dict[str, object], value).items():
+            yield from _in_brackets(f"{name}[{inner}]", each)
+    else:
+        yield name, value
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/checks
+#
+# What the API is known to refuse, found before a request is sent. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_KNOWN_VALUES = (
+    ("quality", QUALITIES),
+    ("complexity", COMPLEXITIES),
+    ("svg_effort", SVG_EFFORTS),
+    ("background", BACKGROUNDS),
+    ("moderation", MODERATIONS),
+)
+_FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort")
+
+
 def checked(request):
     """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
     `UsageError` for what the API is known to refuse."""
@@ -1695,17 +1807,6 @@ def checked(request):
     return request, tuple(warnings)
 
 
-def parse_extra(text):
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
-    try:
-        return key.strip(), json.loads(value)
-    except ValueError:
-        return key.strip(), value
-
-
 def _check_prompt(prompt):
     if not prompt.strip():
         raise UsageError("the prompt is empty", hint="say what the image should show")
@@ -1720,13 +1821,6 @@ def _check_prompt(prompt):
         prompt.encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError("the prompt is not valid text (UTF-8)", hint="mend its encoding") from None
-
-
-def check_range(name, value, low, high):
-    if value is not None and not low <= value <= high:
-        raise UsageError(
-            f"`{name}` is {value}; it must be from {low} to {high}", hint="choose a value in that range"
-        )
 
 
 def _check_extra(request):
@@ -1755,15 +1849,6 @@ def _check_model(request, model):
             raise UsageError(
                 f"{what} needs {', '.join(able[:-1])} or {able[-1]}", hint=f"add `model` {able[0]}"
             )
-
-
-def _in_brackets(name, value):
-    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
-    if name.startswith("svg") and isinstance(value, dict):
-        for inner, each in cast(Dict[str, object], value).items():
-            yield from _in_brackets(f"{name}[{inner}]", each)
-    else:
-        yield name, value
 
 
 def _with_format(request):
@@ -2126,6 +2211,7 @@ def ticking(tick, interval_s):
 
 
 HEARTBEAT_S = 15.0
+LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
@@ -2140,7 +2226,7 @@ def output_for(arguments):
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, flags):
+    def __init__(self, flags, line_every_s=LINE_EVERY_S):
         self.is_json = "--json" in flags
         self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
@@ -2151,6 +2237,7 @@ class Output:
         self._started_s = time.monotonic()
         self._typical_s = None
         self._note = ""
+        self._line_every_s = line_every_s
 
     def result(self, text):
         if not self.is_json:
@@ -2172,6 +2259,8 @@ class Output:
 
     def live(self, text):
         if self.is_live:
+            columns = columns_of(2)  # a line that is folded could not be taken back
+            text = text[: columns - 1] if columns else text
             with self._lock:
                 print_text(_CLEAR_LINE + text, sys.stderr)
 
@@ -2220,24 +2309,29 @@ class Output:
 
     @contextmanager
     def _clock(self):
-        """The live line counts the seconds of a call in this context."""
+        """The seconds of a call are counted in this context: every second on the live line, every minute on
+        one of its own where there is no terminal."""
         self._started_s = time.monotonic()
-        if not self.is_live:
+        if self._quiet:
             yield
             return
         try:
-            with ticking(self._show_clock, _TICK_S):
+            with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
             self.live("")
 
     def _show_clock(self):
         about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        tell = self.live if self.is_live else self.say
+        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
 
     def _hear(self, event):
         if isinstance(event, RequestStarted):
             self._typical_s, self._note = event.typical_s, ""
+            if not self.is_live:
+                again = " again" if event.attempt > 1 else ""
+                self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:
@@ -4215,8 +4309,12 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder, hint="choose another place with -o; nothing was sent"):
-    """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
+def prepare_folder(
+    folder,
+    hint="choose another place with -o; nothing was sent",
+    what="output folder",
+):
+    """Makes a folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
@@ -4229,7 +4327,7 @@ def prepare_folder(folder, hint="choose another place with -o; nothing was sent"
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
-            f"cannot write to the output folder {folder}: {reason}",
+            f"cannot write to the {what} {folder}: {reason}",
             hint=hint,
             code="output_not_writable",
         ) from None
@@ -6885,10 +6983,8 @@ def _official_url(env):
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
-
 PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-
 
 _DEFAULT = "default"
 
@@ -7999,13 +8095,20 @@ class Task(Record):
 
 
 def read_task(
-    document, is_accepted=False, poll=None, asked_for=""
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
 ):
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
     known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    answer need not say it."""
+    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    streams speak of their own course in the same words."""
     objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
     own_id = ""
@@ -8522,8 +8625,9 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        is_json = self._shape == "json"
-        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
+        in_stream = self._shape == "sse"
+        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
+        task = task or self._answer.task  # that of an earlier event
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
@@ -9434,7 +9538,7 @@ def explain(
 def pending_error(task, in_flight):
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
     how = f"which has not ended ({show(task.in_words)})"
-    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
     if not task.is_found:
         how = "and does not tell how far it is at any known address"
         hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
@@ -11106,32 +11210,52 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
+    def parse_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            raise mistake("words", _unrecognized(unknown), self, args, unknown)
+        return found
+
     def error(self, message):
         raise UsageError(message, hint=f"see {self.prog} --help")
+
+    def format_help(self):
+        return narrowed(super().format_help())
 
     def _print_message(self, message, file=None):
         print_text(message, file or sys.stderr)
 
 
+def mistake(kind, plain, *facts):
+    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    beside the script that knows."""
+    try:
+        MISTAKES = load_side("gpt_image2_more").MISTAKES
+        return MISTAKES[kind](*facts)
+    except UsageError as missing:
+        if missing.code != "extra_missing":
+            raise
+        return UsageError(plain, hint=f"see {called()} --help")
+
+
+def _unrecognized(words):
+    """Names the flags alone where there are any: a value may be a key."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags or words)}"
+
+
 def parser_of(command, description, usage="", epilog=EXIT_CODES):
     """The parser of a command; by default its usage is made from its flags."""
-    prog = f"{PROGRAM} {command}"
     return Parser(
-        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+        prog=f"{called()} {command}",
+        usage=f"%(prog)s {usage}" if usage else None,
+        description=description,
+        epilog=epilog,
     )
-
-
-def _help_width():
-    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-    except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 2
 
 
 class ServerFlags(argparse.Namespace):
@@ -11142,6 +11266,7 @@ class ServerFlags(argparse.Namespace):
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
+    sandbox: bool = False
 
     def settings(self):
         return load_settings(
@@ -11161,7 +11286,6 @@ class ServerFlags(argparse.Namespace):
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
-    sandbox: bool
     timeout: float
     retries: int
     retry_ambiguous: bool
@@ -11222,6 +11346,8 @@ def read_image_command(name, argv):
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
+    if prompt is None and command.prompt_file is None:
+        raise mistake("prompt", "a prompt is missing", name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -11256,12 +11382,12 @@ def _parse(name, argv):
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
     parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
-    if len(words) > len(places):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    if more or len(words) > len(places):
+        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
@@ -11372,7 +11498,7 @@ def add_config_flags(add):
 
 def add_setting_flags(parser):
     add = add_server_flags(parser)
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    add("--sandbox", action="store_true", help="use an offline sandbox instead: no key, no cost")
 
 
 def add_server_flags(parser):
@@ -11416,9 +11542,7 @@ def read_prompt(prompt, prompt_file, sources):
             raise UsageError(
                 "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
-    if prompt is None:
-        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
-    return prompt
+    return prompt or ""
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11585,7 +11709,7 @@ def make_images(command, output, stop):
     for task in result.tasks:
         output.result(f"Task: {show(task)}")
     if result.tasks:
-        output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
+        output.say(f"{called()} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
 
@@ -11698,11 +11822,19 @@ COMMANDS = (
 
 def main(argv=None):
     """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before the call that could be stopped had begun, or when it was done
+        return 130
+
+
+def _run(arguments):
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help", "help"):
         return _print(_help())
-    if command in ("-V", "--version"):
+    if command in ("-V", "-v", "--version", "version"):
         return _print(f"{PROGRAM} {VERSION}")
     return run_command(arguments, [name for name, _ in COMMANDS])
 
@@ -11719,10 +11851,10 @@ def _print(text):
 def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
+    return narrowed(
+        f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+        f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"
     )
 
 
@@ -11749,8 +11881,7 @@ def run_command(arguments, names):
     try:
         with SignalsHandled(stop):
             if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
+                raise mistake("command", f"unknown command {command!r}", arguments, names)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
@@ -11829,9 +11960,11 @@ def _runners(command):
 
 def _run_batch(words, _output, _stop):
     """`batch` without a command below it: its help."""
+    BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
     batch_parser = load_side("gpt_image2_more").batch_parser
     if words and words[0] not in ("-h", "--help"):
-        raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
     batch_parser().print_help()
     return ExitCode.OK
 

@@ -7,6 +7,7 @@ The script loads this file when one of these is asked for, so that a single imag
 what the script touches, and the folder that --out-dir names: images, journal.jsonl and index.html.
 `batch submit` uploads the jobs, with the input images that they name, to the configured base URL; ledger.sqlite3
 remembers its batches and the prompts of their jobs (under --no-history, the prompts until they are fetched).
+With --sandbox they go to sandbox/ beside it, and are deleted there a month later.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import sys
 import threading
 import time
 import zlib
+from argparse import ArgumentParser
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager, suppress
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from html import escape
 from itertools import chain, count, islice
@@ -63,7 +66,6 @@ from gpt_image2 import (
     MIN_VERSION,
     MODELS,
     NO_SPACE,
-    ONCE_EXTRA,
     OVER_MAX_COST,
     OWN_SANDBOXES,
     PROGRAM,
@@ -170,6 +172,7 @@ from gpt_image2 import (
     amount,
     asks_sandbox,
     backoff_s,
+    called,
     canonical,
     check_range,
     checked,
@@ -194,6 +197,7 @@ from gpt_image2 import (
     home_folder,
     host_of,
     image_json,
+    in_quotes,
     input_file,
     input_file_of,
     is_address,
@@ -212,6 +216,7 @@ from gpt_image2 import (
     make_images,
     mask_secrets,
     moment_s,
+    name_problem,
     open_database,
     open_ours,
     open_stdin,
@@ -547,6 +552,38 @@ def end_line(descriptor):
         os.lseek(descriptor, size - 1, os.SEEK_SET)
         if os.read(descriptor, 1) != b"\n":
             os.write(descriptor, b"\n")
+
+
+def is_at(descriptor, path):
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(str(path)))
+    except OSError:
+        return False
+
+
+def close_or_take_away(descriptor, path):
+    """Closes a locked file; one that is empty goes, and nobody else can have locked it meanwhile."""
+    is_empty = os.fstat(descriptor).st_size == 0
+    on_windows = os.name == "nt"  # where what is open cannot be removed
+    if is_empty and not on_windows:
+        _take_away(path)
+    os.close(descriptor)
+    if is_empty and on_windows:
+        _take_away(path)
+
+
+def remove_empty(folders):
+    """Removes folders that were made for nothing, the innermost first; the first with something in it stays,
+    and all around it."""
+    with suppress(OSError):
+        for folder in folders:
+            os.rmdir(str(folder))
+
+
+def _take_away(path):
+    with suppress(OSError):
+        os.unlink(str(path))
 
 
 def lock_file(descriptor):
@@ -1147,6 +1184,164 @@ def resumed_in_words(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/mistakes
+#
+# What a mistyped command line meant: the command or flag that is nearest, the quotes that a prompt lacks.
+#
+# Looks whether words are files, nothing else.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What other tools and people call a command.
+_OTHER_NAMES = {
+    "create": "generate",
+    "draw": "generate",
+    "image": "generate",
+    "img": "generate",
+    "make": "generate",
+    "new": "generate",
+    "inpaint": "edit",
+    "price": "cost",
+    "estimate": "cost",
+    "log": "history",
+    "init": "config",
+    "settings": "config",
+    "check-config": "doctor",
+    "view": "show",
+    "install": "install-skill",
+}
+#: Where a prompt stands: the names of that argument.
+_PROMPTS = ("prompt", "words")
+#: Flags whose value a message does not repeat: it may be a key, or hold one.
+_UNTOLD = ("api_key", "base_url")
+_LIKENESS = 0.6
+
+
+def unknown_command(words, names, above=""):
+    """For a first word that is no command, or is none below another."""
+    word, program = words[0], f"{called()} {above}".strip()
+    see = f"see {program} --help"
+    listed = f"the commands are {', '.join(names)}; {see}"
+    meant = _nearest(word, names) or ([_OTHER_NAMES[word]] if word in _OTHER_NAMES and not above else [])
+    if word.startswith("-"):
+        listed = f"the command comes first, then its flags; {listed}"
+    elif meant:
+        listed = f"did you mean {_either(meant)}? {see}"
+    elif above == "batch" and os.path.isfile(os.path.expanduser(word)):
+        listed = f"to run its jobs: {program} run {' '.join(map(in_quotes, words))}"
+    elif " " in word.strip():
+        listed = f"for an image of it: {program} generate {in_quotes(word)}; {see}"
+    return UsageError(f"unknown command {above} {word!r}".replace("  ", " "), hint=listed)
+
+
+def unknown_words(parser, argv, unknown):
+    """For a command line with words that its parser does not know."""
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("-") and word != "-"]
+    see = f"see {parser.prog} --help"
+    if flags:
+        meant = _flags_like(parser, flags[0])
+        if flags[0] == "--prompt" and any(name in _PROMPTS for name in _standing(parser)):
+            see = f"the prompt needs no flag: {_example(parser, 'a cat')}"
+        elif meant:
+            see = f"did you mean {_either(meant)}? {see}"
+        return UsageError(f"unknown flag{'s' * (len(flags) > 1)} {', '.join(flags)}", hint=see)
+    places = _standing(parser)
+    if places and places[-1] in _PROMPTS:
+        return _unquoted(parser, argv, len(places))
+    return UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=see)
+
+
+def missing_prompt(command, sources):
+    """For a command line without the text that an image is made from."""
+    program = f"{called()} {command}"
+    if command != "edit":
+        return UsageError("a prompt is missing", hint=f'for example: {program} "a cat" -o cat.png')
+    if not sources:
+        example = f'{program} photo.png "make it night" -o night.png'
+        return UsageError("an image and a prompt are missing", hint=f"for example: {example}")
+    first, *more = (in_quotes(source) for source in sources)
+    images = " ".join([first, *(f"--image {source}" for source in more)])
+    return UsageError(
+        f"edit needs a prompt too: it was given {images} and no text",
+        hint=f'for example: {program} {images} "make it night"',
+    )
+
+
+def _unquoted(parser, argv, places):
+    """For a prompt whose words stand apart, or a second image without its flag."""
+    words, flags = _taken_apart(parser, argv)
+    images, prompt = words[: places - 1], words[places - 1 :]
+    shown = [in_quotes(" ".join(prompt))]
+    what = f"the prompt is {len(prompt)} words apart: put it in quotes"
+    if images and all(os.path.isfile(os.path.expanduser(word)) for word in prompt[:-1]):
+        shown = [*(f"--image {in_quotes(word)}" for word in prompt[:-1]), in_quotes(prompt[-1])]
+        what = "each further image needs --image"
+    command = " ".join([parser.prog, *map(in_quotes, images), *shown, *flags])
+    return UsageError(what, hint=command)
+
+
+def _taken_apart(parser, argv):
+    """The words of a command line that are no flags, and the flags as they may be shown."""
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    words = []
+    flags = []
+    rest = iter(argv)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        action = known.get(name) or (None if word.startswith("--") else known.get(word[:2]))
+        if word == "--":
+            words += rest
+        elif action is None:
+            words.append(word)
+        else:
+            has_value = action.nargs != 0 and name in known and not equals
+            value = [next(rest, "")] if has_value else []
+            untold = action.dest in _UNTOLD
+            flags += [name, "…"] if untold else map(in_quotes, [word, *value])
+    return words, flags
+
+
+def _standing(parser):
+    """The names of a parser's arguments that are no flags."""
+    actions = parser._actions  # pyright: ignore[reportPrivateUsage]
+    return [action.dest for action in actions if not action.option_strings]
+
+
+def _example(parser, prompt):
+    images = ["photo.png"] if "image" in _standing(parser) else []
+    return " ".join([parser.prog, *images, f'"{prompt}"'])
+
+
+def _flags_like(parser, flag):
+    """The flags that may be meant: by the name of the API's field, by likeness, by how they begin."""
+    actions = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    long = [name for name in actions if name.startswith("--")]
+    field = flag.lstrip("-").lower().replace("-", "_")
+    by_field = [name for name in long if actions[name].dest == field]
+    return by_field[-1:] or _nearest(f"--{flag.lstrip('-')}", long)
+
+
+def _nearest(word, names):
+    names = list(names)
+    begins = sorted((name for name in names if word.strip("-") and name.startswith(word.lower())), key=len)
+    if begins and all(each.startswith(begins[0]) for each in begins):
+        begins = begins[:1]  # --output, not --output-compression
+    return begins[:3] or get_close_matches(word.lower(), names, 1, _LIKENESS)
+
+
+def _either(names):
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+#: Who tells of which mistake.
+MISTAKES = {
+    "command": unknown_command,
+    "words": unknown_words,
+    "prompt": missing_prompt,
+}
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -1195,6 +1390,18 @@ def verdict(checks):
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
+def not_tested(checks):
+    """What these checks say nothing of, in words."""
+    passed = {check.name for check in checks if check.status == "ok"}
+    facts = (
+        ("connection", "whether the host can be reached"),
+        ("api", "whether the key is accepted"),
+        ("probe", "whether the key may make images with the model, and has money left: doctor --probe --yes"),
+        ("", "whether an output folder other than the state folder can be written"),
+    )
+    return [fact for name, fact in facts if name not in passed]
+
+
 def check_json(check):
     shown = dict(vars(check))
     del shown["exit_code"]
@@ -1236,7 +1443,7 @@ def _settings(settings):
 
 def _state_folder(folder):
     try:
-        prepare_folder(folder)
+        prepare_folder(folder, what="state folder")
     except GptImage2Error as error:
         cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
         return Check("state_folder", "warn", error.message, cure)
@@ -1290,7 +1497,9 @@ def _network(settings, stop):
     if attempt.status == 200 and isinstance(document, dict):
         models = cast(Dict[str, Any], document).get("data")
         count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+        rehearsal = attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        key = "this is the sandbox, which takes any key" if rehearsal else "the key is accepted"
+        yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
     elif attempt.status in (404, 405) or attempt.status == 200:
         detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
         yield Check(
@@ -1323,6 +1532,7 @@ def explained(settings, attempt):
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
+_CHECK_NAMES = {"base_url": "base URL", "api_key": "API key", "state_folder": "state folder", "dns": "DNS"}
 
 
 class DoctorCommand(ServerFlags):
@@ -1362,6 +1572,9 @@ def run_doctor(words, output, stop):
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
+    untested = [] if args.forget else not_tested(checks)
+    if untested:
+        output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
     error = None
     if failed is not None:
@@ -1371,6 +1584,7 @@ def run_doctor(words, output, stop):
             "ok": failed is None,
             "command": "doctor",
             "checks": [check_json(check) for check in checks],
+            "not_tested": untested,
             "billed": billed.value,
             "error": error,
         }
@@ -1386,7 +1600,8 @@ def _forget(settings):
 
 def _say_check(check, output):
     seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    name = _CHECK_NAMES.get(check.name, check.name)
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
 
@@ -1431,34 +1646,44 @@ def run_extra(name, words, _output, _stop):
     """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main = _import(EXTRAS[name].module).main
+        package = _import("gpt_image2.core.dispatch")
+        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
+            return int(package.run_command([name, *words], [name]))
         return main(list(words))
 
 
-def run_beyond(command, output, stop):
+def run_beyond(words, command, output, stop):
     """Runs a batch whose results go to object storage; its exit code."""
     with _installed("object storage"):
         run = _import(EXTRAS["object storage"].module).run
+        package = _import("gpt_image2.core.dispatch")
+    if package.UsageError is not UsageError:  # as above
+        return int(package.run_command(["batch", "run", *words], ["batch"]))
     return run(command, output, stop)
 
 
 @contextmanager
-def start_sandbox():
-    """A sandbox that runs in this context; its base URL."""
+def start_sandbox(keeps=False):
+    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
+    in the next one that does."""
     with ExitStack() as stack:
         with _installed("sandbox"):
-            serve = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
+            sandbox = _import(EXTRAS["sandbox"].module)
+            serve = sandbox.serve_in_thread
+            folder = state_folder(os.environ) / "sandbox" if keeps else None
+            options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
+            base_url = stack.enter_context(serve(**options))
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
-def use_sandbox(flags, stack):
+def use_sandbox(flags, stack, keeps=False):
     """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
     another host."""
     if flags.base_url is not None:
         raise two_hosts()
-    flags.base_url = stack.enter_context(start_sandbox())
+    flags.base_url = stack.enter_context(start_sandbox(keeps))
     flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
 
 
@@ -1512,16 +1737,6 @@ _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
 #: Nobody can paint it: a picture of nothing, without a pixel, by no model.
 _UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
@@ -1534,7 +1749,7 @@ class Probe(Call):
             picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
         )
         policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
-        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        super().__init__(host, probe_request(host.settings), plan, policy, observer, numbers=(1, 2))
         self._results = []
         #: What it came to, where it came to an end.
         self.result = None
@@ -1547,7 +1762,7 @@ class Probe(Call):
         with self.host.stop, temporary_folder() as folder:
             self._ask_for_a_refusal()
             inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+            error = self._ask_for_an_image(replace(self.request, images=inputs))
         paid = [result for result in self._results if result.billed is not Billed.NO]
         result = self.result = replace(
             self._result(paid or self._results[-1:]),
@@ -1571,8 +1786,8 @@ class Probe(Call):
         attempt, (result, _) = self._send(_UNPAINTABLE)
         if result.images or attempt.answer.urls:
             usage, prices = attempt.answer.usage, self.host.settings.prices
-            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
-            price = probe_price(prices)
+            cost_usd = cost_of_usage(self.request.model, usage, prices) if usage else None
+            price = self.request.estimate(prices)
             if cost_usd is None and price is not None:
                 cost_usd = price.high_usd
             sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
@@ -1597,8 +1812,17 @@ class Probe(Call):
         raise AssertionError("the last refusal returns")
 
 
-def probe_price(prices):
-    return PROBE.estimate(prices)
+def probe_request(settings):
+    """What it asks for, before it knows more: of the model that the settings name."""
+    return ImageRequest(
+        prompt="A plain grey circle on a white ground",
+        model=settings.model,
+        size=_PROBE_SIZE,
+        quality="low",
+        output_format="jpeg",
+        stream=True,
+        partial_images=1,
+    )
 
 
 def _learnt(
@@ -1648,7 +1872,7 @@ def _input(path, shade):
 
 
 def probe_in_words(settings):
-    price = probe_price(settings.prices)
+    price = probe_request(settings).estimate(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
@@ -1657,11 +1881,11 @@ def probe_and_tell(settings, stop, output):
     """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
-    prepare_folder(folder)
+    prepare_folder(folder, what="state folder")
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        Room().take(2 * PROBE.most_bytes, [folder])
+        Room().take(2 * probe.request.most_bytes, [folder])
         return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
@@ -1707,9 +1931,9 @@ def _recorded(probe, settings, picture):
     opening = Opening(
         base_url=settings.base_url,
         command=PROBE_COMMAND,
-        request=PROBE,
+        request=probe.request,
         output=str(picture),
-        estimate=probe_price(settings.prices),
+        estimate=probe.request.estimate(settings.prices),
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
 
@@ -1799,7 +2023,7 @@ def _profiles_in(content, path):
 def resume_parser():
     """The flags of `resume`."""
     parser = Parser(
-        prog=f"{PROGRAM} resume",
+        prog=f"{called()} resume",
         description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
         "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
         "have ended. Asks for no image, so it costs nothing.",
@@ -1837,7 +2061,7 @@ def run_resume(words, output, stop):
     if not calls and args.id:
         raise UsageError(
             f"nothing is left of a call {args.id!r}",
-            hint=f"{PROGRAM} resume finishes all that are left",
+            hint=f"{called()} resume finishes all that are left",
         )
     if not calls:
         output.say("nothing is left to finish")
@@ -1871,7 +2095,7 @@ def _error(calls, stop):
         return None
     return NetworkError(
         f"{len(waiting)} images could not be fetched: {'; '.join(waiting)}",
-        hint=f"run {PROGRAM} resume again soon, the addresses expire",
+        hint=f"run {called()} resume again soon, the addresses expire",
         code="download_failed",
     )
 
@@ -1918,6 +2142,10 @@ def _call_json(resumed):
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
+_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
+#: Fields that change nothing of what an image shows.
+_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
 _OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 #: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
@@ -2019,9 +2247,8 @@ def job_key(
     hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
     part of it."""
-    # What was once extra still stands with it: the key of a job must not change.
     wire = request.wire_fields("output_format")
-    further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
+    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
     content = [
         request.model or DEFAULT_MODEL,
         request.prompt,
@@ -2799,6 +3026,7 @@ JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
+_OPENINGS = 10
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
@@ -2854,24 +3082,29 @@ class Journal:
     def __init__(self, folder):
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
-        try:
-            self._descriptor = open_to_append(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        if not lock_file(self._descriptor):
-            os.close(self._descriptor)
-            raise UsageError(
-                f"another batch is at work in {folder}",
-                hint="wait for it, or choose another --out-dir; nothing was sent",
-                code="batch_running",
-            )
+        for _ in range(_OPENINGS):
+            try:
+                self._descriptor = open_to_append(self.path)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+            if not lock_file(self._descriptor):
+                os.close(self._descriptor)
+                raise UsageError(
+                    f"another batch is at work in {folder}",
+                    hint="wait for it, or choose another --out-dir; nothing was sent",
+                    code="batch_running",
+                )
+            if is_at(self._descriptor, self.path):
+                break
+            os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        os.close(self._descriptor)
+        """Closes the journal; one without a line goes."""
+        close_or_take_away(self._descriptor, self.path)
 
     def extend(self, entries):
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
@@ -3368,8 +3601,9 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 class PlannedJob(Record):
     """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
     the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
-    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
-    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
+    there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
+    numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
+    USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -3385,6 +3619,7 @@ class PlannedJob(Record):
     quality: str = ""
     offset: int = 0
     replaces: bool = False
+    own_name: str = ""
 
     def entry(self, event, **fields):
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -3444,6 +3679,16 @@ class Plan:
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
         )
+
+    def name_by_ids(self):
+        """Calls the outputs of jobs by their ids, where no other job's output is called so."""
+        query = "SELECT number, own_name, images FROM jobs WHERE own_name != '' AND state = ? ORDER BY number"
+        for number, name, images in self._db.execute(query, (PENDING,)):  # none of what it walks changes
+            stem, dot, suffix = name.rpartition(".")
+            names = [f"{stem}-{each}{dot}{suffix}" for each in range(1, images + 1)] if images > 1 else [name]
+            names = list(map(canonical, names))
+            if not self._claim("output", names, number) and not self._claim_folders(names, number):
+                self._db.execute("UPDATE jobs SET name = ? WHERE number = ?", (name, number))
 
     def number_copies(self):
         """Tells jobs with the same key apart by how many stand before each."""
@@ -3947,7 +4192,7 @@ def is_address_of_store(place):
 def batch_parser():
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     description = "Run many jobs from a file: now, or by the Batch API at half the price."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} batch COMMAND --help"
     return parser_of("batch", description, "COMMAND [options]", epilog)
 
 
@@ -4042,6 +4287,7 @@ def read_batch_run(argv):
 
 
 _MAX_WARNINGS = 50
+_MAX_ID_BYTES = 100
 _SHOWN_PROBLEMS = 20
 
 
@@ -4084,12 +4330,14 @@ def open_jobs(options, client, output, stack):
     stack.callback(plan.close)
     journal = None
     if not options.dry_run:
+        stack.callback(remove_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
     planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
+    plan.name_by_ids()
     plan.number_copies()
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
@@ -4192,8 +4440,11 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
+        own_name = ""
         if job.output is None:
-            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+            suffix = extension(request.effective_format)
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{suffix}"
+            own_name = name_of_id(job.id or "", suffix)
         else:
             name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
@@ -4218,6 +4469,7 @@ class _Planner:
             quality=request.effective_quality,
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
+            own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -4237,6 +4489,16 @@ class _Planner:
     def _warn(self, text):
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def name_of_id(job_id, suffix):
+    """The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
+    everywhere, else its letters and digits."""
+    if job_id.lower().endswith(f".{suffix}"):
+        job_id = job_id[: -len(suffix) - 1]
+    is_plain = re.fullmatch(r"\w[\w.,+=@ -]*", job_id) and len(os.fsencode(job_id)) <= _MAX_ID_BYTES
+    name = f"{job_id if is_plain else slug(job_id)}.{suffix}"
+    return name if re.search(r"[^\W_]", job_id) and not name_problem(name) else ""
 
 
 def _relative(output):
@@ -4851,7 +5113,7 @@ class Scheduler:
 def run_batch_run(rest, output, stop):
     command = read_batch_run(rest)
     if command.is_beyond:
-        return run_beyond(command, output, stop)
+        return run_beyond(rest, command, output, stop)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)
@@ -5421,7 +5683,7 @@ HISTORY_COMMANDS = (
 def history_parser():
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     description = "List the requests that were sent, newest first."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} history COMMAND --help"
     parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(
@@ -6160,8 +6422,7 @@ class ResultReader:
         self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
         self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _image_ended(self, writer, place, is_preview):
-        del place
+    def _image_ended(self, writer, _place, is_preview):
         self._collector.let_go(writer)
         if is_preview:
             writer.discard()
@@ -6735,6 +6996,8 @@ def _reference(each):
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What the ledger has for the base URL of the sandbox that `--sandbox` starts.
+SANDBOX = "sandbox"
 #: What `--json` shows of a batch as the server tells it.
 _SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
@@ -6768,7 +7031,9 @@ class Session(Record):
 
     @property
     def base_url(self):
-        return self.store.url(self.settings.base_url)
+        """The server's, as the ledger names it: the own sandbox, whose port changes, goes by a name."""
+        url = self.settings.base_url
+        return SANDBOX if url in OWN_SANDBOXES else self.store.url(url)
 
     def chosen(self, ids, is_meant):
         """The batches with these ids, known here or not; without ids all of this server that are meant."""
@@ -6777,9 +7042,7 @@ class Session(Record):
         meant = [batch for batch in self.store.batches() if is_meant(batch)]
         others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
         if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
+            self.output.warn(f"batches elsewhere are left out, add {_flags_to(others)}")
         return [batch for batch in meant if batch.base_url == self.base_url]
 
     def refreshed(self, batch):
@@ -6823,10 +7086,15 @@ class Session(Record):
         if batch.base_url != self.base_url:
             raise UsageError(
                 f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                hint=f"add {_flags_to([batch.base_url])}; nothing was sent",
                 code="other_base_url",
             )
         return batch
+
+
+def _flags_to(base_urls):
+    """The flags that lead to servers, in words."""
+    return " or ".join("--sandbox" if url == SANDBOX else f"--base-url {show(url)}" for url in base_urls)
 
 
 @contextmanager
@@ -6855,11 +7123,13 @@ def batches_session(
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = arguments.settings()
-    for warning in settings.warnings:
-        output.warn(warning)
-    with open_session(settings, output, stop) as session:
-        yield session, arguments
+    with ExitStack() as stack:
+        if arguments.sandbox:
+            use_sandbox(arguments, stack, keeps=True)
+        settings = arguments.settings()
+        for warning in settings.warnings:
+            output.warn(warning)
+        yield stack.enter_context(open_session(settings, output, stop)), arguments
 
 
 def batch_json(batch):
@@ -6921,7 +7191,7 @@ def submit_parser():
     add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
     add_output_flags(add)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     return parser
 
 
@@ -6929,7 +7199,7 @@ def batches_parser(name):
     ids, description = _BATCHES_COMMANDS[name]
     parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     add = parser.add_argument
     if ids:
         add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")
@@ -7605,17 +7875,19 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 def run_submit(rest, output, stop):
     jobs = read_submit(rest)
-    client = Client(
-        config=jobs.config,
-        profile=jobs.profile,
-        base_url=jobs.base_url,
-        api_key=jobs.api_key,
-        history=jobs.history,
-        stop=stop,
-    )
     ended = []
     try:
         with ExitStack() as stack:
+            if jobs.sandbox:
+                use_sandbox(jobs, stack, keeps=True)
+            client = Client(
+                config=jobs.config,
+                profile=jobs.profile,
+                base_url=jobs.base_url,
+                api_key=jobs.api_key,
+                history=jobs.history,
+                stop=stop,
+            )
             ended.append(_submitted(jobs, client, output, stop, stack))
     except Exception as defect:
         if not ended:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.batch.planning import name_of_id
 from gpt_image2.core.outputs.naming import extension, slug
 
 IMAGES = "images"
@@ -44,6 +45,8 @@ def claim_name(key: str, job_id: str | None, copy: int) -> str:
     return hashlib.sha256(known.encode("ascii")).hexdigest()[:_NAME_CHARS]
 
 
-def made_up_name(request: ImageRequest, job: str) -> str:
+def made_up_name(request: ImageRequest, job: str, job_id: str | None) -> str:
     """A name for the images of a job that names none: the same whoever makes it."""
-    return f"{slug(request.prompt)}-{job[:_MARK_CHARS]}.{extension(request.effective_format)}"
+    suffix = extension(request.effective_format)
+    own = name_of_id(job_id or "", suffix).rpartition(".")[0]
+    return f"{own or slug(request.prompt)}-{job[:_MARK_CHARS]}.{suffix}"

@@ -82,7 +82,8 @@ def main(argv: Sequence[str]) -> int:
             f"({cost_in_words(division.submit_usd)})"
         )
     own = {"split", "deadline", "max_cost_usd", "concurrency", "images_per_minute", "jobs", "json", "quiet"}
-    given = {name for name, value in vars(flags).items() if value != _parser().get_default(name)} - own
+    names: list[str] = list(vars(flags))
+    given = {name for name in names if getattr(flags, name) != _parser().get_default(name)} - own
     more = "  # with the same flags for all jobs" if given else ""
     for path, size_bytes, command in files:
         output.result(saved_line(path, size_bytes))

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gpt_image2.core.api.checks import checked
 from gpt_image2.core.api.images import sha256_of
 from gpt_image2.core.api.models import MAX_INPUT_IMAGES
-from gpt_image2.core.api.request import ImageRequest, checked, is_address
+from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.batch.job import Job, job_key, read_job
@@ -51,7 +52,7 @@ class PlannedJobs:
             job=planned.job,
             id=planned.id,
             request=request,
-            name=planned.name or made_up_name(request, planned.job),
+            name=planned.name or made_up_name(request, planned.job, planned.id),
             high_usd=planned.high_usd,
             sources=job.sources,
             mask=job.mask,

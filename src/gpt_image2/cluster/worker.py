@@ -93,16 +93,18 @@ class JobWorker:
 
     def run(self, job: ClusterJob) -> Row:
         """Does a job, if it may be done; how it stands then."""
+        billed = Billed.NO
         try:
             staged = self._staged(job)
             if staged:
+                billed = Billed.YES
                 return self._publisher.publish(job, self._claims.last(job.job), staged)
             claim = self._claim(job)
             return claim if isinstance(claim, Row) else self._prepare(job, claim)
         except GptImage2Error as error:
-            return failed_row(job, error)
+            return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
         except Exception as defect:  # one job's, however it comes, must not end the others
-            return failed_row(job, self._internal(defect, Billed.NO))
+            return failed_row(job, self._internal(defect, billed))
 
     def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
@@ -188,8 +190,12 @@ class JobWorker:
                     continue
             ending = error or result
             billed = ending.billed if ending is not None else Billed.MAYBE
-            self._admission.end(ticket, billed, result.cost_usd if result else None)
-            return self._ended(job, sent, result, error)
+            with suppress(Exception):  # the call has ended as it ended
+                self._admission.end(ticket, billed, result.cost_usd if result else None)
+            try:
+                return self._ended(job, sent, result, error)
+            except Exception as defect:
+                return failed_row(job, self._internal(defect, billed))
 
     def _admitted(self, job: ClusterJob, images: int, due_s: float) -> int:
         """Waits until the request may go; its ticket, 0 where nothing more is to be started."""
@@ -274,6 +280,10 @@ class JobWorker:
     def _internal(self, defect: Exception, billed: Billed) -> GptImage2Error:
         said = mask_secrets(str(defect), self._client.settings.secrets)
         return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=billed)
+
+
+def _rank(billed: Billed) -> int:
+    return billed.rank
 
 
 def _comes_again(error: GptImage2Error) -> bool:

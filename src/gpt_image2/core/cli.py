@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from .base.about import PROGRAM, VERSION
+from .base.about import PROGRAM, VERSION, called
 from .base.exit_codes import EXIT_CODES
 
 COMMANDS = (
@@ -35,11 +35,19 @@ COMMANDS = (
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before the call that could be stopped had begun, or when it was done
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [*arguments[1:], "--help"]
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help", "help"):
         return _print(_help())
-    if command in ("-V", "--version"):
+    if command in ("-V", "-v", "--version", "version"):
         return _print(f"{PROGRAM} {VERSION}")
     from .dispatch import run_command
 
@@ -58,10 +66,12 @@ def _print(text: str) -> int:
 
 
 def _help() -> str:
+    from .base.terminal import narrowed
+
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return (
-        f"usage: {PROGRAM} COMMAND [options]\n\n"
+    return narrowed(
+        f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
-        f"Help for one: {PROGRAM} COMMAND --help. Version: {PROGRAM} --version.\n\n{EXIT_CODES}"
+        f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"
     )

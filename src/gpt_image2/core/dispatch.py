@@ -10,7 +10,6 @@ import gc
 from functools import partial
 from typing import Callable, List, Mapping, Sequence
 
-from .base.about import PROGRAM
 from .base.errors import GptImage2Error, InterruptedCall, UsageError
 from .base.interrupt import SignalsHandled, StopSwitch
 from .base.outcome import ExitCode
@@ -31,8 +30,9 @@ def run_command(arguments: List[str], names: List[str]) -> int:
     try:
         with SignalsHandled(stop):
             if command not in names:
-                hint = f"the commands are {', '.join(names)}; see {PROGRAM} --help"
-                raise UsageError(f"unknown command {command!r}", hint=hint)
+                from .commands.options import mistake
+
+                raise mistake("command", f"unknown command {command!r}", arguments, names)
             return int(_dispatch(arguments, output, stop))
     except GptImage2Error as error:
         if isinstance(error, UsageError):
@@ -114,9 +114,11 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
 
 def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """`batch` without a command below it: its help."""
-    from .batch.options import batch_parser
+    from .batch.options import BATCH_COMMANDS, batch_parser
+    from .commands.options import mistake
 
     if words and words[0] not in ("-h", "--help"):
-        raise UsageError(f"unknown command batch {words[0]!r}", hint=f"see {PROGRAM} batch --help")
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
     batch_parser().print_help()
     return ExitCode.OK

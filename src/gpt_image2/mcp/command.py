@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.base.about import PROGRAM, called
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog=f"{PROGRAM} mcp",
+        prog=f"{called()} mcp",
         description="Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model "
         "Context Protocol: on stdin and stdout, or with --http on loopback.",
     )
@@ -101,7 +101,7 @@ def _parser() -> Parser:
         metavar="N",
         help=f"with --http: the port, 0 picks a free one (default {_DEFAULT_PORT})",
     )
-    group = parser.add_argument_group(f"settings (see: {PROGRAM} config --show)")
+    group = parser.add_argument_group(f"settings (see: {called()} config --show)")
     group.add_argument(
         "--config", metavar="PATH", help="this config file; what it sets goes before all flags"
     )

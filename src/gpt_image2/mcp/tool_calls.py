@@ -16,8 +16,9 @@ from typing import Any
 from mcp import types
 
 from gpt_image2.core.api import cost, models
+from gpt_image2.core.api.checks import checked
 from gpt_image2.core.api.images import saved_image_at
-from gpt_image2.core.api.request import ImageRequest, checked, is_address
+from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.base.events import Event, Observer, RequestStarted
 from gpt_image2.core.base.interrupt import StopSwitch

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gpt_image2.core.api.models import MAX_INPUT_BYTES, MAX_MASK_BYTES
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
@@ -91,7 +92,7 @@ def mask_for_upload(path: str, picture_path: str, folder: Path, name: str = "mas
     if area.max() < 128 or area.min() >= 128:
         what = "nothing" if area.max() < 128 else "everything"
         message = f"mask {show(path, limit=None)} would edit {what}"
-        raise UsageError(message, hint="make one: gpt-image2 mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+        raise UsageError(message, hint=f"make one: {called()} mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
     scaled = np.asarray(Image.fromarray(area).resize(size, Image.Resampling.BILINEAR))
     data, note = mask_png(Mask(scaled, MaskPlan((parse_file(path),))))
     target = folder / f"{name}.png"

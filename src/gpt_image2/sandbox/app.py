@@ -21,6 +21,7 @@ from .api.rate_limits import Limiter, PerMinute
 from .batches.endpoints import BatchEndpoints
 from .batches.file_endpoints import FileEndpoints
 from .batches.file_store import FileStore
+from .batches.keeping import Keeper
 from .batches.runner import BatchRunner
 from .clock import SimulatedClock
 from .connection import Delivery
@@ -43,7 +44,8 @@ class Sandbox:
         self._clock = SimulatedClock(settings.clock_speed)
         self._log = RequestLog()
         self._threads = Threads()
-        self._files = FileStore(self._clock)
+        keeper = Keeper(settings.keeps_in)
+        self._files = FileStore(self._clock, keeper, settings.keeps_in)
         limiter = Limiter()
         if settings.limits is not None:
             limiter = PerMinute(settings.limits, lambda: self._clock.waited_s)
@@ -52,7 +54,7 @@ class Sandbox:
         self._images = ImageEndpoints(
             settings, limiter, self._log, self._files.as_upload, self._threads, self._maker, self._tasks
         )
-        runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s)
+        runner = BatchRunner(self._clock, self._files, self._log, self._threads, settings.batch_job_s, keeper)
         self._batches = BatchEndpoints(runner, self._files)
 
     def app(self) -> Starlette:

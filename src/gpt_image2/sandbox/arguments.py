@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar, get_args
 
-from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.commands.options import Parser, parser_of
 
 from .settings import DialectName, Limits, Settings, Tasks, tasks_of
 
@@ -18,8 +18,8 @@ _DEFAULTS = Settings()
 
 
 def parse(argv: list[str] | None) -> tuple[Settings, int, bool]:
-    """Settings, port, and whether to list the faults; a bad flag ends the program with a usage error."""
-    parser = _parser()
+    """Settings, port, and whether to list the faults; a `UsageError` for a bad flag."""
+    parser = sandbox_parser()
     flags = parser.parse_args(argv)
     limits = None
     if flags.images_per_minute:
@@ -40,10 +40,12 @@ def parse(argv: list[str] | None) -> tuple[Settings, int, bool]:
     return settings, flags.port, flags.list_faults
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} sandbox",
-        description="An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.",
+def sandbox_parser() -> Parser:
+    """The flags of `sandbox`."""
+    parser = parser_of(
+        "sandbox",
+        "An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.",
+        epilog="",
     )
     parser.add_argument(
         "--port",

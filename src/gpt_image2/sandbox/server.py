@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpt_image2.core.base.about import INSTALL_HINT, PROGRAM
+from gpt_image2.core.base.about import INSTALL_HINT, called
+from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.telling.streams import prepare_streams, print_text
 
 from .arguments import parse
@@ -31,7 +32,11 @@ _EXIT_NOT_INSTALLED = 3
 def main(argv: list[str] | None = None) -> int:
     """Run the sandbox command; returns its exit code."""
     prepare_streams()
-    settings, port, lists_faults = parse(argv)
+    try:
+        settings, port, lists_faults = parse(argv)
+    except UsageError as error:
+        print_text(f"{called()} sandbox: {error.message}; {error.hint}\n", sys.stderr)
+        return int(error.exit_code)
     try:
         if lists_faults:
             from .faults.table import table
@@ -86,7 +91,7 @@ def _base_url(sock: socket.socket) -> str:
 def _announce(url: str) -> None:
     print_text(f"Sandbox: {url}\n", sys.stdout)
     print_text(
-        f'Point the tool at it: {PROGRAM} generate "…" --base-url {url} --api-key sandbox\n'
+        f'Point the tool at it: {called()} generate "…" --base-url {url} --api-key sandbox\n'
         f"Faults: a base URL of {url[:-3]}/fault/NAME/v1; --list-faults names them. Ctrl-C stops.\n",
         sys.stderr,
     )

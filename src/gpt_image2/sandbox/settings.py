@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast, get_args
 
 from gpt_image2.core.api import models
@@ -66,6 +67,7 @@ class Settings:
         limits: how many images may be asked for; None means any number.
         limit_headers: tell of limits and waits in headers.
         tasks: answer image requests with tasks to be polled; None means with images.
+        keeps_in: a folder in which files and batches are kept for the next sandbox; None keeps nothing.
     """
 
     latency_s: float | None = 0.3
@@ -75,6 +77,7 @@ class Settings:
     limits: Limits | None = None
     limit_headers: bool = True
     tasks: Tasks | None = None
+    keeps_in: Path | None = None
 
     def latency_for(self, model: str, quality: str) -> float:
         return models.typical_seconds(model, quality) if self.latency_s is None else self.latency_s

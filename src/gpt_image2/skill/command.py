@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Dict, List, Optional, Sequence
 
-from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import ExitCode
 from gpt_image2.core.commands.options import Parser, add_output_flags
@@ -32,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog=f"{PROGRAM} {COMMAND}",
+        prog=f"{called()} {COMMAND}",
         description="Copy the skill folder to where an agent looks for it.",
     )
     add = parser.add_argument

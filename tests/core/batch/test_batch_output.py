@@ -220,7 +220,7 @@ def test_the_contact_sheet_shows_every_job_with_prompt_settings_and_cost(
     text = (out_of(home) / SHEET).read_text(encoding="utf-8")
     cat, bad, two = rows_of(text)
     assert "a &lt;cat&gt; &amp; co" in cat and "c-1" in cat and "quality low" in cat and "$0.0059" in cat
-    assert 'src="0001-a-cat-co.png"' in cat
+    assert 'src="c-1.png"' in cat
     assert (
         'class="failed"' in bad and "invalid_value: " in bad and "(billed: no)" in bad and "<img" not in bad
     )

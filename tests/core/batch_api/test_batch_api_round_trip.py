@@ -51,7 +51,7 @@ def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: 
         for image in row["images"]:
             data = Path(image["path"]).read_bytes()
             assert hashlib.sha256(data).hexdigest() == image["sha256"]
-            assert Path(image["path"]).name.startswith(f"{row['job']:04d}-")
+            assert Path(image["path"]).name.startswith(row["id"] or f"{row['job']:04d}-")
     assert home.leftovers() == []
     recorded = rows_of(home.ledger)
     assert len(recorded) == 320 and {row["discount"] for row in recorded} == {0.5}

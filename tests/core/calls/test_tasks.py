@@ -336,6 +336,30 @@ def test_each_request_of_a_stream_is_a_task_of_its_own(home: Home, host: TaskHos
     assert run.pictures == [CAT] * 3
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_stream_that_ends_before_the_image_is_followed_by_the_task_that_it_named(
+    is_cut: bool, home: Home
+) -> None:
+    def talk(exchange: Exchange) -> None:
+        if exchange.head.startswith(b"GET"):
+            exchange.answer(done("t", CAT).body)
+            return
+        events = b'data: {"task_id": "t", "progress": 10}\n\ndata: {"message": "painting"}\n\n'
+        exchange.start(len(events) + 99 * is_cut, content_type="text/event-stream")
+        exchange.send(events)
+
+    with serving(talk) as server:
+        run = home.run("generate", "a cat", "--stream", "-o", "cat.png", "--json", base_url=server.base_url)
+        assert (run.code, run.json["billed"], server.hits, run.pictures) == (0, "yes", 1, [CAT]), run.stderr
+
+
+def test_a_stream_that_speaks_of_its_own_course_names_no_task(home: Home, recorder: Recorder) -> None:
+    event = b'data: {"type": "response.in_progress", "response": {"id": "r", "status": "in_progress"}}\n\n'
+    recorder.answer = lambda request: Answer(body=event, headers=(("Content-Type", "text/event-stream"),))
+    run = home.run("generate", "a cat", "-o", "cat.png", "--json", base_url=recorder.base_url)
+    assert (run.json["billed"], len(recorder.requests)) == ("maybe", 1)
+
+
 def test_an_edit_is_a_task_too(home: Home, host: TaskHost) -> None:
     (home.cwd / "in.png").write_bytes(png())
     run = home.run("edit", "in.png", "a cat", "-o", "cat.png", "--json", base_url=host.base_url)

@@ -93,3 +93,39 @@ def test_a_list_of_models_of_any_length_cannot_hold_it_up(
     recorder.answer = lambda request: Answer(body=json.dumps({"data": models}).encode())
     run = home.run("doctor", "--json", base_url=recorder.base_url)
     assert (run.code, statuses(run)["api"]) == (0, status)
+
+
+def test_the_sandbox_is_called_one_and_no_other_host_is(
+    home: Home, sandbox: Sandbox, recorder: Recorder
+) -> None:
+    details = {
+        check["name"]: check["detail"]
+        for check in home.run("doctor", "--json", base_url=sandbox.base_url).json["checks"]
+    }
+    assert details["api"].endswith("models, this is the sandbox, which takes any key")
+    recorder.answer = lambda request: Answer(body=b'{"data": []}')
+    assert "the key is accepted" in home.run("doctor", base_url=recorder.base_url).stdout
+
+
+def test_a_state_folder_that_cannot_be_written_is_called_the_state_folder(
+    home: Home, sandbox: Sandbox
+) -> None:
+    home.state.parent.mkdir(parents=True)
+    home.state.write_bytes(b"")
+    run = home.run("doctor", base_url=sandbox.base_url)
+    assert run.code == 0
+    assert f"warn  state folder  cannot write to the state folder {home.state}: " in run.stdout
+    assert "output folder" not in run.stdout.partition("Not tested")[0]
+
+
+def test_it_says_what_it_did_not_test(home: Home, sandbox: Sandbox) -> None:
+    good = home.run("doctor", "--json", base_url=sandbox.base_url)
+    assert [words.split(" ")[1] for words in good.json["not_tested"]] == ["the", "an"]
+    assert "money" in good.json["not_tested"][0]
+    bad = home.run("doctor", "--json", base_url="http://127.0.0.1:1/v1")
+    assert "whether the host can be reached" in bad.json["not_tested"]
+    assert "whether the key is accepted" in bad.json["not_tested"]
+    assert (
+        "Not tested: whether the key may make images" in home.run("doctor", base_url=sandbox.base_url).stdout
+    )
+    assert home.run("doctor", "--forget", "--json", base_url=sandbox.base_url).json["not_tested"] == []

@@ -39,6 +39,12 @@ def test_it_learns_from_one_paid_image_and_keeps_that_image(home: Home, sandbox:
     assert "doctor --probe" in shown
 
 
+def test_it_asks_for_the_model_that_the_settings_name(home: Home, sandbox: Sandbox) -> None:
+    env = {"GPT_IMAGE2_MODEL": "gpt-image-2.6-flare"}
+    assert home.run("doctor", "--probe", "--yes", base_url=sandbox.base_url, env=env).code == 0
+    assert rows_of(home.ledger)[0]["model"] == "gpt-image-2.6-flare"
+
+
 @pytest.mark.parametrize("fault", ["refuse-stream", "ignore-stream"])
 def test_a_base_url_that_does_not_stream_is_not_asked_to_again(
     home: Home, sandbox: Sandbox, prompt: str, fault: str

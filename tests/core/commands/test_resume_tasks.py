@@ -93,7 +93,7 @@ def test_the_time_of_a_call_ends_the_waiting_and_not_the_task(home: Home, host: 
     args = ("generate", "a cat", "-o", "cat.png", "--timeout", "1", "--retry-ambiguous")
     run = home.run(*args, base_url=host.base_url)
     assert (run.code, host.hits) == (7, 1)
-    assert "gpt-image2 resume" in run.stderr
+    assert f"python3 {home.script} resume" in run.stderr
     host.tells = host.finished
     assert_had(home, host, home.run("resume", base_url=host.base_url))
 

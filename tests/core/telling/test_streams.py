@@ -188,7 +188,7 @@ def test_history_and_batch_and_dry_runs_are_printed_in_any_encoding(
     code, stdout, _ = in_encoding(home, None, encoding, "generate", "图 ł 😀", "--dry-run")
     assert code == 0 and "Nothing was sent." in stdout.decode(encoding)
     code, _, stderr = in_encoding(home, None, encoding, "generate", "x", "--图😀")
-    assert code == 2 and "unrecognized arguments" in stderr.decode(encoding)
+    assert code == 2 and "unknown flag" in stderr.decode(encoding)
 
 
 def test_the_bytes_of_a_path_that_is_no_text_are_printed_as_they_are(home: Home, recorder: Recorder) -> None:

@@ -9,13 +9,17 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, cast
 
 from ..api.models import DEFAULT_MODEL
 from ..api.read_fields import by_own_names
-from ..api.request import ONCE_EXTRA, REQUEST_FIELDS, ImageRequest
+from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
+_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
+#: Fields that change nothing of what an image shows.
+_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
 _OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
 _LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
 #: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
@@ -117,9 +121,8 @@ def job_key(
     hashes too.
     How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
     part of it."""
-    # What was once extra still stands with it: the key of a job must not change.
     wire = request.wire_fields("output_format")
-    further = {name: wire[name] for name in (*ONCE_EXTRA, *dict(request.extra)) if name in wire}
+    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
     content: List[object] = [
         request.model or DEFAULT_MODEL,
         request.prompt,

@@ -16,13 +16,14 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple, cast
 from ..base.errors import OutputError, UsageError
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
-from ..outputs.lines import end_line, lock_file, open_to_append
+from ..outputs.lines import close_or_take_away, end_line, is_at, lock_file, open_to_append
 from ..telling.as_json import image_json
 
 JOURNAL_NAME = "journal.jsonl"
 
 SENT, DONE, FAILED, SUBMITTED, ACCEPTED = "sent", "done", "failed", "submitted", "accepted"
 _MOST = 1e9  # jobs or dollars
+_OPENINGS = 10
 _KEY = re.compile(r"[0-9a-f]{64}")
 _EVENTS = frozenset({SENT, DONE, FAILED, SUBMITTED, ACCEPTED})
 #: The fields of an entry but for its images, and what makes each of its value in JSON.
@@ -78,24 +79,29 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
         self.path = folder / JOURNAL_NAME
-        try:
-            self._descriptor = open_to_append(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
-        if not lock_file(self._descriptor):
-            os.close(self._descriptor)
-            raise UsageError(
-                f"another batch is at work in {folder}",
-                hint="wait for it, or choose another --out-dir; nothing was sent",
-                code="batch_running",
-            )
+        for _ in range(_OPENINGS):
+            try:
+                self._descriptor = open_to_append(self.path)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
+            if not lock_file(self._descriptor):
+                os.close(self._descriptor)
+                raise UsageError(
+                    f"another batch is at work in {folder}",
+                    hint="wait for it, or choose another --out-dir; nothing was sent",
+                    code="batch_running",
+                )
+            if is_at(self._descriptor, self.path):
+                break
+            os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        """Closes the journal; one without a line goes."""
+        close_or_take_away(self._descriptor, self.path)
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk

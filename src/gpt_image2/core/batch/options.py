@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Sequence, Tuple
 
-from ..base.about import INSTALL_HINT, PROGRAM
+from ..base.about import INSTALL_HINT, called
 from ..base.errors import UsageError
 from ..commands.field_flags import add_field_flags
 from ..commands.options import (
@@ -85,7 +85,7 @@ def is_address_of_store(place: str) -> bool:
 def batch_parser() -> Parser:
     commands = "\n".join(f"  {name:<6}  {summary}" for name, summary in BATCH_COMMANDS)
     description = "Run many jobs from a file: now, or by the Batch API at half the price."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} batch COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} batch COMMAND --help"
     return parser_of("batch", description, "COMMAND [options]", epilog)
 
 

@@ -40,8 +40,9 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 class PlannedJob(Record):
     """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
     the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
-    there by it, which the job may replace; `missing` are the numbers of the images that are still to be made,
-    from 1, and `there` those that are. The estimate is in USD, None where a price is unknown."""
+    there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
+    numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
+    USD, None where a price is unknown."""
 
     number: int
     line: int
@@ -57,6 +58,7 @@ class PlannedJob(Record):
     quality: str = ""
     offset: int = 0
     replaces: bool = False
+    own_name: str = ""
 
     def entry(self, event: str, **fields: Any) -> Entry:
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -116,6 +118,16 @@ class Plan:
             "INSERT INTO jobs (number, line, offset, images, state, outcome) VALUES (?,?,?,0,?,?)",
             (number, line.number, line.offset, INVALID, json.dumps(outcome)),
         )
+
+    def name_by_ids(self) -> None:
+        """Calls the outputs of jobs by their ids, where no other job's output is called so."""
+        query = "SELECT number, own_name, images FROM jobs WHERE own_name != '' AND state = ? ORDER BY number"
+        for number, name, images in self._db.execute(query, (PENDING,)):  # none of what it walks changes
+            stem, dot, suffix = name.rpartition(".")
+            names = [f"{stem}-{each}{dot}{suffix}" for each in range(1, images + 1)] if images > 1 else [name]
+            names = list(map(canonical, names))
+            if not self._claim("output", names, number) and not self._claim_folders(names, number):
+                self._db.execute("UPDATE jobs SET name = ? WHERE number = ?", (name, number))
 
     def number_copies(self) -> None:
         """Tells jobs with the same key apart by how many stand before each."""

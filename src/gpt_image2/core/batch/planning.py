@@ -5,15 +5,17 @@ locked, every line checked, every image named, and what earlier runs have done f
 from __future__ import annotations
 
 import os
+import re
 from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ..api.checks import checked
 from ..api.images import sha256_of
 from ..api.models import MAX_INPUT_IMAGES, Prices
-from ..api.request import ImageRequest, checked, is_address
+from ..api.request import ImageRequest, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
@@ -21,7 +23,8 @@ from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.naming import canonical, extension, slug
+from ..outputs.lines import remove_empty
+from ..outputs.naming import canonical, extension, name_problem, slug
 from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -35,6 +38,7 @@ from .plan import INVALID, Plan, PlannedJob
 from .resume import resume_jobs
 
 _MAX_WARNINGS = 50
+_MAX_ID_BYTES = 100
 _SHOWN_PROBLEMS = 20
 
 
@@ -77,12 +81,14 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     stack.callback(plan.close)
     journal: Optional[Journal] = None
     if not options.dry_run:
+        stack.callback(remove_empty, [each for each in (path, *path.parents) if not each.exists()])
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
     planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
     for line in jobs_file.lines():
         planner.add(line)
+    plan.name_by_ids()
     plan.number_copies()
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
@@ -185,8 +191,11 @@ class _Planner:
         for warning in warnings:
             self._warn(warning)
         named = job.output is not None
+        own_name = ""
         if job.output is None:
-            name = f"{self._lines:04d}-{slug(request.prompt)}.{extension(request.effective_format)}"
+            suffix = extension(request.effective_format)
+            name = f"{self._lines:04d}-{slug(request.prompt)}.{suffix}"
+            own_name = name_of_id(job.id or "", suffix)
         else:
             name = _relative(job.output)
         if named and os.path.isdir(str(self._folder.path / name)):
@@ -211,6 +220,7 @@ class _Planner:
             quality=request.effective_quality,
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
+            own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -230,6 +240,16 @@ class _Planner:
     def _warn(self, text: str) -> None:
         if text in self._warnings or len(self._warnings) < _MAX_WARNINGS:
             self._warnings[text] = self._warnings.get(text, 0) + 1
+
+
+def name_of_id(job_id: str, suffix: str) -> str:
+    """The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
+    everywhere, else its letters and digits."""
+    if job_id.lower().endswith(f".{suffix}"):
+        job_id = job_id[: -len(suffix) - 1]
+    is_plain = re.fullmatch(r"\w[\w.,+=@ -]*", job_id) and len(os.fsencode(job_id)) <= _MAX_ID_BYTES
+    name = f"{job_id if is_plain else slug(job_id)}.{suffix}"
+    return name if re.search(r"[^\W_]", job_id) and not name_problem(name) else ""
 
 
 def _relative(output: str) -> str:

@@ -34,7 +34,7 @@ from .summary import (
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_batch_run(rest)
     if command.is_beyond:
-        return run_beyond(command, output, stop)
+        return run_beyond(rest, command, output, stop)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
@@ -19,12 +19,14 @@ from ..commands.options import (
     Parser,
     ServerFlags,
     add_output_flags,
-    add_server_flags,
+    add_setting_flags,
     amount,
     parser_of,
 )
+from ..commands.package_extras import use_sandbox
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
+from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..telling.output import Output
@@ -36,6 +38,8 @@ from .store import UNKNOWN, Batch, BatchStore
 MIN_POLL_S = 0.05
 FIRST_POLL_S, SLOWEST_POLL_S = 5.0, 60.0
 
+#: What the ledger has for the base URL of the sandbox that `--sandbox` starts.
+SANDBOX = "sandbox"
 #: What `--json` shows of a batch as the server tells it.
 _SHOWN = ("status", "endpoint", "model", "created_at", "total", "completed", "failed")
 _ALL_OR_SOME, _SOME = "[ID...]", "ID..."
@@ -69,7 +73,9 @@ class Session(Record):
 
     @property
     def base_url(self) -> str:
-        return self.store.url(self.settings.base_url)
+        """The server's, as the ledger names it: the own sandbox, whose port changes, goes by a name."""
+        url = self.settings.base_url
+        return SANDBOX if url in OWN_SANDBOXES else self.store.url(url)
 
     def chosen(self, ids: Sequence[str], is_meant: Callable[[Batch], bool]) -> List[Batch]:
         """The batches with these ids, known here or not; without ids all of this server that are meant."""
@@ -78,9 +84,7 @@ class Session(Record):
         meant = [batch for batch in self.store.batches() if is_meant(batch)]
         others = sorted({batch.base_url for batch in meant if batch.base_url != self.base_url})
         if others:
-            self.output.warn(
-                f"batches of other base URLs are left out (--base-url names one): {show(', '.join(others))}"
-            )
+            self.output.warn(f"batches elsewhere are left out, add {_flags_to(others)}")
         return [batch for batch in meant if batch.base_url == self.base_url]
 
     def refreshed(self, batch: Batch) -> Batch:
@@ -124,10 +128,15 @@ class Session(Record):
         if batch.base_url != self.base_url:
             raise UsageError(
                 f"batch {show(batch_id)} belongs to {show(batch.base_url)}, not to {show(self.base_url)}",
-                hint=f"add --base-url {show(batch.base_url)}; nothing was sent",
+                hint=f"add {_flags_to([batch.base_url])}; nothing was sent",
                 code="other_base_url",
             )
         return batch
+
+
+def _flags_to(base_urls: Sequence[str]) -> str:
+    """The flags that lead to servers, in words."""
+    return " or ".join("--sandbox" if url == SANDBOX else f"--base-url {show(url)}" for url in base_urls)
 
 
 @contextmanager
@@ -156,11 +165,13 @@ def batches_session(
     arguments = batches_parser(name).parse_args(list(rest), BatchesArguments())
     if arguments.poll is not None and arguments.poll < MIN_POLL_S:
         raise UsageError(f"--poll must be at least {MIN_POLL_S}", hint="leave it out for 5 to 60 seconds")
-    settings = arguments.settings()
-    for warning in settings.warnings:
-        output.warn(warning)
-    with open_session(settings, output, stop) as session:
-        yield session, arguments
+    with ExitStack() as stack:
+        if arguments.sandbox:
+            use_sandbox(arguments, stack, keeps=True)
+        settings = arguments.settings()
+        for warning in settings.warnings:
+            output.warn(warning)
+        yield stack.enter_context(open_session(settings, output, stop)), arguments
 
 
 def batch_json(batch: Batch) -> Dict[str, object]:
@@ -222,7 +233,7 @@ def submit_parser() -> Parser:
     add("--no-history", action="store_true", help="leave no trace in the history once all is fetched")
     add_output_flags(add)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     return parser
 
 
@@ -230,7 +241,7 @@ def batches_parser(name: str) -> Parser:
     ids, description = _BATCHES_COMMANDS[name]
     parser = parser_of(f"batch {name}", description, f"{ids} [options]".strip())
     add_output_flags(parser.add_argument)
-    add_server_flags(parser)
+    add_setting_flags(parser)
     add = parser.add_argument
     if ids:
         add("ids", nargs="+" if ids == _SOME else "*", metavar="ID", help="a batch, as `batch list` names it")

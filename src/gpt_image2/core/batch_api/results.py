@@ -85,8 +85,7 @@ class ResultReader:
         self._finder = ImageFinder(self._collector, self._keep_text, self._image_ended)
         self._json = JsonSplitter(self._finder.wants, self._keep)
 
-    def _image_ended(self, writer: ImageWriter, place: Tuple[str, ...], is_preview: bool) -> None:
-        del place
+    def _image_ended(self, writer: ImageWriter, _place: Tuple[str, ...], is_preview: bool) -> None:
         self._collector.let_go(writer)
         if is_preview:
             writer.discard()

@@ -12,8 +12,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ..api.checks import checked
 from ..api.cost import BATCH_DISCOUNT, CostEstimate
-from ..api.request import checked
 from ..base.errors import ApiError, GptImage2Error, InterruptedCall, LedgerError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
@@ -25,6 +25,7 @@ from ..batch.planning import OpenJobs, open_jobs
 from ..batch.summary import counts, in_words, job_rows, show_dry_run, sum_of_shares
 from ..calls.budget import Budget
 from ..calls.client import Client
+from ..commands.package_extras import use_sandbox
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder
 from ..telling.as_json import estimate_json, failure_json, image_json
@@ -40,17 +41,19 @@ _GENERATIONS, _EDITS = "/v1/images/generations", "/v1/images/edits"
 
 def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     jobs = read_submit(rest)
-    client = Client(
-        config=jobs.config,
-        profile=jobs.profile,
-        base_url=jobs.base_url,
-        api_key=jobs.api_key,
-        history=jobs.history,
-        stop=stop,
-    )
     ended: List[int] = []
     try:
         with ExitStack() as stack:
+            if jobs.sandbox:
+                use_sandbox(jobs, stack, keeps=True)
+            client = Client(
+                config=jobs.config,
+                profile=jobs.profile,
+                base_url=jobs.base_url,
+                api_key=jobs.api_key,
+                history=jobs.history,
+                stop=stop,
+            )
             ended.append(_submitted(jobs, client, output, stop, stack))
     except Exception as defect:
         if not ended:

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ..api.request import REQUEST_FIELDS, ImageRequest, checked
+from ..api.checks import checked
+from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import GptImage2Error, UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch

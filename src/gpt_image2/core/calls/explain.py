@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..api.sizes import nearest_legal_size
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import (
     ApiError,
     AuthenticationError,
@@ -119,7 +119,7 @@ def explain(
 def pending_error(task: Task, in_flight: str) -> NetworkError:
     """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
     how = f"which has not ended ({show(task.in_words)})"
-    hint = f"{PROGRAM} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
     if not task.is_found:
         how = "and does not tell how far it is at any known address"
         hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'

@@ -254,8 +254,9 @@ class AnswerReader:
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
         is_accepted = self._status == TASK_ACCEPTED
-        is_json = self._shape == "json"
-        task = read_task(document, is_accepted, self._poll, self._task_id) if is_json else None
+        in_stream = self._shape == "sse"
+        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
+        task = task or self._answer.task  # that of an earlier event
         error = read_server_error(document, task)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:

@@ -102,13 +102,20 @@ class Task(Record):
 
 
 def read_task(
-    document: object, is_accepted: bool = False, poll: Optional[Poll] = None, asked_for: str = ""
+    document: object,
+    is_accepted: bool = False,
+    poll: Optional[Poll] = None,
+    asked_for: str = "",
+    in_stream: bool = False,
 ) -> Optional[Task]:
     """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
     by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
     known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    answer need not say it."""
+    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    streams speak of their own course in the same words."""
     objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
     stating = next((one for one in objects if _state_of(one) is not None), None)
     around = [stating, *objects] if stating else objects
     own_id = ""

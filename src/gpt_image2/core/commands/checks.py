@@ -18,6 +18,7 @@ from ..calls.exchange import Host, host_of, send_free
 from ..calls.explain import explain
 from ..calls.retry import Again, Attempt, judge
 from ..outputs.files import free_bytes, prepare_folder
+from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.addresses import resolve_addresses
@@ -67,6 +68,18 @@ def verdict(checks: List[Check]) -> ExitCode:
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
+def not_tested(checks: List[Check]) -> List[str]:
+    """What these checks say nothing of, in words."""
+    passed = {check.name for check in checks if check.status == "ok"}
+    facts = (
+        ("connection", "whether the host can be reached"),
+        ("api", "whether the key is accepted"),
+        ("probe", "whether the key may make images with the model, and has money left: doctor --probe --yes"),
+        ("", "whether an output folder other than the state folder can be written"),
+    )
+    return [fact for name, fact in facts if name not in passed]
+
+
 def check_json(check: Check) -> Dict[str, object]:
     shown = dict(vars(check))
     del shown["exit_code"]
@@ -108,7 +121,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
 
 def _state_folder(folder: Path) -> Check:
     try:
-        prepare_folder(folder)
+        prepare_folder(folder, what="state folder")
     except GptImage2Error as error:
         cure = f"make {folder} writable, or set XDG_STATE_HOME; rescued images would go to the temp folder"
         return Check("state_folder", "warn", error.message, cure)
@@ -162,7 +175,9 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
     if attempt.status == 200 and isinstance(document, dict):
         models = cast(Dict[str, Any], document).get("data")
         count = len(cast(List[Any], models)) if isinstance(models, list) else 0
-        yield Check("api", "ok", f"GET /models: {count} models, the key is accepted", "", attempt.elapsed_s)
+        rehearsal = attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
+        key = "this is the sandbox, which takes any key" if rehearsal else "the key is accepted"
+        yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
     elif attempt.status in (404, 405) or attempt.status == 200:
         detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
         yield Check(

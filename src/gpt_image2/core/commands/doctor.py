@@ -12,11 +12,12 @@ from ..settings.config import Settings
 from ..settings.hosts import forget_facts
 from ..settings.places import state_folder
 from ..telling.output import Output
-from .checks import Check, check_json, examine, verdict
+from .checks import Check, check_json, examine, not_tested, verdict
 from .options import Parser, ServerFlags, add_output_flags, add_server_flags, parser_of
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13
+_CHECK_NAMES = {"base_url": "base URL", "api_key": "API key", "state_folder": "state folder", "dns": "DNS"}
 
 
 class DoctorCommand(ServerFlags):
@@ -60,6 +61,9 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
+    untested = [] if args.forget else not_tested(checks)
+    if untested:
+        output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
     error: Optional[Dict[str, object]] = None
     if failed is not None:
@@ -69,6 +73,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
             "ok": failed is None,
             "command": "doctor",
             "checks": [check_json(check) for check in checks],
+            "not_tested": untested,
             "billed": billed.value,
             "error": error,
         }
@@ -84,6 +89,7 @@ def _forget(settings: Settings) -> Check:
 
 def _say_check(check: Check, output: Output) -> None:
     seconds = f" in {check.elapsed_s:.3f} s" if check.elapsed_s is not None else ""
-    output.result(f"{check.status:<{_STATUS_WIDTH}} {check.name:<{_NAME_WIDTH}} {check.detail}{seconds}")
+    name = _CHECK_NAMES.get(check.name, check.name)
+    output.result(f"{check.status:<{_STATUS_WIDTH}} {name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")

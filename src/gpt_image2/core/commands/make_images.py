@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from typing import Optional, Sequence
 
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import ConfigError, OutputError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode, Result
@@ -72,7 +72,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
     for task in result.tasks:
         output.result(f"Task: {show(task)}")
     if result.tasks:
-        output.say(f"{PROGRAM} resume fetches its images; do not send the request again")
+        output.say(f"{called()} resume fetches its images; do not send the request again")
     output.finish(result_json(result))
     return ExitCode.OK
 

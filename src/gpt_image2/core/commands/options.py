@@ -15,10 +15,11 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tupl
 
 from ..api.models import MAX_INPUT_IMAGES, MAX_PROMPT_CHARS
 from ..api.request import REQUEST_FIELDS, ImageRequest, parse_extra
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
+from ..base.terminal import help_columns, narrowed
 from ..base.untrusted import written_text
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
@@ -39,32 +40,53 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=_help_width()))
+        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            raise mistake("words", _unrecognized(unknown), self, args, unknown)
+        return found
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"see {self.prog} --help")
+
+    def format_help(self) -> str:
+        return narrowed(super().format_help())
 
     def _print_message(self, message: str, file: Any = None) -> None:
         print_text(message, file or sys.stderr)
 
 
+def mistake(kind: str, plain: str, *facts: Any) -> UsageError:
+    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    beside the script that knows."""
+    try:
+        from .mistakes import MISTAKES
+
+        return MISTAKES[kind](*facts)
+    except UsageError as missing:
+        if missing.code != "extra_missing":
+            raise
+        return UsageError(plain, hint=f"see {called()} --help")
+
+
+def _unrecognized(words: Sequence[str]) -> str:
+    """Names the flags alone where there are any: a value may be a key."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags or words)}"
+
+
 def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
     """The parser of a command; by default its usage is made from its flags."""
-    prog = f"{PROGRAM} {command}"
     return Parser(
-        prog=prog, usage=f"{prog} {usage}" if usage else None, description=description, epilog=epilog
+        prog=f"{called()} {command}",
+        usage=f"%(prog)s {usage}" if usage else None,
+        description=description,
+        epilog=epilog,
     )
-
-
-def _help_width() -> int:
-    """As wide as the terminal. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    try:
-        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
-    except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 2
 
 
 class ServerFlags(argparse.Namespace):
@@ -75,6 +97,7 @@ class ServerFlags(argparse.Namespace):
     base_url: Optional[str]
     api_key: Optional[str]
     no_history: bool
+    sandbox: bool = False
 
     def settings(self) -> Settings:
         return load_settings(
@@ -94,7 +117,6 @@ class ServerFlags(argparse.Namespace):
 class CallFlags(ServerFlags):
     """How calls are sent, and sent again."""
 
-    sandbox: bool
     timeout: float
     retries: int
     retry_ambiguous: bool
@@ -155,6 +177,8 @@ def read_image_command(name: str, argv: Sequence[str]) -> ImageCommand:
         else:
             sources.insert(0, command.image)
     command.sources = tuple(sources)
+    if prompt is None and command.prompt_file is None:
+        raise mistake("prompt", "a prompt is missing", name, sources)
     command.request = request_of(command, read_prompt(prompt, command.prompt_file, sources))
     return command
 
@@ -189,12 +213,12 @@ def _parse(name: str, argv: List[str]) -> ImageCommand:
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
     parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
-    command = parser.parse_intermixed_args(argv[:end], ImageCommand())
+    command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
-    if len(words) > len(places):
-        parser.error(f"unrecognized arguments: {' '.join(words[len(places) :])}")
+    if more or len(words) > len(places):
+        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command
@@ -305,7 +329,7 @@ def add_config_flags(add: Callable[..., object]) -> None:
 
 def add_setting_flags(parser: Parser) -> None:
     add = add_server_flags(parser)
-    add("--sandbox", action="store_true", help="use an offline sandbox for this call: no key, no cost")
+    add("--sandbox", action="store_true", help="use an offline sandbox instead: no key, no cost")
 
 
 def add_server_flags(parser: Parser) -> Callable[..., object]:
@@ -349,6 +373,4 @@ def read_prompt(prompt: Optional[str], prompt_file: Optional[str], sources: Sequ
             raise UsageError(
                 "the prompt on standard input is no text in UTF-8 or UTF-16", hint="mend its encoding"
             ) from None
-    if prompt is None:
-        raise UsageError("a prompt is missing", hint=f'for example: {PROGRAM} generate "a cat" -o cat.png')
-    return prompt
+    return prompt or ""

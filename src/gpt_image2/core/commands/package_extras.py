@@ -11,8 +11,9 @@ from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..settings.base_url import OWN_SANDBOXES
+from ..settings.places import state_folder
 from ..telling.output import Output
-from .options import CallFlags
+from .options import ServerFlags
 
 #: What stands for a key where none is needed.
 SANDBOX_KEY = "sandbox"
@@ -47,34 +48,44 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
     """Runs the command of an optional part, which prints for itself; its exit code."""
     with _installed(name):
         main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
+        package = _import("gpt_image2.core.dispatch")
+        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
+            return int(package.run_command([name, *words], [name]))
         return main(list(words))
 
 
-def run_beyond(command: CallFlags, output: Output, stop: StopSwitch) -> int:
+def run_beyond(words: Sequence[str], command: ServerFlags, output: Output, stop: StopSwitch) -> int:
     """Runs a batch whose results go to object storage; its exit code."""
     with _installed("object storage"):
-        run: Callable[[CallFlags, Output, StopSwitch], int] = _import(EXTRAS["object storage"].module).run
+        run: Callable[[ServerFlags, Output, StopSwitch], int] = _import(EXTRAS["object storage"].module).run
+        package = _import("gpt_image2.core.dispatch")
+    if package.UsageError is not UsageError:  # as above
+        return int(package.run_command(["batch", "run", *words], ["batch"]))
     return run(command, output, stop)
 
 
 @contextmanager
-def start_sandbox() -> Generator[str, None, None]:
-    """A sandbox that runs in this context; its base URL."""
+def start_sandbox(keeps: bool = False) -> Generator[str, None, None]:
+    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
+    in the next one that does."""
     with ExitStack() as stack:
         with _installed("sandbox"):
-            serve: Callable[[], ContextManager[str]] = _import(EXTRAS["sandbox"].module).serve_in_thread
-            base_url = stack.enter_context(serve())
+            sandbox = _import(EXTRAS["sandbox"].module)
+            serve: Callable[..., ContextManager[str]] = sandbox.serve_in_thread
+            folder = state_folder(os.environ) / "sandbox" if keeps else None
+            options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
+            base_url = stack.enter_context(serve(**options))
         OWN_SANDBOXES.add(base_url)
         stack.callback(OWN_SANDBOXES.discard, base_url)
         yield base_url
 
 
-def use_sandbox(flags: CallFlags, stack: ExitStack) -> None:
+def use_sandbox(flags: ServerFlags, stack: ExitStack, keeps: bool = False) -> None:
     """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
     another host."""
     if flags.base_url is not None:
         raise two_hosts()
-    flags.base_url = stack.enter_context(start_sandbox())
+    flags.base_url = stack.enter_context(start_sandbox(keeps))
     flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
 
 

@@ -14,10 +14,9 @@ import zlib
 from itertools import count
 from operator import attrgetter
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
-from ..api.cost import CostEstimate, cost_of_usage
-from ..api.models import Prices
+from ..api.cost import cost_of_usage
 from ..api.request import ImageRequest, InputImage
 from ..base.errors import GptImage2Error
 from ..base.events import Event, Observer, Warned
@@ -50,16 +49,6 @@ _INPUT_EDGE = 64
 _MAX_REFUSALS = 5
 _FIELD_REFUSED = (400, 422)
 _ENDPOINT_MISSING = (404, 405, 501)
-PROBE = ImageRequest(
-    prompt="A plain grey circle on a white ground",
-    size=_PROBE_SIZE,
-    quality="low",
-    output_format="jpeg",
-    stream=True,
-    partial_images=1,
-)
-
-
 #: Nobody can paint it: a picture of nothing, without a pixel, by no model.
 _UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", size="0x0")
 
@@ -72,7 +61,7 @@ class Probe(Call):
             picture.parent, picture.stem, picture.suffix, False, True, picture.parent / "rescued"
         )
         policy = CallPolicy(PROBE_TIMEOUT_S, 0, False, DEFAULT_MAX_DOWNLOAD_BYTES, save_partials=False)
-        super().__init__(host, PROBE, plan, policy, observer, numbers=(1, 2))
+        super().__init__(host, probe_request(host.settings), plan, policy, observer, numbers=(1, 2))
         self._results: List[Result] = []
         #: What it came to, where it came to an end.
         self.result: Optional[Result] = None
@@ -85,7 +74,7 @@ class Probe(Call):
         with self.host.stop, temporary_folder() as folder:
             self._ask_for_a_refusal()
             inputs = tuple(_input(folder / f"{name}.png", shade) for name, shade in (("a", 64), ("b", 192)))
-            error = self._ask_for_an_image(replace(PROBE, images=inputs))
+            error = self._ask_for_an_image(replace(self.request, images=inputs))
         paid = [result for result in self._results if result.billed is not Billed.NO]
         result = self.result = replace(
             self._result(paid or self._results[-1:]),
@@ -109,8 +98,8 @@ class Probe(Call):
         attempt, (result, _) = self._send(_UNPAINTABLE)
         if result.images or attempt.answer.urls:
             usage, prices = attempt.answer.usage, self.host.settings.prices
-            cost_usd = cost_of_usage(PROBE.model, usage, prices) if usage else None
-            price = probe_price(prices)
+            cost_usd = cost_of_usage(self.request.model, usage, prices) if usage else None
+            price = self.request.estimate(prices)
             if cost_usd is None and price is not None:
                 cost_usd = price.high_usd
             sum_of_it = "an unknown sum" if cost_usd is None else f"about ${cost_usd:.4f}"
@@ -135,8 +124,17 @@ class Probe(Call):
         raise AssertionError("the last refusal returns")
 
 
-def probe_price(prices: Mapping[str, Prices]) -> Optional[CostEstimate]:
-    return PROBE.estimate(prices)
+def probe_request(settings: Settings) -> ImageRequest:
+    """What it asks for, before it knows more: of the model that the settings name."""
+    return ImageRequest(
+        prompt="A plain grey circle on a white ground",
+        model=settings.model,
+        size=_PROBE_SIZE,
+        quality="low",
+        output_format="jpeg",
+        stream=True,
+        partial_images=1,
+    )
 
 
 def _learnt(
@@ -186,7 +184,7 @@ def _input(path: Path, shade: int) -> InputImage:
 
 
 def probe_in_words(settings: Settings) -> str:
-    price = probe_price(settings.prices)
+    price = probe_request(settings).estimate(settings.prices)
     cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
     return f"--probe makes one low-quality image for {cost}"
 
@@ -195,11 +193,11 @@ def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tupl
     """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
-    prepare_folder(folder)
+    prepare_folder(folder, what="state folder")
     picture = folder / f"probe-{os.urandom(4).hex()}.jpg"
     probe = Probe(host_of(settings, os.environ, stop), picture, _observer(output))
     try:
-        Room().take(2 * PROBE.most_bytes, [folder])
+        Room().take(2 * probe.request.most_bytes, [folder])
         return _told(probe, settings, folder, picture)
     except Exception as defect:
         said = mask_secrets(f"internal error: {defect!r}", settings.secrets)
@@ -245,9 +243,9 @@ def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
     opening = Opening(
         base_url=settings.base_url,
         command=PROBE_COMMAND,
-        request=PROBE,
+        request=probe.request,
         output=str(picture),
-        estimate=probe_price(settings.prices),
+        estimate=probe.request.estimate(settings.prices),
     )
     ledger = Ledger(state_folder(os.environ), settings.secrets)
 

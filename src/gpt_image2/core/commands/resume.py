@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Sequence
 
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..base.errors import GptImage2Error, InterruptedCall, NetworkError, UsageError
 from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
@@ -27,7 +27,7 @@ from .options import Parser, add_config_flags, add_output_flags, add_timeout_fla
 def resume_parser() -> Parser:
     """The flags of `resume`."""
     parser = Parser(
-        prog=f"{PROGRAM} resume",
+        prog=f"{called()} resume",
         description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
         "whole images get names, those that came as addresses are fetched, tasks are asked after until they "
         "have ended. Asks for no image, so it costs nothing.",
@@ -65,7 +65,7 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     if not calls and args.id:
         raise UsageError(
             f"nothing is left of a call {args.id!r}",
-            hint=f"{PROGRAM} resume finishes all that are left",
+            hint=f"{called()} resume finishes all that are left",
         )
     if not calls:
         output.say("nothing is left to finish")
@@ -99,7 +99,7 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
         return None
     return NetworkError(
         f"{len(waiting)} images could not be fetched: {'; '.join(waiting)}",
-        hint=f"run {PROGRAM} resume again soon, the addresses expire",
+        hint=f"run {called()} resume again soon, the addresses expire",
         code="download_failed",
     )
 

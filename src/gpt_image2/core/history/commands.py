@@ -8,9 +8,10 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Set, Tuple
 
+from ..api.checks import checked
 from ..api.cost import BATCH_DISCOUNT
 from ..api.read_fields import request_from_fields
-from ..api.request import REQUEST_FIELDS, ImageRequest, checked
+from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode

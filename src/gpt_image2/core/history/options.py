@@ -8,7 +8,7 @@ from typing import Sequence, Tuple
 
 from ..api.models import DEFAULT_MODEL, MAX_PARTIAL_IMAGES
 from ..api.sizes import SIZE_NAMES
-from ..base.about import PROGRAM
+from ..base.about import called
 from ..commands.options import (
     ImageCommand,
     Parser,
@@ -38,7 +38,7 @@ HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
 def history_parser() -> Parser:
     commands = "\n".join(f"  {name:<7} {summary}" for name, summary in HISTORY_COMMANDS)
     description = "List the requests that were sent, newest first."
-    epilog = f"commands:\n{commands}\n\nHelp for one: {PROGRAM} history COMMAND --help"
+    epilog = f"commands:\n{commands}\n\nHelp for one: {called()} history COMMAND --help"
     parser = parser_of("history", description, "[show|redo|forget] [options]", epilog)
     parser.add_argument("--search", metavar="TEXT", help="only those with this text in the prompt or a path")
     parser.add_argument(

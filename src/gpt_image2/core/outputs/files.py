@@ -30,8 +30,12 @@ _MAX_PART_NAME_BYTES = 200
 _COPY_BYTES = 1 << 20
 
 
-def prepare_folder(folder: Path, hint: str = "choose another place with -o; nothing was sent") -> None:
-    """Makes the output folder and probes that files can be written there; a `UsageError` where not."""
+def prepare_folder(
+    folder: Path,
+    hint: str = "choose another place with -o; nothing was sent",
+    what: str = "output folder",
+) -> None:
+    """Makes a folder and probes that files can be written there; a `UsageError` where not."""
     try:
         real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +48,7 @@ def prepare_folder(folder: Path, hint: str = "choose another place with -o; noth
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
-            f"cannot write to the output folder {folder}: {reason}",
+            f"cannot write to the {what} {folder}: {reason}",
             hint=hint,
             code="output_not_writable",
         ) from None

@@ -43,10 +43,8 @@ from .poll import Poll
 
 DEFAULT_FORMAT_FIELD = "output_format"
 DEFAULT_IMAGE_FIELD = "image[]"
-
 PROFILE_VARIABLE = "GPT_IMAGE2_PROFILE"
 MODEL_VARIABLE = "GPT_IMAGE2_MODEL"
-
 
 _DEFAULT = "default"
 

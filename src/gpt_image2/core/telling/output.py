@@ -27,11 +27,13 @@ from ..base.events import (
     Warned,
 )
 from ..base.redact import show
+from ..base.terminal import columns_of
 from .as_json import error_json, event_json
 from .in_words import ending_in_words, saved_line
 from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
+LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
@@ -46,7 +48,7 @@ def output_for(arguments: List[str]) -> Output:
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
-    def __init__(self, flags: List[str]) -> None:
+    def __init__(self, flags: List[str], line_every_s: float = LINE_EVERY_S) -> None:
         self.is_json = "--json" in flags
         self.shows_tracebacks = "--debug" in flags
         self._quiet = "--quiet" in flags
@@ -57,6 +59,7 @@ class Output:
         self._started_s = time.monotonic()
         self._typical_s: Optional[float] = None
         self._note = ""
+        self._line_every_s = line_every_s
 
     def result(self, text: str) -> None:
         if not self.is_json:
@@ -78,6 +81,8 @@ class Output:
 
     def live(self, text: str) -> None:
         if self.is_live:
+            columns = columns_of(2)  # a line that is folded could not be taken back
+            text = text[: columns - 1] if columns else text
             with self._lock:
                 print_text(_CLEAR_LINE + text, sys.stderr)
 
@@ -126,24 +131,29 @@ class Output:
 
     @contextmanager
     def _clock(self) -> Generator[None, None, None]:
-        """The live line counts the seconds of a call in this context."""
+        """The seconds of a call are counted in this context: every second on the live line, every minute on
+        one of its own where there is no terminal."""
         self._started_s = time.monotonic()
-        if not self.is_live:
+        if self._quiet:
             yield
             return
         try:
-            with ticking(self._show_clock, _TICK_S):
+            with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
             self.live("")
 
     def _show_clock(self) -> None:
         about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        self.live(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        tell = self.live if self.is_live else self.say
+        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RequestStarted):
             self._typical_s, self._note = event.typical_s, ""
+            if not self.is_live:
+                again = " again" if event.attempt > 1 else ""
+                self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
             self._note = f", preview {event.partial_image_index} has come"
             if event.path:

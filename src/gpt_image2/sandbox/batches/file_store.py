@@ -1,7 +1,8 @@
 """Uploaded files and the files that batches write: their bytes in a folder on disk, what is known of them in
 memory.
 
-The folder is the sandbox's own and is removed at its end. Lives on one event loop.
+The folder is the sandbox's own and is removed at its end, unless it is kept for the next. Lives on one event
+loop.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..api.errors import Refused
 from ..api.submission import Upload
 from ..clock import SimulatedClock
+
+if TYPE_CHECKING:
+    from .keeping import Keeper
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,24 @@ class StoredFile:
 class FileStore:
     """The files of one sandbox."""
 
-    def __init__(self, clock: SimulatedClock) -> None:
+    def __init__(self, clock: SimulatedClock, keeper: Keeper, folder: Path | None = None) -> None:
         self._clock = clock
-        self._files: dict[str, StoredFile] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="gpt-image2-sandbox-", ignore_cleanup_errors=True)
+        self._keeper = keeper
+        self._files = {file.id: file for file in sorted(keeper.files(), key=lambda file: file.created_at_s)}
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if folder is None:
+            self._temporary = tempfile.TemporaryDirectory(
+                prefix="gpt-image2-sandbox-", ignore_cleanup_errors=True
+            )
+        self._folder = folder or Path(self._temporary.name if self._temporary else "")
 
     def close(self) -> None:
-        self._folder.cleanup()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def new_path(self) -> Path:
         """Where the bytes of a new file can be written."""
-        return Path(self._folder.name) / secrets.token_hex(16)
+        return self._folder / secrets.token_hex(16)
 
     def add(
         self,
@@ -82,6 +93,7 @@ class FileStore:
         expires_at_s = None if lives_s is None else created_at_s + lives_s
         file = StoredFile(path, filename, purpose, created_at_s, expires_at_s, declared_type)
         self._files[file.id] = file
+        self._keeper.keep_file(file)
         return file
 
     def find(self, file_id: str) -> StoredFile | None:
@@ -110,4 +122,5 @@ class FileStore:
     def delete(self, file_id: str) -> None:
         file = self.get(file_id)
         del self._files[file_id]
+        self._keeper.forget_file(file_id)
         file.path.unlink()

@@ -21,6 +21,7 @@ from ..threads import Threads
 from .batch import Batch, BatchOrder, Status
 from .file_store import FileStore
 from .input_file import Checked, LineError, check_input, line_at
+from .keeping import Keeper
 from .output_lines import ENDPOINTS, Ran, run_request, unrun_line
 
 #: How long checking an input file and writing the output files take, in simulated seconds, unless a whole
@@ -41,12 +42,22 @@ class _Outputs:
     def add(self, ran: Ran) -> None:
         _append(self.done if ran.status < 400 else self.failed, ran.line)
 
+    def discard(self) -> None:
+        for path in (self.done, self.failed):
+            path.unlink(missing_ok=True)
+
 
 class BatchRunner:
     """The batches of one sandbox."""
 
     def __init__(
-        self, clock: SimulatedClock, files: FileStore, log: RequestLog, threads: Threads, job_s: float
+        self,
+        clock: SimulatedClock,
+        files: FileStore,
+        log: RequestLog,
+        threads: Threads,
+        job_s: float,
+        keeper: Keeper,
     ) -> None:
         self._clock = clock
         self._files = files
@@ -54,24 +65,37 @@ class BatchRunner:
         self._threads = threads
         self._job_s = job_s
         self._paperwork_s = min(_PAPERWORK_S, job_s)
-        self._batches: dict[str, Batch] = {}
+        self._keeper = keeper
+        self._batches = {batch.id: batch for batch in keeper.batches()}
+        self._unstarted = [batch for batch in self._batches.values() if batch.status == "validating"]
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, order: BatchOrder) -> Batch:
         """Take an order whose input file exists."""
         batch = Batch(order, self._clock.now_s)
         self._batches[batch.id] = batch
-        task = asyncio.ensure_future(self._work(batch, self._files.get(order.input_file_id).path))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keeper.keep_batch(batch)
+        self._begin(batch)
         return batch
 
+    def _begin(self, batch: Batch) -> None:
+        task = asyncio.ensure_future(self._work(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _begin_kept(self) -> None:
+        """Begin the batches that an earlier sandbox left; only now is there an event loop."""
+        while self._unstarted:
+            self._begin(self._unstarted.pop(0))
+
     def get(self, batch_id: str) -> Batch:
+        self._begin_kept()
         if batch_id not in self._batches:
             raise Refused(404, f"No batch found with id '{batch_id}'.")
         return self._batches[batch_id]
 
     def all(self) -> Sequence[Batch]:
+        self._begin_kept()
         return list(self._batches.values())
 
     def cancel(self, batch_id: str) -> Batch:
@@ -81,13 +105,19 @@ class BatchRunner:
             raise Refused(409, f"Cannot cancel a batch with status '{batch.status}'.")
         if not batch.is_cancelling():
             batch.enter("cancelling", self._clock.now_s)
+            self._keeper.keep_batch(batch)
             self._clock.stir()
         return batch
 
-    async def _work(self, batch: Batch, source: Path) -> None:
+    async def _work(self, batch: Batch) -> None:
         try:
+            file = self._files.find(batch.order.input_file_id)
+            if file is None:
+                raise FileNotFoundError
+            source = file.path
             checked = await self._threads.run(lambda: check_input(source, batch.order.endpoint))
             await self._run(batch, source, checked)
+            self._keeper.keep_batch(batch)
         except FileNotFoundError:
             message = f"Cannot find file {batch.order.input_file_id}: it was deleted."
             self._fail(batch, (LineError("invalid_request", message, "file_id"),))
@@ -106,7 +136,11 @@ class BatchRunner:
         batch.enter("in_progress", started_s)
         outputs = _Outputs(self._files.new_path(), self._files.new_path())
         waiting = checked.offsets[::-1]
-        ran, ended_s = await self._run_requests(batch, source, waiting, outputs, started_s)
+        try:
+            ran, ended_s = await self._run_requests(batch, source, waiting, outputs, started_s)
+        except asyncio.CancelledError:  # the sandbox ends; the next one begins the batch anew
+            outputs.discard()
+            raise
         end: Status = "expired"
         if ran == len(waiting):
             batch.enter("finalizing", ended_s)
@@ -152,6 +186,7 @@ class BatchRunner:
     def _fail(self, batch: Batch, errors: tuple[LineError, ...]) -> None:
         batch.errors = errors
         batch.enter("failed", self._clock.now_s)
+        self._keeper.keep_batch(batch)
 
 
 def _write_unrun(source: Path, offsets: Sequence[int], path: Path, reason: tuple[str, str]) -> None:

@@ -1,0 +1,62 @@
+"""A batch that came to nothing leaves nothing: no folder, no empty journal; and two never share one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+import pytest
+from batching import JOURNAL, write_jobs
+from harness import Home
+from servers import Recorder, refusal
+
+from gpt_image2.core.batch import journal
+from gpt_image2.core.batch.journal import SENT, Entry, Journal, read_journal
+
+REFUSED = [
+    (["submit"], [{"prompt": ""}], "no job"),
+    (["run"], [{"prompt": ""}], "no job"),
+    (["submit", "--max-cost", "0"], ["a cat"], "--max-cost"),
+    (["submit"], ["a cat"], "No such key"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs", "said"), REFUSED, ids=[" ".join(row[0]) + row[2] for row in REFUSED]
+)
+def test_a_batch_that_is_refused_leaves_no_folder(
+    home: Home, recorder: Recorder, words: List[str], jobs: List[object], said: str
+) -> None:
+    recorder.answer = lambda request: refusal(401, "No such key.", "invalid_api_key")
+    write_jobs(home, *jobs)
+    args = ("batch", words[0], "jobs.jsonl", "--out-dir", "new/deep/out", *words[1:])
+    run = home.run(*args, base_url=recorder.base_url)
+    assert run.code in (2, 3) and said in run.stderr
+    assert [path.name for path in home.cwd.iterdir()] == ["jobs.jsonl"]
+
+
+def test_a_folder_that_was_there_stays_and_gets_no_journal(home: Home, recorder: Recorder) -> None:
+    (home.cwd / "out").mkdir()
+    write_jobs(home, {"prompt": ""})
+    assert home.run("batch", "submit", "jobs.jsonl", "--out-dir", "out", base_url=recorder.base_url).code == 2
+    assert list((home.cwd / "out").iterdir()) == []
+
+
+def test_a_journal_that_was_taken_away_before_it_could_be_locked_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is written to it would be nowhere, and its jobs would be paid for again."""
+    really = journal.lock_file
+    others: List[int] = []
+
+    def lock(descriptor: int) -> bool:
+        if not others:  # the other batch takes its empty journal away, just before it closes it
+            (tmp_path / JOURNAL).unlink()
+        others.append(descriptor)
+        return really(descriptor)
+
+    monkeypatch.setattr(journal, "lock_file", lock)
+    with Journal(tmp_path) as opened:
+        opened.extend([Entry(SENT, "0" * 64, 0)])
+    assert len(others) == 2
+    assert [entry.key for entry in read_journal(tmp_path)] == ["0" * 64]

@@ -1,0 +1,99 @@
+"""What a call says while it waits where there is no terminal, and how all of it fits a narrow one."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import threading
+from typing import List
+
+import pytest
+from harness import Home
+from pictures import png
+from servers import Recorder, Request, images, refusal
+
+from gpt_image2.core.telling.output import Output
+
+NARROW = {"COLUMNS": "40"}
+
+
+def test_a_piped_call_says_that_it_was_sent_and_how_long_that_usually_takes(
+    home: Home, recorder: Recorder
+) -> None:
+    run = home.run("generate", "a cat", base_url=recorder.base_url)
+    assert run.stderr.splitlines()[0] == "sent; usually 120 s"
+    run = home.run("generate", "a dog", "--quality", "low", "--json", base_url=recorder.base_url)
+    assert run.stderr.splitlines()[0] == "sent; usually 70 s" and run.json["ok"]
+
+
+def test_a_request_that_goes_again_says_so(home: Home, recorder: Recorder) -> None:
+    answers = iter([refusal(429, "slow", "slow_down"), images(png(1024, 1024))])
+    recorder.answer = lambda request: next(answers)._replace(headers=(("Retry-After", "0"),))
+    said = home.run("generate", "a cat", base_url=recorder.base_url).stderr.splitlines()
+    assert [line for line in said if line.startswith("sent")] == [
+        "sent; usually 120 s",
+        "sent again; usually 120 s",
+    ]
+
+
+@pytest.mark.parametrize("flag", ["--quiet", "--events"])
+def test_who_wants_no_lines_gets_none(home: Home, recorder: Recorder, flag: str) -> None:
+    run = home.run("generate", "a cat", flag, base_url=recorder.base_url)
+    assert run.code == 0 and "usually" not in run.stderr
+
+
+def test_a_line_comes_from_time_to_time_while_a_call_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = threading.Event()
+
+    class Stderr(io.StringIO):
+        def write(self, text: str) -> int:
+            if re.fullmatch(r"\d+ s\n", text):
+                waited.set()
+            return len(text)
+
+    monkeypatch.setattr("sys.stderr", Stderr())
+    with Output([], line_every_s=0.01).observer(results=True):
+        assert waited.wait(30)
+    waited.clear()
+    with Output(["--quiet"], line_every_s=0.01).observer(results=True):
+        assert not waited.wait(0.1)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["generate", "--help"], ["batch"], ["history", "--help"]], ids=" ".join
+)
+def test_help_fits_a_narrow_terminal(home: Home, words: List[str]) -> None:
+    run = home.run(*words, env=NARROW)
+    own = str(home.script)
+    assert run.code == 0
+    assert not [line for line in run.stdout.splitlines() if len(line) > 40 and own not in line]
+    wide = home.run(*words, env={"COLUMNS": "200"})
+    assert "".join(run.stdout.split()) == "".join(wide.stdout.split())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_the_live_line_is_cut_where_it_would_be_folded(home: Home, recorder: Recorder) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    seen = threading.Event()
+
+    def answer(request: Request) -> object:
+        seen.wait(30)
+        return images(png(1024, 1024))
+
+    recorder.answer = answer
+    terminal, its_end = pty.openpty()
+    fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 12, 0, 0))
+    with home.start("generate", "a cat", base_url=recorder.base_url, stderr=its_end) as process:
+        shown = b""
+        while b"1 s of about" not in shown and b"1 s of abo" not in shown:
+            shown += os.read(terminal, 1000)
+        seen.set()
+        assert process.wait(30) == 0
+    os.close(its_end)
+    os.close(terminal)
+    assert b"1 s of abou" in shown and b"about" not in shown
