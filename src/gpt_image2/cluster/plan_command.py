@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from statistics import median
+from typing import cast
 from urllib.parse import urlsplit
 
 from gpt_image2.core.api.cost import BATCH_DISCOUNT
@@ -82,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
             f"({cost_in_words(division.submit_usd)})"
         )
     own = {"split", "deadline", "max_cost_usd", "concurrency", "images_per_minute", "jobs", "json", "quiet"}
-    names: list[str] = list(vars(flags))
+    names = cast("dict[str, object]", vars(flags))
     given = {name for name in names if getattr(flags, name) != _parser().get_default(name)} - own
     more = "  # with the same flags for all jobs" if given else ""
     for path, size_bytes, command in files:
