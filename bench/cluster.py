@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -48,17 +47,15 @@ class Outcome(NamedTuple):
 
 
 def main(jobs: int) -> int:
-    """Runs every way once and writes the table; 1 where ours has paid twice."""
-    random.seed(7)
-    ways: list[Callable[[int, Path], Outcome]] = [by_shards, by_ray, by_sdk_on_ray]
+    """Runs every way once, each in its own process, and writes the table; 1 where ours has paid twice."""
     outcomes: list[Outcome] = []
-    for way in ways:
-        root = Path(tempfile.mkdtemp(prefix="cluster-"))
-        try:
-            outcomes.append(way(jobs, root))
-            print(outcomes[-1], flush=True)
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+    for name in WAYS:
+        with tempfile.TemporaryDirectory(prefix="cluster-") as folder:
+            told = Path(folder) / "outcome.json"
+            command = [sys.executable, "-m", "bench.cluster", str(jobs), name, str(told)]
+            subprocess.run(command, check=True)
+            outcomes.append(Outcome(*json.loads(told.read_text(encoding="utf-8"))))
+        print(outcomes[-1], flush=True)
     lines = [
         f"{jobs} jobs, {len(KILLS_AT)} workers killed by SIGKILL, calls of {LATENCY_S} s, S3 by moto; "
         f"one run each, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
@@ -149,7 +146,7 @@ class Sdk:
     def __init__(self, out: str) -> None:
         import openai
 
-        from gpt_image2.cluster.objects import open_objects
+        from gpt_image2.cluster.store.objects import open_objects
 
         self._client = openai.OpenAI(api_key=_KEY, base_url=os.environ["GPT_IMAGE2_BASE_URL"])
         self._objects = open_objects(out)
@@ -204,13 +201,13 @@ class Site(NamedTuple):
 
     def count(self, prefix: str) -> int:
         """How many objects there are."""
-        from gpt_image2.cluster.objects import open_objects
+        from gpt_image2.cluster.store.objects import open_objects
 
         return sum(1 for _ in open_objects(self.address).list(prefix))
 
     def pids(self) -> list[int]:
         """The processes of the workers that are there."""
-        from gpt_image2.cluster.objects import open_objects
+        from gpt_image2.cluster.store.objects import open_objects
 
         names = [found.name for found in open_objects(self.address).list("workers/")]
         pids = [int(name.split("-")[-3]) for name in names if "/desk-" not in name]
@@ -261,8 +258,8 @@ def _kill_some(
 
 
 def _outcome(way: str, site: Site, done: int, doubt: int, killed: int, elapsed_s: float) -> Outcome:
-    from gpt_image2.cluster.claims import State, read_claim
-    from gpt_image2.cluster.objects import open_objects
+    from gpt_image2.cluster.store.claims import State, read_claim
+    from gpt_image2.cluster.store.objects import open_objects
 
     objects, paid = open_objects(site.address), site.paid()
     claims = [read_claim(objects.get(found.name) or b"") for found in objects.list("claims/")]
@@ -342,5 +339,16 @@ def _or_dash(value: int | None) -> str:
     return "–" if value is None else str(value)
 
 
+WAYS: dict[str, Callable[[int, Path], Outcome]] = {
+    "shards": by_shards,
+    "ray": by_ray,
+    "sdk": by_sdk_on_ray,
+}
+
 if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        random.seed(7)
+        place = Path(sys.argv[3])
+        place.write_text(json.dumps(WAYS[sys.argv[2]](int(sys.argv[1]), place.parent)), encoding="utf-8")
+        raise SystemExit(0)
     raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000))

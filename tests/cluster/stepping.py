@@ -13,12 +13,12 @@ from typing import Any, Callable, Iterator, Optional
 
 from pictures import png
 
-from gpt_image2.cluster.admission import Admission
-from gpt_image2.cluster.claims import Claims
-from gpt_image2.cluster.job import ClusterJob
-from gpt_image2.cluster.objects import Found, StoreError
-from gpt_image2.cluster.results import Row
-from gpt_image2.cluster.worker import Halt, JobWorker, Place
+from gpt_image2.cluster.jobs.job import ClusterJob
+from gpt_image2.cluster.jobs.results import Row
+from gpt_image2.cluster.store.claims import Claims
+from gpt_image2.cluster.store.objects import Found, StoreError
+from gpt_image2.cluster.work.admission import Admission
+from gpt_image2.cluster.work.worker import Halt, JobWorker, Place
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import ApiError, NetworkError, RateLimitError

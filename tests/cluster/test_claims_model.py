@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from stepping import World
 
-from gpt_image2.cluster.job import ClusterJob
+from gpt_image2.cluster.jobs.job import ClusterJob
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.batch.journal import image_of_fields
 

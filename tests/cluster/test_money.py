@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gpt_image2.cluster.money import SharedBudget, read_books
-from gpt_image2.cluster.objects import open_objects
+from gpt_image2.cluster.store.money import SharedBudget, read_books
+from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.core.base.outcome import Billed
 
 

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 from faulty import WAIT_S
 
-from gpt_image2.cluster.claims import Claims, State
-from gpt_image2.cluster.objects import StoreError, open_objects
-from gpt_image2.cluster.presence import Presence, Times
+from gpt_image2.cluster.store.claims import Claims, State
+from gpt_image2.cluster.store.objects import StoreError, open_objects
+from gpt_image2.cluster.store.presence import Presence, Times
 from gpt_image2.core.base.errors import UsageError
 
 

@@ -79,9 +79,9 @@ def test_rows_come_out_with_what_became_of_them_and_none_raises(cluster: Sandbox
 def test_workers_that_are_killed_pay_for_no_job_twice(
     cluster: Sandbox, tmp_path: Path, in_full: bool
 ) -> None:
-    from gpt_image2.cluster.claims import State, read_claim
-    from gpt_image2.cluster.objects import open_objects
     from gpt_image2.cluster.ray import close_desk
+    from gpt_image2.cluster.store.claims import State, read_claim
+    from gpt_image2.cluster.store.objects import open_objects
 
     out, count = f"file://{tmp_path}/run", 200 if in_full else 60
     objects, chance, before = open_objects(out), random.Random(7), requests_of(cluster)

@@ -12,13 +12,13 @@ _MANY = r'''
 import json, resource, sys
 from datetime import datetime, timezone
 from pathlib import Path
-from gpt_image2.cluster.objects import Found
-from gpt_image2.cluster.report import ManifestFile, Sums, read_back
+from gpt_image2.cluster.store.objects import Found
+from gpt_image2.cluster.commands.manifest import ManifestFile, Sums, read_back
 
 jobs, folder, now = int(sys.argv[1]), Path(sys.argv[2]), datetime.now(timezone.utc)
 result = {
     "status": "done", "id": "an id", "billed": "yes", "cost_usd": 0.005, "attempts": 1, "elapsed_s": 61.5,
-    "error": None, "request": {"model": "gpt-image-2", "prompt": "p" * 400, "size": "1024x1024", "quality": "low"},
+    "error": None, "request": {"model": "gpt-image-2", "prompt": "p" * 400, "size": "auto", "quality": "low"},
 }
 image = {"bytes": 1500000, "format": "png", "width": 1024, "height": 1024, "sha256": "0" * 64, "number": 1}
 

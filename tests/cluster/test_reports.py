@@ -10,7 +10,7 @@ from batching import Painter
 from servers import Answer, refusal
 from worksites import Site, jobs
 
-from gpt_image2.cluster.objects import open_objects
+from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.core.cli import main
 
 

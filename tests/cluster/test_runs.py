@@ -14,8 +14,8 @@ from servers import Answer, Request, refusal
 from worksites import Site, ended, jobs, status_by_id
 
 from gpt_image2.cluster import presence, running
-from gpt_image2.cluster.objects import open_objects
-from gpt_image2.cluster.presence import Times
+from gpt_image2.cluster.store.objects import open_objects
+from gpt_image2.cluster.store.presence import Times
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional
 from batching import write_jobs
 from harness import Home, Run, Started
 
-from gpt_image2.cluster.objects import open_objects
+from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.core.cli import main
 
 

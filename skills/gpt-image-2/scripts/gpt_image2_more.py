@@ -1636,9 +1636,9 @@ EXTRAS = {
         name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
-    "object storage": Extra("gpt_image2.cluster.run", _CLUSTER),
-    "batch plan": Extra("gpt_image2.cluster.plan_command", _CLUSTER),
-    "batch report": Extra("gpt_image2.cluster.report_command", _CLUSTER),
+    "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", _CLUSTER),
+    "batch report": Extra("gpt_image2.cluster.commands.report", _CLUSTER),
 }
 
 

@@ -25,10 +25,10 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.job import Job
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 
-from .objects import open_objects
-from .results import Row
-from .table_rows import invalid_row, job_of_row, plain_columns
-from .workplace import Terms, Workplace, open_workplace
+from .jobs.results import Row
+from .jobs.table_rows import invalid_row, job_of_row, plain_columns
+from .store.objects import open_objects
+from .work.workplace import Terms, Workplace, open_workplace
 
 _DEFAULT_CONCURRENCY = 16
 _FIELDS = {

@@ -31,13 +31,13 @@ from gpt_image2.core.batch.job import Job
 from gpt_image2.core.batch.pacer import Pacing
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 
-from .admission import Answer
-from .job import ClusterJob
-from .objects import StoreError, open_objects
-from .presence import Presence
-from .results import Row
-from .table_rows import beside, invalid_row, job_of_line, job_of_row
-from .workplace import Terms, new_name, open_admission, open_workplace
+from .jobs.job import ClusterJob
+from .jobs.results import Row
+from .jobs.table_rows import beside, invalid_row, job_of_line, job_of_row
+from .store.objects import StoreError, open_objects
+from .store.presence import Presence
+from .work.admission import Answer
+from .work.workplace import Terms, new_name, open_admission, open_workplace
 
 _NAMESPACE = "gpt_image2"
 _DEFAULT_CONCURRENCY = 16

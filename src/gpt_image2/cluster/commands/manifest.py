@@ -21,9 +21,9 @@ from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.batch.journal import scratch_database
 
-from .claims import CLAIMS, RESULTS, Claim, State, read_claim, result_name
-from .objects import Objects, StoreError
-from .results import DOUBT, ELSEWHERE, FAILED, NOT_STARTED, SAVED, read_result
+from ..jobs.results import DOUBT, ELSEWHERE, FAILED, NOT_STARTED, SAVED, read_result
+from ..store.claims import CLAIMS, RESULTS, Claim, State, read_claim, result_name
+from ..store.objects import Objects, StoreError
 
 _AT_ONCE, _THREADS = 2000, 16
 #: A row an image; a job without one has a row too.

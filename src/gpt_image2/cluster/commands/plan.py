@@ -37,8 +37,8 @@ from gpt_image2.core.telling.as_json import estimate_json
 from gpt_image2.core.telling.in_words import cost_in_words, saved_line
 from gpt_image2.core.telling.output import output_for
 
-from .division import Division, Pace, divide
-from .planning import PlannedJobs, plan_jobs
+from ..jobs.division import Division, Pace, divide
+from ..jobs.planning import PlannedJobs, plan_jobs
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SEEN_CALLS = 200

@@ -24,10 +24,10 @@ from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
-from .claims import RESULTS
-from .inputs import is_stored, read_object
+from ..store.claims import RESULTS
+from ..store.inputs import is_stored, read_object
+from ..store.objects import Objects
 from .job import ClusterJob, made_up_name
-from .objects import Objects
 from .table import JobTable, TableJob
 
 _SHOWN_PROBLEMS = 20

@@ -28,10 +28,10 @@ from gpt_image2.core.calls.budget import OVER_MAX_COST
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
-from .job import ClusterJob
-from .planning import PlannedJobs
-from .results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
-from .table import TableJob
+from ..jobs.job import ClusterJob
+from ..jobs.planning import PlannedJobs
+from ..jobs.results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
+from ..jobs.table import TableJob
 from .worker import LOOK_AGAIN_S, Halt, JobWorker
 
 

@@ -31,13 +31,13 @@ from gpt_image2.core.telling.as_json import estimate_json, failure_json
 from gpt_image2.core.telling.in_words import cost_in_words
 from gpt_image2.core.telling.output import Output
 
-from .money import read_books
-from .objects import Objects, open_objects
-from .planning import PlannedJobs, find_done, plan_jobs
-from .results import DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
-from .running import RunRules, ShardRun
-from .table import JobTable, TableJob
-from .workplace import Terms, open_workplace
+from ..jobs.planning import PlannedJobs, find_done, plan_jobs
+from ..jobs.results import DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
+from ..jobs.table import JobTable, TableJob
+from ..store.money import read_books
+from ..store.objects import Objects, open_objects
+from ..work.running import RunRules, ShardRun
+from ..work.workplace import Terms, open_workplace
 
 _COMMAND = "batch run"
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")

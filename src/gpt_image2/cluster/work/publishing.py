@@ -14,11 +14,11 @@ from gpt_image2.core.base.outcome import Billed, Result, SavedImage
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.calls.client import Client
 
-from .claims import Claim, Claims, State, result_name
-from .job import ClusterJob
-from .objects import Objects, StoreError
-from .results import DONE, PARTIAL, SAVED, Row, read_result, result_bytes
-from .rows import CLAIMED, elsewhere_row
+from ..jobs.job import ClusterJob
+from ..jobs.results import DONE, PARTIAL, SAVED, Row, read_result, result_bytes
+from ..jobs.rows import CLAIMED, elsewhere_row
+from ..store.claims import Claim, Claims, State, result_name
+from ..store.objects import Objects, StoreError
 
 _MARK_CHARS = 12  # of a hash, in the name of an image whose own is taken
 

@@ -25,11 +25,11 @@ from gpt_image2.core.calls.budget import OVER_MAX_COST
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
-from .planning import PlannedJobs
-from .ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk
-from .results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
-from .table import TableJob
-from .table_rows import INVALID
+from ..jobs.planning import PlannedJobs
+from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
+from ..jobs.table import TableJob
+from ..jobs.table_rows import INVALID
+from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk
 
 _NUMBER = "gpt_image2_number"
 _AT_ONCE = 4096  # jobs in one dataset, and what Ctrl-C waits for

@@ -20,11 +20,11 @@ from gpt_image2.core.outputs.files import prepare_folder
 from gpt_image2.core.settings.base_url import is_loopback
 from gpt_image2.core.settings.places import state_folder
 
+from ..store.claims import SENT_MARGIN_S, Claims
+from ..store.money import SharedBudget
+from ..store.objects import Objects
+from ..store.presence import Presence
 from .admission import Admission, Gate
-from .claims import SENT_MARGIN_S, Claims
-from .money import SharedBudget
-from .objects import Objects
-from .presence import Presence
 from .worker import Halt, JobWorker, Place
 
 _KIND = "run.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Billed
 
-from .claims import Claim, State, Verdict
+from ..store.claims import Claim, State, Verdict
 from .job import ClusterJob
 from .results import DOUBT, ELSEWHERE, FAILED, SAVED, Row
 

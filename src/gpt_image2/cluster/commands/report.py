@@ -13,9 +13,9 @@ from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import output_for
 
-from .objects import open_objects
-from .report import ManifestFile, Sums, read_back
-from .report_pages import SheetPages
+from ..store.objects import open_objects
+from .manifest import ManifestFile, Sums, read_back
+from .pages import SheetPages
 
 
 class _Flags(argparse.Namespace):

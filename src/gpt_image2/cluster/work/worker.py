@@ -29,15 +29,15 @@ from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.outputs.files import NO_SPACE
 
+from ..jobs.job import ClusterJob
+from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
+from ..jobs.rows import CLAIMED, elsewhere_row, failed_row, standing_row
+from ..store.claims import Claim, Claims, State, Verdict, verdict
+from ..store.inputs import fetched
+from ..store.objects import Objects, StoreError
+from ..store.presence import Presence
 from .admission import Gate
-from .claims import Claim, Claims, State, Verdict, verdict
-from .inputs import fetched
-from .job import ClusterJob
-from .objects import Objects, StoreError
-from .presence import Presence
 from .publishing import Publisher
-from .results import ELSEWHERE, NOT_STARTED, Row
-from .rows import CLAIMED, elsewhere_row, failed_row, standing_row
 
 #: Seconds until one looks again at a job that another worker has.
 LOOK_AGAIN_S = 3.0
