@@ -131,7 +131,7 @@ def test_workers_that_die_between_any_two_steps_pay_once(in_full: bool) -> None:
     run_state_machine_as_test(
         Workers,
         settings=settings(
-            max_examples=5000 if in_full else 250,
+            max_examples=5000 if in_full else 150,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -176,4 +176,19 @@ def test_an_image_on_the_disk_of_a_dead_worker_is_brought_to_the_store_from_ther
             other.step("well")
         assert other.row is not None and other.row.status == status
     assert world.requests == 1
+    world.close()
+
+
+def test_a_worker_that_was_taken_for_dead_and_wakes_up_sends_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    first = world.start(JOB, "a", retry_ambiguous=False)
+    first.step("well")  # it has claimed the job
+    first.is_silent = True
+    second = world.start(JOB, "b", retry_ambiguous=False)
+    for worker in (second, first):
+        while worker.is_at_work:
+            worker.step("well")
+    assert second.row is not None and second.row.status == "done"
+    assert first.row is not None and first.row.status == "elsewhere"
+    assert world.requests == world.paid == 1
     world.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import threading
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from pictures import png
 from servers import Answer, Request, refusal
 from worksites import Site, ended, jobs, status_by_id
 
-from gpt_image2.cluster import presence, running
+from gpt_image2.cluster.store import presence
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Times
+from gpt_image2.cluster.work import running
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(
@@ -332,3 +334,30 @@ def test_a_job_that_another_worker_has_in_flight_is_waited_for(local_site: Site,
     second = local_site.run(painter.base_url)
     assert (ended(first).code, second.code, second.json["done"]) == (0, 0, 1)
     assert sum(painter.hits.values()) == 1
+
+
+def test_ctrl_c_waits_for_what_is_paid_for_and_leaves_the_rest(local_site: Site, painter: Painter) -> None:
+    local_site.write(*jobs(3))
+    arrived, may_go = threading.Semaphore(0), threading.Event()
+    paint = painter.server.answer
+
+    def hold(request: Request) -> Answer:
+        if request.method == "POST":
+            arrived.release()
+            may_go.wait(WAIT_S)
+        return paint(request)
+
+    painter.server.answer = hold
+    process = local_site.start(painter.base_url, "--concurrency", "1")
+    assert arrived.acquire(timeout=WAIT_S)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"nothing more is started" in line:
+            break
+    may_go.set()
+    run = ended(process)
+    assert (run.code, run.json["done"], run.json["not_started"]) == (130, 1, 2)
+    assert sum(painter.hits.values()) == local_site.sent == 1
+    again = local_site.run(painter.base_url)
+    assert (again.code, again.json["done"]) == (0, 3)
