@@ -163,18 +163,21 @@ def test_a_result_is_written_for_whoever_died_between_image_and_result(tmp_path:
     world.close()
 
 
-def test_an_image_on_the_disk_of_a_dead_worker_is_brought_to_the_store_from_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("claims", "status"), [(2, "ambiguous"), (3, "saved")])
+def test_an_image_on_the_disk_of_a_dead_worker_is_brought_to_the_store_from_there(
+    tmp_path: Path, claims: int, status: str
+) -> None:
     world = World(tmp_path)
     first = world.start(JOB, "a", retry_ambiguous=False)
-    while not list((tmp_path / "a").glob("*.png")):
+    while not list((tmp_path / "a").glob("*.png")) or len(world.held) < claims:
         first.step("well")
     first.kill()
-    for machine, status in (("b", "ambiguous"), ("a", "done")):
+    for machine, known in (("b", status), ("a", "done")):
         world.wait_an_hour()
         other = world.start(JOB, machine, retry_ambiguous=False)
         while other.is_at_work:
             other.step("well")
-        assert other.row is not None and other.row.status == status
+        assert other.row is not None and other.row.status == known
     assert world.requests == 1
     world.close()
 
