@@ -361,3 +361,21 @@ def test_ctrl_c_waits_for_what_is_paid_for_and_leaves_the_rest(local_site: Site,
     assert sum(painter.hits.values()) == local_site.sent == 1
     again = local_site.run(painter.base_url)
     assert (again.code, again.json["done"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--engine", "ray", "--api-key", KEY], "stays on this machine"),
+        (["--engine", "ray", "--address", "auto", "--sandbox"], "do not reach it"),
+        (["--address", "auto"], "add --engine ray"),
+    ],
+)
+def test_what_workers_elsewhere_cannot_have_is_refused(
+    local_site: Site, painter: Painter, flags: list[str], said: str
+) -> None:
+    local_site.write(*jobs(1))
+    run = local_site.run(painter.base_url, *flags)
+    assert run.code == 2 and said in json.dumps(run.json["error"])
+    assert KEY not in run.stdout + run.stderr
+    assert painter.hits == {}

@@ -22,6 +22,8 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.summary import INTERRUPTED, MAX_FAILURES, Progress, Tally, job_row, say_ended
 from gpt_image2.core.calls.budget import OVER_MAX_COST
+from gpt_image2.core.commands.package_extras import SANDBOX_KEY
+from gpt_image2.core.settings.keys import KEY_VARIABLE
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
@@ -47,6 +49,8 @@ def run_on_ray(
     stop: StopSwitch,
 ) -> Tally:
     """Runs the jobs; how it went. The cluster is one of this machine where none is named."""
+    if command.sandbox:
+        os.environ[KEY_VARIABLE] = SANDBOX_KEY  # for the workers of this machine
     if not ray.is_initialized():
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -46,6 +46,7 @@ _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 def run(command: BatchRunCommand, output: Output, stop: StopSwitch) -> int:
     """Runs the command; its exit code."""
     part, shards = read_shard(command.shard)
+    _check_engine(command)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)
@@ -120,6 +121,22 @@ def read_shard(text: str | None) -> tuple[int, int]:
             f"--shard is {text!r}; it must be I/N, from 1/N to N/N", hint="for example --shard 3/16"
         )
     return part - 1, shards
+
+
+def _check_engine(command: BatchRunCommand) -> None:
+    """What other machines cannot have is refused."""
+    if command.engine is None and command.address is not None:
+        raise UsageError("--address is that of a Ray cluster", hint="add --engine ray")
+    if command.engine and command.api_key is not None:
+        raise UsageError(
+            "--api-key stays on this machine",
+            hint="give the workers their key by their environment or config file; nothing was sent",
+        )
+    if command.sandbox and command.address is not None:
+        raise UsageError(
+            "--sandbox runs on this machine, where other workers do not reach it",
+            hint="leave --address or --sandbox out; nothing was sent",
+        )
 
 
 def _check_store(objects: Objects, command: BatchRunCommand, output: Output) -> None:
