@@ -62,7 +62,7 @@ function _shtab_gpt_image2_using
 end
 
 set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch plan' 'batch report' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help
-set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
+set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -110,6 +110,11 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l profile -xka "(_
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l base-url -x -d 'the API'"'"'s base URL'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l sandbox -d 'use an offline sandbox instead: no key, no cost'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a edit -d 'Make new images from images and a text.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l image -xka "(__fish_complete_path (commandline -ct))" -d 'one more input image; repeatable, up to 16 in all'
@@ -154,6 +159,15 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l profile -xka "(_gpt_
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l base-url -x -d 'the API'"'"'s base URL'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l sandbox -d 'use an offline sandbox instead: no key, no cost'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l area -x -d 'edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%) or fractions (0.25) of the picture as it is seen; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l keep-outside -d 'put the first image back outside the mask: there not one pixel changes'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l extend -x -d 'paint further beyond these sides, as left=25%,right=200; all=10% is every side'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the image to edit: a file, an http(s) address, or - for stdin'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a batch -d 'Run many jobs from a file: now, or by the Batch API at half the price.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using batch' -s h -l help -d 'show this help message and exit'
@@ -394,6 +408,15 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l partial-imag
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l param -x -d 'any other field of the API; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-wait -d 'where the host makes it a task, end with the task'"'"'s id'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l save-partials -d 'keep the previews, as NAME.partial-0.png'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l area -x -d 'edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%) or fractions (0.25) of the picture as it is seen; repeatable'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l keep-outside -d 'put the first image back outside the mask: there not one pixel changes'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l extend -x -d 'paint further beyond these sides, as left=25%,right=200; all=10% is every side'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l dry-run -d 'print the exact request and its cost; send nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l max-cost -x -d 'refuse a request that may cost more (input images by an estimate)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l no-clobber -d 'never overwrite: take the next free name'
@@ -514,6 +537,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -l mask -xka "(__fis
 complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -l read-as -xka "auto white black alpha painted" -d 'what of the mask was edited (default auto)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -l seam -x -d 'how wide the blend inside the mask'"'"'s edge is (default 1%)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'the file to write: .png, .jpg or .webp'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using compose' -l no-history -d 'leave no trace of this picture in the history'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using compose; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the picture that was edited'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using compose; and test $_shtab_gpt_image2_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'the edit, as the model sent it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a cutout -d 'Cut a subject out of its flat background: by the background'"'"'s colour, or, exact with glass, smoke and fine hair, from a pair: the same picture on two backgrounds.'
@@ -523,6 +547,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l events -d 'progres
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'the file to write: .png or .webp'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l no-history -d 'leave no trace of this picture in the history'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l key -x -d 'the background'"'"'s colour, as '"'"'#00ff00'"'"'; auto (default): what the border has'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l pair -xka "(__fish_complete_path (commandline -ct))" -d 'the same picture on another background, such as black and white'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cutout' -l holes -xka "auto fill keep" -d 'fill or keep regions of the key that the subject encloses (default auto: what is of exactly the key is a hole)'
@@ -534,6 +559,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l events -d 'progress a
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'the file to write: .png, .jpg or .webp'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l no-history -d 'leave no trace of this picture in the history'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l exact -x -d 'the size that it gets, to the pixel'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l fit -xka "crop pad stretch" -d 'how it gets there (default crop, about its middle)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using fit' -l pad-color -x -d 'what --fit pad adds, as '"'"'#rrggbb'"'"' (default clear; jpeg white)'

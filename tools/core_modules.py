@@ -22,13 +22,17 @@ FUTURE = "from __future__ import annotations"
 SIDES = {
     "gpt_image2_more": (
         *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
-        *("api.gif_svg", "api.markup", "api.read_fields", "calls.leftovers"),
-        "settings.profiles",
+        *("api.area_masks", "api.covering", "api.gif_svg", "api.markup", "api.odd_inputs", "api.orientation"),
+        *("api.png_alpha", "api.read_fields", "api.shapes", "base.optional_part", "calls.leftovers"),
+        *("ledger.derived", "settings.profiles"),
         *(
             "commands.checks",
             "commands.doctor",
+            "commands.finishing",
+            "commands.further_calls",
             "commands.mistakes",
             "commands.package_extras",
+            "commands.picture_flags",
             "commands.probe",
             "commands.profiles",
             "commands.resume",

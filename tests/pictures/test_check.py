@@ -90,14 +90,24 @@ def test_a_painted_checkerboard_is_seen(desk: Desk, cell: int, greys: tuple[int,
     assert not verdicts(desk, "a.png", "--alpha")[1]["checkerboard"]["ok"]
 
 
+@pytest.mark.parametrize("cell", [8, 21, 32])
+@pytest.mark.parametrize("rim", [20, 60])
+def test_a_painted_checkerboard_is_seen_in_a_narrow_rim(cell: int, rim: int) -> None:
+    ys, xs = np.mgrid[0:1024, 0:1024]
+    card = np.where((xs // cell + ys // cell) % 2, 204, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    card[rim:-rim, rim:-rim] = (250, 246, 236)
+    assert checkerboard_score(Image.fromarray(card)) > 0.75
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_no_checkerboard_is_not_taken_for_one(seed: int) -> None:
     grey = photo(W, H, seed).mean(axis=2).astype(np.uint8)
     ys, xs = np.mgrid[0:H, 0:W]
     stripes = np.where(xs // (4 + seed) % 2, 250, 200).astype(np.uint8)
     bricks = np.where((xs + ys // 10 % 2 * 10) % 20 < 2, 120, 200).astype(np.uint8)
-    for image in (photo(W, H, seed), grey, np.full((H, W), 200 + seed, np.uint8), stripes, bricks):
-        assert checkerboard_score(Image.fromarray(image)) < 0.4
+    slanted = np.where((xs + ys) // (5 + seed) % 2, 230, 190).astype(np.uint8)
+    for image in (photo(W, H, seed), grey, np.full((H, W), 200 + seed, np.uint8), stripes, bricks, slanted):
+        assert checkerboard_score(Image.fromarray(image)) < 0.5
 
 
 def test_an_edit_is_checked_against_its_source_and_mask(desk: Desk) -> None:

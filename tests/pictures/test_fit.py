@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gpt_image2.core.api.covering import covering_size
 from gpt_image2.core.api.sizes import size_problem
-from gpt_image2.pictures.sizes import covering_size, parse_weight
+from gpt_image2.pictures.sizes import parse_weight
 
 
 @pytest.fixture

@@ -129,3 +129,14 @@ def test_an_overlay_tints_what_is_edited_and_nothing_else(desk: Desk, painted: n
     before, look = desk.pixels("photo.png"), desk.pixels("look.png")
     assert np.array_equal(look[~painted], before[~painted])
     assert (look[painted] != before[painted]).any(axis=-1).mean() > 0.95
+
+
+@pytest.mark.parametrize("level, said", [(0, "would edit nothing"), (255, "would edit everything")])
+@pytest.mark.parametrize("command", ["compose a.png a.png -o out.png", "check a.png --against a.png"])
+def test_an_edit_in_a_mask_of_nothing_or_everything_is_refused(
+    desk: Desk, command: str, level: int, said: str
+) -> None:
+    desk.save("a.png", photo())
+    desk.save("mask.png", np.full((240, 320), level, np.uint8))
+    assert said in desk.run(*command.split(), "--mask", "mask.png").error
+    assert not desk.path("out.png").exists()

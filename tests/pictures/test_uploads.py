@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 from canvases import Desk, edited_area, photo
+from odd_files import H, W, odd_file
 from PIL import Image, ImageCms
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.pictures.uploads import Upload, for_upload, mask_for_upload
-
-W, H = 320, 240
 
 
 @pytest.fixture
@@ -22,46 +18,6 @@ def out(tmp_path: Path) -> Path:
     folder = tmp_path / "made"
     folder.mkdir()
     return folder
-
-
-def png_of_16_bits(path: Path, grey: bool) -> None:
-    """A PNG of 16 bits a channel, which Pillow reads but does not write in colour: its left half dark."""
-    channels = 1 if grey else 3
-    rows = np.zeros((H, W, channels), ">u2")
-    rows[:, W // 2 :] = 60_000
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", W, H, 16, 0 if grey else 2, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-
-
-def make(desk: Desk, kind: str) -> Path:
-    """A file as people have it, by a real encoder."""
-    image = Image.fromarray(photo(W, H))
-    path = desk.path(f"in.{kind.split(' ')[0]}")
-    if kind == "heic":
-        pillow_heif.from_pillow(image).save(path, quality=90)
-    elif kind == "jpg cmyk":
-        image.convert("CMYK").save(path, quality=95)
-    elif kind == "jpg rotated":
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
-    elif kind.startswith("png 16"):
-        png_of_16_bits(path, grey="grey" in kind)
-    elif kind == "tiff 16":
-        Image.fromarray(np.full((H, W), 60_000, np.uint16)).save(path)
-    elif kind == "png palette":
-        image.quantize(64).save(path)
-    elif kind == "gif":
-        image.save(path, save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)])
-    else:
-        image.save(path)
-    return path
 
 
 KINDS = {
@@ -80,7 +36,7 @@ KINDS = {
 def test_pictures_as_people_have_them_become_files_that_the_api_takes(
     desk: Desk, out: Path, kind: str, said: str
 ) -> None:
-    path = make(desk, kind)
+    path = odd_file(desk, kind)
     before = path.read_bytes()
     upload = for_upload(str(path), out)
     assert upload.is_made
@@ -97,7 +53,7 @@ def test_pictures_as_people_have_them_become_files_that_the_api_takes(
 
 @pytest.mark.parametrize("kind", ["png 16 grey", "png 16 colour", "tiff 16"])
 def test_sixteen_bits_keep_their_light_parts(desk: Desk, out: Path, kind: str) -> None:
-    upload = for_upload(str(make(desk, kind)), out)
+    upload = for_upload(str(odd_file(desk, kind)), out)
     assert "16 bits a channel reduced to 8" in upload.said
     with Image.open(upload.path) as image:
         assert np.asarray(image)[H // 2, W - 10].tolist() in ([233] * 3, [234] * 3)
@@ -107,7 +63,7 @@ def test_sixteen_bits_keep_their_light_parts(desk: Desk, out: Path, kind: str) -
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
 def test_what_the_api_takes_is_left_as_it_is(desk: Desk, out: Path, kind: str) -> None:
-    path = make(desk, kind)
+    path = odd_file(desk, kind)
     assert for_upload(str(path), out) == Upload(str(path), str(path), (W, H))
     assert not list(out.iterdir())
 
@@ -145,7 +101,7 @@ def test_over_50_mb_becomes_lighter_and_nothing_else(
     desk: Desk, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gpt_image2.pictures.uploads.MAX_INPUT_BYTES", 60_000)
-    upload = for_upload(str(make(desk, "png")), out)
+    upload = for_upload(str(odd_file(desk, "png")), out)
     assert Path(upload.path).stat().st_size < 60_000
     assert upload.size == (W, H)
     assert "to stay under 50 MB" in upload.said
@@ -175,7 +131,7 @@ def test_a_mask_that_edits_nothing_or_everything_is_refused(desk: Desk, out: Pat
 
 
 def test_a_mask_of_an_upright_photo_hits_the_right_place(desk: Desk, out: Path) -> None:
-    path = make(desk, "jpg rotated")
+    path = odd_file(desk, "jpg rotated")
     desk.ok("mask", path, "--rect", "0,0,100,60", "-o", "mask.png")
     picture = for_upload(str(path), out)
     mask = mask_for_upload(str(desk.path("mask.png")), str(path), out)

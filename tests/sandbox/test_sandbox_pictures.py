@@ -60,6 +60,38 @@ def test_a_transparent_background_is_clear_at_the_corners(sandbox: Driver, outpu
     assert image.getpixel((512, 300))[3] == 255  # type: ignore[index]
 
 
+def test_a_flat_colour_behind_the_picture_is_drawn_where_the_prompt_asks_for_it(sandbox: Driver) -> None:
+    image = _picture(sandbox.generate(prompt="a fox on a solid green (#00ff00) background", quality="low"))
+    assert {image.getpixel(place) for place in ((0, 0), (1023, 500), (500, 1023))} == {(0, 255, 0)}
+    assert image.getpixel((512, 300)) != (0, 255, 0)
+
+
+def test_an_edit_of_a_flat_background_swaps_it_where_one_sees_through_too(sandbox: Driver) -> None:
+    white = _picture(sandbox.generate(prompt="a fox on a solid white (#ffffff) background"))
+    files, prompt = (
+        {"image": as_file(white)},
+        "only the background changes: a solid black (#000000) background",
+    )
+    black = _picture(sandbox.edit(files, prompt=prompt))
+    drifted = _picture(sandbox.edit(files, "drift", prompt=prompt))
+    assert black.getpixel((0, 0)) == (0, 0, 0)
+    card, disc = (300, 600), (737, 307)
+    assert black.getpixel(card) == white.getpixel(card)
+    through = [one - two for one, two in zip(white.getpixel(disc), black.getpixel(disc))]  # type: ignore[arg-type]
+    assert through == pytest.approx([127] * 3, abs=2)
+    assert _differing(drifted.crop((2, 2, 1024, 1024)), black.crop((0, 0, 1022, 1022))) is None
+
+
+@pytest.mark.parametrize("endpoint", ["generate", "edit"])
+def test_a_checkerboard_is_painted_where_a_fault_says_so(sandbox: Driver, endpoint: str) -> None:
+    files = [{"image": as_file(photo(mode="RGBA"))}] if endpoint == "edit" else []
+    image = _picture(getattr(sandbox, endpoint)(*files, "checkerboard", background="transparent"))
+    assert image.mode == "RGB"
+    if endpoint == "generate":
+        counted = image.crop((0, 0, 1024, 10)).getcolors() or []
+        assert {colour for _, colour in counted} == {(255, 255, 255), (204, 204, 204)}
+
+
 def test_an_opaque_picture_has_no_alpha(sandbox: Driver) -> None:
     assert _picture(sandbox.generate(background="opaque")).mode == "RGB"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import strictyaml
 from harness import Run, Sandbox
-from PIL import Image, ImageDraw
+from PIL import Image
 from skill_user import User
 
 from gpt_image2.core.base.outcome import ExitCode
@@ -32,7 +32,6 @@ def blocks(language: str) -> Iterator[pytest.param]:
 
 
 SH_BLOCKS = list(blocks("sh"))
-PYTHON_BLOCKS = list(blocks("python"))
 
 
 def frontmatter() -> dict:
@@ -45,9 +44,6 @@ def desk(user: User) -> User:
     (user.cwd / "scripts").symlink_to(SKILL / "scripts")
     for name in ("person.jpg", "hat.png", "room.png", "fox.png", "fox-draft.png", "a.png", "b.png"):
         Image.new("RGB", (1024, 1024), "steelblue").save(user.cwd / name)
-    mask = Image.new("RGBA", (1024, 1024), (0, 0, 0, 255))
-    ImageDraw.Draw(mask).rectangle((300, 500, 900, 900), fill=(0, 0, 0, 0))
-    mask.save(user.cwd / "sofa-mask.png")
     (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
     (user.cwd / "jobs.jsonl").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
     return user
@@ -143,17 +139,6 @@ def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again
     assert len(list((desk.cwd / "images").glob("*.png"))) == 2
     for prompt in (desk.cwd / "jobs.jsonl").read_text("utf-8").splitlines():
         assert sandbox.log(prompt)["hits"] == 1
-
-
-@pytest.mark.parametrize("code", PYTHON_BLOCKS)
-def test_the_python_block_makes_a_mask_that_is_accepted(desk: User, code: str) -> None:
-    (desk.cwd / "sofa-mask.png").unlink()
-    assert desk.run_program(sys.executable, "-c", code).code == 0
-    script = str(SKILL / "scripts" / "gpt_image2.py")
-    done = desk.run_program(
-        "python3", script, "edit", "room.png", "A sofa", "--mask", "sofa-mask.png", "--dry-run"
-    )
-    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("columns", ["20", "400"])

@@ -291,10 +291,28 @@ class Billed(str, Enum):
         return list(Billed).index(self)
 
 
+class MadeFrom(Record):
+    """What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+class Derivation(Record):
+    """How a picture was made: by which method, from what, what was measured by its names in the JSON, and
+    what is to be said of it."""
+
+    method: str
+    sources: Tuple[MadeFrom, ...]
+    figures: Tuple[Tuple[str, object], ...] = ()
+    notes: Tuple[str, ...] = ()
+
+
 class SavedImage(Record):
     """One image on disk. Dimensions are pixels, None where the file's header does not tell them.
 
-    `number` is the image's place among those of its request, from 1.
+    `number` is the image's place among those of its request, from 1. `derivation` is None for an image as the
+    server sent it.
     """
 
     path: str
@@ -305,6 +323,7 @@ class SavedImage(Record):
     sha256: str
     rescued: bool = False
     number: int = 1
+    derivation: Optional[Derivation] = None
 
 
 class Usage(Record):
@@ -592,6 +611,13 @@ class ImageSaved(Record):
     elapsed_s: float
 
 
+class ModelImageSaved(Record):
+    """What the model sent is on disk; `ImageSaved` tells of the picture that is made of it."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
 class Warned(Record):
     """Something the user should know."""
 
@@ -607,7 +633,15 @@ class Finished(Record):
 
 
 Event = Union[
-    RequestStarted, HeadersReceived, RetryWaiting, PartialImage, TaskUnderWay, ImageSaved, Warned, Finished
+    RequestStarted,
+    HeadersReceived,
+    RetryWaiting,
+    PartialImage,
+    TaskUnderWay,
+    ImageSaved,
+    ModelImageSaved,
+    Warned,
+    Finished,
 ]
 Observer = Callable[[Event], None]
 
@@ -1341,17 +1375,22 @@ _SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
 _XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
 _PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
+_PNG_PALETTE, _CMYK_CHANNELS = 3, 4
+_JPEG_EXIF = 0xE1
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class ImageInfo(Record):
     """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
-    alpha."""
+    alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
+    EXIF data, by which it may be turned."""
 
     format: str
     width: Optional[int]
     height: Optional[int]
     has_alpha: bool
+    is_odd: bool = False
+    has_exif: bool = False
 
 
 def sniff_format(head):
@@ -1441,7 +1480,8 @@ def _read_png(file, head):
     if len(head) < 26 or head[12:16] != b"IHDR":
         return ImageInfo("png", None, None, False)
     width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
+    has_alpha = head[25] in (4, 6) or _has_png_transparency(file)
+    return ImageInfo("png", width, height, has_alpha, head[24] > 8 or head[25] == _PNG_PALETTE)
 
 
 def _has_png_transparency(file):
@@ -1458,6 +1498,7 @@ def _has_png_transparency(file):
 
 def _read_jpeg(file):
     """Walks the segments to the frame header; metadata before it can be long."""
+    has_exif = False
     file.seek(2)
     while True:
         marker = file.read(2)
@@ -1468,14 +1509,15 @@ def _read_jpeg(file):
             continue
         if marker[1] in _JPEG_BARE:
             continue
-        segment = file.read(7)
+        has_exif = has_exif or marker[1] == _JPEG_EXIF
+        segment = file.read(8)
         length = int.from_bytes(segment[:2], "big")
-        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
+        if len(segment) < 8 or length < 2 or marker[1] == 0xDA:
             return ImageInfo("jpeg", None, None, False)
         if marker[1] in _JPEG_FRAMES:
             height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
-            return ImageInfo("jpeg", width, height, False)
-        file.seek(length - 7, 1)
+            return ImageInfo("jpeg", width, height, False, segment[7] == _CMYK_CHANNELS, has_exif)
+        file.seek(length - 8, 1)
 
 
 def _xml_encoding(head):
@@ -1523,6 +1565,7 @@ def _read_webp(head):
             int.from_bytes(head[24:27], "little") + 1,
             int.from_bytes(head[27:30], "little") + 1,
             bool(head[20] & 0x10),
+            has_exif=bool(head[20] & 0x08),
         )
     if kind == b"VP8L" and len(head) >= 25:
         bits = int.from_bytes(head[21:25], "little")
@@ -1576,7 +1619,10 @@ ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_i
 class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
-    `source` is what the user named: a path, an address, or `-`.
+    `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
+    `is_odd` is set where its colours or its size are not such as the API draws them.
+    `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
+    (empty: from none), and `note` says how.
     """
 
     path: str
@@ -1587,6 +1633,9 @@ class InputImage(Record):
     size_bytes: int
     has_alpha: bool
     source: str = ""
+    is_odd: bool = False
+    made_from: Optional[str] = None
+    note: str = ""
 
     @property
     def mime_type(self):
@@ -1877,15 +1926,27 @@ def _with_size(request, known_model, warnings):
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
-            nearest = "{}x{}".format(*nearest_legal_size(width, height))
+            hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
             raise UsageError(
                 f"size {size} is not legal: {problem}",
-                hint=f"the nearest legal size is {nearest}",
+                hint=hint + _covering(width, height),
                 code="invalid_size",
             )
         if width * height > EXPERIMENTAL_PIXELS:
             warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
     return replace(request, size=size)
+
+
+def _covering(width, height):
+    """What to ask for where all of this size is needed; empty where nothing covers it, or nobody knows."""
+    try:
+        covering_size = load_side("gpt_image2_more").covering_size
+        found = covering_size(width, height)
+    except (UsageError, ValueError, ZeroDivisionError):  # a script that lies alone; an edge of 0
+        return ""
+    if found[0] < width or found[1] < height:
+        return ""
+    return "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
 
 
 def _check_format_rules(request, known_model):
@@ -1962,6 +2023,7 @@ _EVENT_NAMES = {
     PartialImage: "partial_image",
     TaskUnderWay: "task",
     ImageSaved: "image_saved",
+    ModelImageSaved: "model_image_saved",
     Warned: "warning",
 }
 
@@ -1969,7 +2031,14 @@ _EVENT_NAMES = {
 def image_json(image):
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+    shown = {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+    made = image.derivation
+    if made is not None:
+        shown.update(
+            derived_from=[source.path for source in made.sources], method=made.method, **dict(made.figures)
+        )
+        shown["notes"] = list(made.notes)
+    return shown
 
 
 def estimate_json(estimate):
@@ -2034,7 +2103,7 @@ def event_json(event):
     if name is None:
         return None
     values = dict(vars(event))
-    if isinstance(event, ImageSaved):
+    if isinstance(event, (ImageSaved, ModelImageSaved)):
         values["image"] = image_json(event.image)
     if isinstance(event, HeadersReceived):
         del values["limits"]
@@ -2343,6 +2412,8 @@ class Output:
             self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, ModelImageSaved):
+            self.say(f"what the model sent: {show(event.image.path, limit=None)}")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
@@ -3920,7 +3991,7 @@ def _check_link(link, info, folder):
 
 
 _MAX_SLUG_BYTES = 100
-_MAX_NAME_BYTES = 255  # what common file systems take
+MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 #: Devices on Windows, whatever extension follows.
 _RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
@@ -3988,9 +4059,9 @@ def plan_output(
         raise _bad_name(path.name, problem)
     plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
     length = len(os.fsencode(plan.path(n).name))
-    if length > _MAX_NAME_BYTES:
+    if length > MAX_NAME_BYTES:
         raise UsageError(
-            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            f"the output's name has {length} bytes; file systems take up to {MAX_NAME_BYTES}",
             hint="give -o a shorter name, or a folder: -o DIR/",
         )
     return plan
@@ -4803,16 +4874,24 @@ class MovingFile:
     """
 
     def __init__(
-        self, rescue_folder, name, target=None, follow=True
+        self,
+        rescue_folder,
+        name,
+        target=None,
+        follow=True,
+        there=None,
     ):
         """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
-        there is no target, in a rescue folder."""
+        there is no target, in a rescue folder. A file that is `there` is opened as it is."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open = None
         self.size_bytes = 0
         #: Why it is not beside its target; empty while it is.
         self.moved_reason = ""
+        if there is not None:
+            self._open = there, there.open("rb")
+            return
         try:
             if target is None:
                 raise OSError("it has no target")
@@ -4892,12 +4971,15 @@ class ImageWriter:
     Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
     """
 
-    def __init__(self, plan, target):
+    def __init__(self, plan, target, there=None):
+        """`there` is a whole image that has another name still, for `take_name`."""
         self._plan = plan
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
+        self._file = MovingFile(
+            plan.rescue_folder, target.name, target, follow=not plan.no_clobber, there=there
+        )
         self.size_bytes = 0
         #: What the user should know of the image and how it got its name.
         self.warnings = []
@@ -4968,6 +5050,16 @@ class ImageWriter:
             rescued=bool(self.rescue_reason),
             number=number,
         )
+
+    def take_name(self, image):
+        """Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
+
+        Raises:
+            OSError: it cannot have that name; it is where it was.
+        """
+        with self._file.file:
+            path = self._place(self._plan.path(image.number), image.number, self._plan.no_clobber)
+        return replace(image, path=str(path))
 
     def keep(self, name):
         """Moves what there is to the rescue folder under a name of its own; its path there."""
@@ -5597,9 +5689,10 @@ def opening_of(
 
 
 def input_file(image):
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    """An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
+    has no path."""
     source = image.source or image.path
-    lasting = source != "-" and not is_address(source)
+    lasting = source != "-" and not is_address(source) and image.made_from is None
     return InputFile(
         source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
     )
@@ -5800,8 +5893,28 @@ _VERSION_2 = (
 )
 #: Hosts answer with tasks, which are asked after by their ids.
 _VERSION_3 = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
+#: What was made from images, with or without a request; `sources` is a list of paths and SHA-256.
+_VERSION_4 = (
+    """
+    CREATE TABLE derived (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        request INTEGER,
+        made_at TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        method TEXT NOT NULL,
+        sources TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX derived_sha256 ON derived (sha256)",
+    "CREATE INDEX derived_request ON derived (request)",
+)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -6021,6 +6134,7 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
+_RENAME = "UPDATE images SET path = CAST(? AS TEXT) WHERE sha256 = ? AND path = CAST(? AS TEXT)"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -6058,6 +6172,19 @@ class Ledger:
     def finish(self, row, ending, warn):
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def derived(self, image, warn):
+        """Keeps how a finished picture was made from others."""
+        derivation = image.derivation
+        if derivation is not None:
+            insert_derived = load_side("gpt_image2_more").insert_derived
+            self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
+
+    def renamed(self, image, now, warn):
+        """Keeps that an image of a call has got another name; nothing where its bytes are others."""
+        if image.sha256 == now.sha256 and image.path != now.path:
+            values = stored(now.path), image.sha256, stored(image.path)
+            self._attempt(lambda database: database.change(_RENAME, values), warn)
 
     def record(
         self,
@@ -9835,8 +9962,8 @@ def load_inputs(
     folder,
     downloader,
 ):
-    """The request with its inputs, mask and markup, checked; what is fetched or read from standard input goes
-    into `folder`.
+    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    made of an input that the API does not take goes into `folder`.
 
     Raises:
         UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
@@ -9850,28 +9977,46 @@ def load_inputs(
     if [*sources, mask, markup].count("-") > 1:
         raise UsageError("only one input can be read from standard input", hint="give the others as files")
     names = map(str, count())
+
+    def fetch(source, what, max_bytes):
+        path = folder / next(names)
+        if source == "-":
+            with new_private_file(path) as file:
+                _copy_stdin(file, what, max_bytes)
+            return path, ""
+        _download(source, path, downloader, what)
+        return path, os.path.basename(unquote(urlsplit(source).path))
+
     return _with_inputs(
         request,
         sources,
         mask,
         markup,
-        lambda source, what, max_bytes: _load(source, what, max_bytes, folder, downloader, next(names)),
+        # What is drawn on belongs to the image as it is.
+        lambda source, what, max_bytes, first: _load(
+            source, what, max_bytes, first, folder if markup is None else None, fetch
+        ),
     )
 
 
 def local_inputs(
-    request, sources, mask, markup
+    request,
+    sources,
+    mask,
+    markup,
+    converts=True,
 ):
-    """As `load_inputs`, but for inputs that are to be fetched: those can show only later what they are."""
+    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    only later what they are."""
     return _with_inputs(
         request,
         sources,
         mask,
         markup,
-        lambda source, what, max_bytes: (
+        lambda source, what, max_bytes, first: (
             InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source)
-            else local_input(source, what, max_bytes)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
+            else local_input(source, what, max_bytes, first)
         ),
     )
 
@@ -9883,45 +10028,56 @@ def _with_inputs(
     markup,
     load,
 ):
-    request = replace(request, images=tuple(load(each, "input image", MAX_INPUT_BYTES) for each in sources))
-    first = request.images[0] if sources else None
+    images = tuple(load(each, "input image", MAX_INPUT_BYTES, None) for each in sources)
+    request = replace(request, images=images)
+    first = images[0] if images else None
     for what, source, max_bytes in (("mask", mask, MAX_MASK_BYTES), ("markup", markup, MAX_INPUT_BYTES)):
         if source is None:
             continue
-        image = load(source, what, max_bytes)
+        image = load(source, what, max_bytes, first)
         request = replace(request, **{what: image})
-        if first is None or _TO_FETCH in (first.format, image.format):
-            continue
-        if what == "mask":
-            _check_mask(source, image, first)
-        else:
+        if what == "markup" and first is not None and _TO_FETCH not in (first.format, image.format):
             check_markup = load_side("gpt_image2_more").check_markup
             check_markup(source, image, first)
     return request
 
 
-def local_input(source, what="input image", max_bytes=MAX_INPUT_BYTES):
-    """An input that is a file here, checked as by `load_inputs`."""
+def local_input(
+    source,
+    what="input image",
+    max_bytes=MAX_INPUT_BYTES,
+    first=None,
+    folder=None,
+):
+    """An input that is a file here, checked as by `load_inputs`; a mask is held against the first image.
+    Without a `folder` it must be fit to be sent as it is."""
     path = Path(os.path.abspath(os.path.expanduser(source)))
-    return _checked_file(source, path, path.name, what, max_bytes)
+    return _checked_file(source, path, path.name, what, max_bytes, first, folder)
 
 
 def _load(
-    source, what, max_bytes, folder, downloader, name
+    source,
+    what,
+    max_bytes,
+    first,
+    folder,
+    fetch,
 ):
-    if source == "-":
-        path, filename = folder / name, ""
-        with new_private_file(path) as file:
-            _copy_stdin(file, what, max_bytes)
-    elif is_address(source):
-        path, filename = folder / name, os.path.basename(unquote(urlsplit(source).path))
-        _download(source, path, downloader, what)
-    else:
-        return local_input(source, what, max_bytes)
-    return _checked_file(source, path, filename, what, max_bytes)
+    if source != "-" and not is_address(source):
+        return local_input(source, what, max_bytes, first, folder)
+    path, filename = fetch(source, what, max_bytes)
+    return _checked_file(source, path, filename, what, max_bytes, first, folder)
 
 
-def _checked_file(source, path, filename, what, max_bytes):
+def _checked_file(
+    source,
+    path,
+    filename,
+    what,
+    max_bytes,
+    first,
+    folder,
+):
     name = f"{what} {show(source)}"
     try:
         if path.is_dir():
@@ -9931,46 +10087,119 @@ def _checked_file(source, path, filename, what, max_bytes):
             raise UsageError(f"{name} is empty", hint="give a png, jpeg or webp file")
         if not path.is_file():
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
-        if size_bytes >= max_bytes:
-            raise UsageError(
-                f"{name} has {size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
-                hint="scale it down or save it as jpeg or webp",
-            )
         with open(str(path), "rb") as file:
             info = read_image_info(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
-    if info is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg and webp are accepted")
-    if info.format not in INPUT_FORMATS:
-        raise UsageError(f"{name} is {info.format}", hint="save it as png, jpeg or webp")
-    return InputImage(
+    known = info or ImageInfo("", None, None, False)
+    image = InputImage(
         path=str(path),
-        filename=filename or f"image.{extension(info.format)}",
-        format=info.format,
-        width=info.width,
-        height=info.height,
+        filename=filename or f"image.{extension(known.format)}",
+        format=known.format,
+        width=known.width,
+        height=known.height,
         size_bytes=size_bytes,
-        has_alpha=info.has_alpha,
+        has_alpha=known.has_alpha,
         source=source,
+        is_odd=known.is_odd or _is_large(known),
     )
+    problem = _format_problem(name, image, max_bytes)
+    if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
+        image, problem = _checked_mask(name, image, first)
+    if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
+        image = _made_fit(image, folder, problem)
+    elif folder is not None and what == "mask" and first is not None and problem is not None:
+        image = _mask_made_fit(image, first, folder, problem)
+    elif problem is not None:
+        raise problem
+    return image
 
 
-def _check_mask(source, mask, first):
-    name = f"mask {show(source)}"
+def _made_fit(image, folder, problem):
+    """The image in a form that the API takes as it is seen; as it is, where nothing here can do that."""
+    made = None
+    try:
+        converted = load_side("gpt_image2_more").converted
+        made = converted(image, folder, problem)
+    except UsageError as reason:
+        if reason.code != "extra_missing":
+            raise
+        if problem is not None:
+            raise problem from None
+    return made or image
+
+
+def _mask_made_fit(mask, first, folder, problem):
+    """The mask in a form that the API takes; the problem where nothing here can do that."""
+    try:
+        converted_mask = load_side("gpt_image2_more").converted_mask
+        mask = converted_mask(mask, first, folder, problem)
+    except UsageError as reason:
+        raise problem if reason.code == "extra_missing" else reason from None
+    return mask
+
+
+def _is_large(info):
+    width, height = info.width or 0, info.height or 0
+    return max(width, height) > MAX_EDGE or width * height > MAX_PIXELS
+
+
+def _format_problem(name, image, max_bytes):
+    """Why a file cannot be sent, None where it can."""
+    if image.size_bytes >= max_bytes:
+        return UsageError(
+            f"{name} has {image.size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
+            hint="scale it down or save it as jpeg or webp",
+        )
+    if not image.format:
+        kind = _other_format(image.path)
+        what = f"is {kind}" if kind else "is not an image by its first bytes"
+        return UsageError(f"{name} {what}", hint="png, jpeg and webp are accepted")
+    if image.format not in INPUT_FORMATS:
+        return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
+    return None
+
+
+def _is_to_be_converted(source):
+    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    can_convert = load_side("gpt_image2_more").can_convert
+    return can_convert(os.path.abspath(os.path.expanduser(source)))
+
+
+def _other_format(path):
+    """The name of a format of pictures that is none of the API's; empty where it is not known."""
+    kind = ""
+    with suppress(UsageError):  # the script lies alone
+        kind_by_head = load_side("gpt_image2_more").kind_by_head
+        kind = kind_by_head(path)
+    return kind
+
+
+def _checked_mask(name, mask, first):
+    """The mask, with what is to be said of it; and why it cannot be sent with this first image, or None."""
     if mask.format != "png":
-        raise UsageError(f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency")
-    if not mask.has_alpha:
-        raise UsageError(
-            f"{name} has no alpha channel, so nothing would be edited",
+        return mask, UsageError(
+            f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency"
+        )
+    size, clear = (first.width, first.height), "some" if mask.has_alpha else "none"
+    with suppress(UsageError):  # the script lies alone, and knows only what the heads of the files say
+        clear_part_of = load_side("gpt_image2_more").clear_part_of
+        size_as_sent = load_side("gpt_image2_more").size_as_sent
+        size, clear = size_as_sent(first), clear_part_of(mask)
+    if clear == "none":
+        return mask, UsageError(
+            f"{name} has no transparent pixel, so nothing would be edited",
             hint="make the area to edit transparent and save as RGBA PNG",
         )
-    if (mask.width, mask.height) != (first.width, first.height):
-        raise UsageError(
-            f"{name} is {mask.width}x{mask.height}, the first image {first.width}x{first.height}",
+    if (mask.width, mask.height) != size:
+        return mask, UsageError(
+            f"{name} is {mask.width}x{mask.height}, the first image {size[0]}x{size[1]}",
             hint="the mask must have the dimensions of the first image",
         )
+    if clear == "all":
+        mask = replace(mask, note=f"{name} is transparent throughout: everything may be edited")
+    return mask, None
 
 
 def open_stdin(what):
@@ -10807,7 +11036,7 @@ class Client:
         self._swept = set()
         self._has_resumed = False
         self._room = Room()
-        self._observer = observer or _ignore
+        self.observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger = None
         if self.settings.history if history is None else history:
@@ -10974,7 +11203,9 @@ class Client:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
         Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
-        return PreparedCall(request, plan, self.settings.warnings + warnings)
+        sent = (*request.images, *(image for _, image in request.beside))
+        notes = tuple(image.note for image in sent if image.note)
+        return PreparedCall(request, plan, self.settings.warnings + warnings + notes)
 
     def run(
         self,
@@ -10995,7 +11226,7 @@ class Client:
             prepare_folder(folder)
         give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
         try:
-            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+            return self._run(prepared, save_partials, observer or self.observer, not no_wait)
         finally:
             with suppress(Exception):  # the call has ended as it ended
                 give_back()
@@ -11201,6 +11432,18 @@ def add_field_flags(add):
 
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
+#: Flags for what is done with pictures around a call. What knows them lies beside the script.
+PICTURE_FLAGS = (
+    "--area",
+    "--keep-outside",
+    "--extend",
+    "--to",
+    "--exact",
+    "--fit",
+    "--under",
+    "--cutout",
+    "--glass",
+)
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -11308,15 +11551,22 @@ class ImageCommand(CallFlags):
     max_cost: Optional[float]
     no_clobber: bool
     json: bool
+    area: Optional[List[str]]
+    extend: Optional[str]
+    to: Optional[str]
     target: str  # of `history redo`: an id or a file
 
     command: str
     request: ImageRequest
     sources: Tuple[str, ...]
     expected_sha256: Tuple[Tuple[str, str], ...]  # of sources that must not have changed
+    #: Reads the flags for pictures; there only where the parser knows them (`commands/picture_flags`).
+    read_wishes: Callable[[argparse.Namespace], Any]
 
 
-def image_parser(command):
+def image_parser(command, words=()):
+    """The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
+    for help."""
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
@@ -11330,6 +11580,15 @@ def image_parser(command):
     add_image_flags(parser, is_edit)
     add_call_flags(parser)
     add_setting_flags(parser)
+    asked = {word.partition("=")[0] for word in words if word.startswith("-")}
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    if asked & {"-h", "--help"} or any(word.startswith("--") and word not in known for word in asked):
+        try:
+            add_picture_flags = load_side("gpt_image2_more").add_picture_flags
+            add_picture_flags(parser, is_edit)
+        except UsageError:  # the script lies alone: its help is that of what it can do
+            if not asked.isdisjoint(PICTURE_FLAGS):
+                raise
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
         parser.set_defaults(image=None, more_images=None, mask=None, markup=None)
@@ -11380,8 +11639,8 @@ def client_of(flags, stop, waits_for_server=True):
 
 def _parse(name, argv):
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
-    parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
+    parser = image_parser(name, argv[:end])
     command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
@@ -11677,10 +11936,13 @@ def make_images(command, output, stop):
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
         request = client.with_model(command.request)
+        finishing = _finishing(command, stack, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
-            check_unchanged(request, command.expected_sha256)
+        if finishing is not None:
+            request = finishing.before(request)
+        check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -11689,19 +11951,29 @@ def make_images(command, output, stop):
         )
         if command.output == STDOUT:
             prepared = replace(prepared, output=STDOUT)
+        asked = prepared
+        if finishing is not None:
+            prepared = finishing.set_aside(prepared)
+            finishing.price(client, prepared, command.max_cost)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(prepared, client, command, output)
+            _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            result = client.run(
-                prepared,
-                save_partials=command.save_partials,
-                observer=observer,
-                no_wait=command.no_wait,
-            )
+            if finishing is not None:
+                result = finishing.run(client, prepared, command.save_partials, observer)
+            else:
+                result = client.run(
+                    prepared,
+                    save_partials=command.save_partials,
+                    observer=observer,
+                    no_wait=command.no_wait,
+                )
+    outcome = result_json(result)
+    if prepared.request.background == "transparent":
+        _look_at(outcome, output)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -11710,8 +11982,27 @@ def make_images(command, output, stop):
         output.result(f"Task: {show(task)}")
     if result.tasks:
         output.say(f"{called()} resume fetches its images; do not send the request again")
-    output.finish(result_json(result))
+    output.finish(outcome)
     return ExitCode.OK
+
+
+def _look_at(outcome, output):
+    """Adds whether the images are transparent, where there is what can tell."""
+    with suppress(Exception):  # they are paid for and saved, whatever is found
+        add_checks = load_side("gpt_image2_more").add_checks
+        for warning in add_checks(outcome):
+            output.warn(warning)
+
+
+def _finishing(command, stack, output):
+    """The steps before and after the call, `commands/finishing`; None where no flag asks for one."""
+    wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
+    if wishes is None:
+        return None
+    if command.no_wait and wishes.need_extra:
+        raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
+    Finishing = load_side("gpt_image2_more").Finishing
+    return Finishing(wishes, stack, output.say)
 
 
 def _target(command, client):
@@ -11751,7 +12042,9 @@ def _pour(result):
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared, client, command, output):
+def _show_dry_run(
+    prepared, client, command, output, finishing
+):
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
     try:
@@ -11767,6 +12060,7 @@ def _show_dry_run(prepared, client, command, output):
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further = {} if finishing is None else finishing.show_price(output)
     for path in outputs:
         output.result(f"Output: {path}")
     output.result("Nothing was sent.")
@@ -11782,6 +12076,7 @@ def _show_dry_run(prepared, client, command, output):
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),
+            **further,
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }

@@ -7,22 +7,26 @@ Needs `pip install 'gpt-image2[pictures]'`. Everything here is arithmetic on arr
 
 from __future__ import annotations
 
+from gpt_image2.core.api.covering import covering_size
+
 from .check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map
 from .compose import Composition, changed_outside, compose
 from .extend import Canvas, extended, margins_to, parse_margins
 from .files import Picture, encode, open_picture, save
+from .grounds import Ground, key_for, on_ground, onto_other_ground
 from .keying import Cutout, cut_out
 from .masks import Mask, make_mask, mask_png, overlay
 from .pairs import cut_out_pair
 from .registration import Shift, find_shift
 from .shapes import MaskPlan, Shape, parse_plan, plan_of
-from .sizes import Packed, covering_size, fitted, packed, sent_size
+from .sizes import Packed, fitted, packed, sent_size
 from .uploads import Upload, for_upload, mask_for_upload
 
 __all__ = [
     "Canvas",
     "Composition",
     "Cutout",
+    "Ground",
     "Mask",
     "MaskPlan",
     "Packed",
@@ -46,10 +50,13 @@ __all__ = [
     "fitted",
     "for_upload",
     "heat_map",
+    "key_for",
     "make_mask",
     "margins_to",
     "mask_for_upload",
     "mask_png",
+    "on_ground",
+    "onto_other_ground",
     "open_picture",
     "overlay",
     "packed",

@@ -18,8 +18,8 @@ CLEAR, OPAQUE = 8, 247
 _MIN_CLEAR_SHARE, _MIN_CLEAR_BORDER = 0.005, 0.5
 _KB = 1000
 
-#: A painted checkerboard is looked for in the outer part of the picture, reduced to this edge.
-_BOARD_EDGE, _BOARD_FRAME = 640, 0.15
+#: A painted checkerboard is looked for in frames of the picture, wide and narrow ones, reduced to this edge.
+_BOARD_EDGE, _BOARD_FRAMES = 640, (0.15, 0.06, 0.02)
 _BOARD_CELLS_PX = range(3, 49)
 _BOARD_GREY, _BOARD_SHARE, _BOARD_SCORE, _BOARD_CONTRAST = 18, 0.3, 0.5, 3.0
 
@@ -32,6 +32,10 @@ class Verdict:
     ok: bool
     detail: str
     figures: Mapping[str, object]
+
+    def as_json(self) -> dict[str, object]:
+        """As the JSON has it."""
+        return {"name": self.name, "ok": self.ok, "detail": self.detail, "figures": dict(self.figures)}
 
 
 def check_size(picture: Picture, wished: tuple[int, int]) -> Verdict:
@@ -138,14 +142,18 @@ def alpha_of(picture: Picture) -> np.ndarray:
 def checkerboard_score(image: Image.Image) -> float:
     """How much the outer part of a picture looks like a checkerboard in two greys: 1 for a perfect one.
 
-    A checkerboard is its own opposite when it is moved by one cell across or down, and itself when it is
-    moved by both; the score is the least of these three correlations, for the size of cell that fits best.
+    A checkerboard is its own opposite when it is moved by one cell across or down, itself when it is moved by
+    both, and neither when it is moved by half of both; for the size of cell that fits best.
     """
     small = image.convert("RGBA")
     small = small.reduce(max(1, -(-max(small.size) // _BOARD_EDGE)))
     pixels = np.asarray(small).astype(np.int16)
+    return max(_score_in_frame(pixels, share) for share in _BOARD_FRAMES)
+
+
+def _score_in_frame(pixels: np.ndarray, share: float) -> float:
     height, width = pixels.shape[:2]
-    rim = max(2, round(min(height, width) * _BOARD_FRAME))
+    rim = max(2, round(min(height, width) * share))
     rgb = pixels[..., :3]
     grey = (rgb.max(axis=-1) - rgb.min(axis=-1) <= _BOARD_GREY) & (pixels[..., 3] >= OPAQUE)
     grey[rim : height - rim, rim : width - rim] = False
@@ -161,11 +169,13 @@ def checkerboard_score(image: Image.Image) -> float:
 
 
 def _board_fit(levels: np.ndarray, grey: np.ndarray, cell: int) -> float:
-    return min(
-        -_correlation(levels, grey, cell, 0),
-        -_correlation(levels, grey, 0, cell),
-        _correlation(levels, grey, cell, cell),
-    )
+    moves = ((-1, cell, 0), (-1, 0, cell), (1, cell, cell))
+    fit = min(sign * _correlation(levels, grey, down, right) for sign, down, right in moves)
+    if fit < _BOARD_SCORE:
+        return fit
+    half = cell // 2  # slanted stripes pass so far: they look the same along the slant
+    along = (_correlation(levels, grey, half, half), _correlation(levels[::-1], grey[::-1], half, half))
+    return min(fit, *(1 - abs(each) for each in along))
 
 
 def _correlation(levels: np.ndarray, known: np.ndarray, down: int, right: int) -> float:

@@ -20,7 +20,7 @@ MAX_SHIFT_PX = 8
 #: Textures outside the mask that agree less do not show the same.
 MIN_AGREEMENT = 0.35
 #: How much the shape of an edit may differ: legal sizes are multiples of 16.
-_RATIO_TOLERANCE = 0.03
+RATIO_TOLERANCE = 0.03
 #: The seam: so wide, as a share of the shorter edge, and at least and at most so many pixels.
 _SEAM_SHARE, _SEAM_PX = 0.01, (2, 24)
 #: Tones are compared in a ring around the mask, in cells, both as shares of the shorter edge.
@@ -55,7 +55,7 @@ def compose(source: Picture, edit: Picture, area: np.ndarray, seam_px: float | N
     """
     width, height = source.size
     ratio = edit.size[0] * height / (edit.size[1] * width)
-    if abs(ratio - 1) > _RATIO_TOLERANCE:
+    if abs(ratio - 1) > RATIO_TOLERANCE:
         wrong = f"it is {edit.size[0]}x{edit.size[1]}, another shape than {width}x{height}"
         return Composition(None, wrong)
     image = in_colours_of(edit, source.icc_profile)

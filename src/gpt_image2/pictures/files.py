@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gpt_image2.core.api.images import saved_image_at
+from gpt_image2.core.api.odd_inputs import BOMB
 from gpt_image2.core.base.errors import OutputError, UsageError
 from gpt_image2.core.base.outcome import SavedImage
 from gpt_image2.core.base.redact import show
@@ -103,7 +104,7 @@ def open_picture(path: str, what: str = "picture") -> Picture:
         raise UsageError(
             f"{name} has more than {limit} pixels, so many may be a decompression bomb",
             hint="scale it down with the program that made it",
-            code="too_many_pixels",
+            code=BOMB,
         ) from None
     except _UNREADABLE as error:
         raise UsageError(
@@ -272,7 +273,7 @@ def encode(
         raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
     try:
         if kind == "png":
-            image.save(out, "PNG", compress_level=5, **extra)
+            image.save(out, "PNG", compress_level=4, **extra)
         elif kind == "jpeg":
             image.save(
                 out, "JPEG", quality=quality or JPEG_QUALITY, subsampling=0 if not quality else -1, **extra

@@ -13,6 +13,7 @@ from PIL import Image
 
 from gpt_image2.core.base.errors import UsageError
 
+from .filters import filled_in, grow
 from .regions import enclosed_by_kind
 
 HOLES = ("auto", "fill", "keep")
@@ -26,6 +27,8 @@ _MIN_DIFFERENCE = 64.0
 _NOISE = 0.03
 #: Of a grey key: so near to it is clear, so far from it opaque.
 _GREY_NEAR, _GREY_FAR = 10.0, 48.0
+#: The edge of something opaque on such a key is at most so wide.
+_EDGE_PX = 3
 #: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour.
 _HOLE_TOLERANCE = 14
 _SOLID = 0.98
@@ -94,20 +97,51 @@ def unmixed(rgb: np.ndarray, alpha: np.ndarray, key: np.ndarray) -> Image.Image:
     return Image.fromarray(result)
 
 
-def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """How opaque each pixel is, from 0 to 1 (float32)."""
+def colour_difference(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """How much of a key, no grey one, each pixel has (float32): 1 is the key itself, 0 or less has none."""
     strong = key >= (key.max() + key.min()) / 2
-    whole = float(key[strong].min() - key[~strong].max()) if not strong.all() else 0.0
-    if whole < _MIN_DIFFERENCE:
-        far = np.zeros(rgb.shape[:2], np.float32)
-        for channel in range(3):
-            np.maximum(far, np.abs(rgb[..., channel] - key[channel]), out=far)
-        alpha = np.clip((far - _GREY_NEAR) / (_GREY_FAR - _GREY_NEAR), 0, 1)
-        return alpha, ["the background is grey: soft parts are guessed; a green or magenta one is better"]
     least = np.min([rgb[..., channel] for channel in np.flatnonzero(strong)], axis=0).astype(np.float32)
     most = np.max([rgb[..., channel] for channel in np.flatnonzero(~strong)], axis=0)
-    alpha = 1 - (least - most) / whole
+    return (least - most) / np.float32(_range_of(key))
+
+
+def has_colour(key: np.ndarray) -> bool:
+    """Whether a key is far enough from grey to tell how much of it a pixel has."""
+    return _range_of(key) >= _MIN_DIFFERENCE
+
+
+def _range_of(key: np.ndarray) -> float:
+    """How far the strong channels of a key are above its weak ones (levels of 255)."""
+    strong = key >= (key.max() + key.min()) / 2
+    return 0.0 if strong.all() else float(key[strong].min() - key[~strong].max())
+
+
+def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """How opaque each pixel is, from 0 to 1 (float32)."""
+    if not has_colour(key):
+        note = "the background is grey: soft parts are guessed; a green or magenta one is better"
+        return _alpha_of_grey(rgb, key), [note]
+    alpha = 1 - colour_difference(rgb, key)
     return np.clip((alpha - _NOISE) / (1 - 2 * _NOISE), 0, 1), []
+
+
+def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """How opaque each pixel is, by its distance to a key without colour; along the edge of what is opaque, by
+    how far it is on the way from the key to the colour within."""
+    far = np.zeros(rgb.shape[:2], np.float32)
+    for channel in range(3):
+        np.maximum(far, np.abs(rgb[..., channel] - key[channel]), out=far)
+    alpha = np.clip((far - _GREY_NEAR) / (_GREY_FAR - _GREY_NEAR), 0, 1)
+    core = grow(alpha == 1, -(_EDGE_PX // 2))
+    edge = grow(core, _EDGE_PX) & ~core
+    known = core.astype(np.float32)
+    way, whole = np.zeros(edge.sum(), np.float32), np.full(edge.sum(), 1e-3, np.float32)
+    for channel in range(3):
+        within = filled_in(rgb[..., channel] * known, known)[edge] - key[channel]
+        way += (rgb[..., channel][edge] - key[channel]) * within
+        whole += within**2
+    alpha[edge] = np.clip(way / whole, 0, 1)
+    return alpha
 
 
 def _with_holes(

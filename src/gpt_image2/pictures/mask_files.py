@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
@@ -52,6 +53,20 @@ def read_mask(path: str, picture: Picture, read_as: str = "auto") -> tuple[np.nd
     if chosen in ("white", "black") and alpha is not None:
         area = np.minimum(area, alpha)  # what is clear has no colour
     return area, [*notes, f"{show(path)} was read so: {_SAID[chosen]} ({why})"]
+
+
+def read_edit_mask(path: str, picture: Picture, read_as: str = "auto") -> tuple[np.ndarray, list[str]]:
+    """As `read_mask`, for the mask of an edit.
+
+    Raises:
+        UsageError: as there, or it edits nothing or everything.
+    """
+    area, notes = read_mask(path, picture, read_as)
+    if area.max() < 128 or area.min() >= 128:
+        what = "nothing" if area.max() < 128 else "everything"
+        message = f"mask {show(path, limit=None)} would edit {what}"
+        raise UsageError(message, hint=f"make one: {called()} mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+    return area, notes
 
 
 def matching(other: Picture, picture: Picture, what: str = "picture") -> tuple[Image.Image, list[str]]:

@@ -27,9 +27,14 @@ _MIN_BORDER_SHARE = 0.4
 MAX_SHIFT_PX = 8
 #: The mean contradiction, from 0 to 1, above which a pair does not fit.
 MAX_CONTRADICTION = 0.01
+#: The same for one tile of so many pixels across, since a part may be drawn anew where the rest fits; tiles
+#: with a smaller share of the subject are not looked at.
+MAX_TILE_CONTRADICTION, _TILE_PX, _MIN_TILE_SHARE = 0.03, 64, 0.2
 #: The shift is refined by what contradicts least, by these steps (px), in bands of so many rows.
 _STEPS_PX = (1.0, 0.5, 0.25, 0.125)
 _BAND_ROWS, _BANDS = 120, 3
+#: The shift that is refined is found in pictures of at most so many pixels.
+_COARSE_PIXELS = 2_100_000
 #: A shift between pixels must fit so much better than one in whole pixels.
 _BETWEEN = 1.03
 #: Transparency that is all noise: this much at either end counts as none and as full.
@@ -48,7 +53,7 @@ def cut_out_pair(first: Picture, second: Picture) -> tuple[Cutout, Shift]:
             "the pair has two sizes, {}x{} and {}x{}".format(*first.size, *second.size),
             hint="make the second picture by editing the first",
         )
-    grounds = [_background(picture) for picture in (first, second)]
+    grounds = [flat_ground(picture) for picture in (first, second)]
     apart = np.abs(grounds[0] - grounds[1])
     if apart.max() < _MIN_APART:
         raise UsageError(
@@ -63,7 +68,15 @@ def cut_out_pair(first: Picture, second: Picture) -> tuple[Cutout, Shift]:
             hint="make the second picture again by editing the first, or use --key",
             code="pair_does_not_fit",
         )
-    return Cutout(pair.image(shift.right, shift.down), None), shift
+    image, worst = pair.image(shift.right, shift.down)
+    if worst > MAX_TILE_CONTRADICTION:
+        raise UsageError(
+            f"a part of the two pictures does not fit: it contradicts itself by {worst:.1%} "
+            f"(at most {MAX_TILE_CONTRADICTION:.0%})",
+            hint="make the second picture again by editing the first, or use --key",
+            code="pair_does_not_fit",
+        )
+    return Cutout(image, None), shift
 
 
 class _Pair:
@@ -85,7 +98,9 @@ class _Pair:
     def registered(self, first: Image.Image) -> Shift:
         """How far the second lies from the first: by its texture at first, then by what contradicts least."""
         core = grow(self._is_subject, -3).astype(np.uint8) * np.uint8(255)
-        coarse = find_shift(first, self._second, core, MAX_SHIFT_PX).pixels if core.any() else (0, 0)
+        coarse = (0, 0)
+        if core.any():
+            coarse = find_shift(first, self._second, core, MAX_SHIFT_PX, _COARSE_PIXELS).pixels
         known: dict[tuple[float, float], float] = {}
 
         def contradiction(place: tuple[float, float]) -> float:
@@ -107,22 +122,27 @@ class _Pair:
                 best = nearer
         return Shift(best[0], best[1], 1 - max(0.0, self._contradiction(*best) - self._noise(*best)))
 
-    def image(self, right: float, down: float) -> Image.Image:
-        """The subject in RGBA, the second picture moved back by this shift."""
+    def image(self, right: float, down: float) -> tuple[Image.Image, float]:
+        """The subject in RGBA, the second picture moved back by this shift; and how far the worst tile of it
+        contradicts itself, from 0 to 1."""
         height, width = self._first.shape[:2]
-        second = _moved_back(self._second, right, down, (0, 0, width, height))
-        alpha = 1 - self._clear(self._first, second)
-        alpha = np.clip((alpha - _NOISE) / (1 - 2 * _NOISE), 0, 1)
-        levels = np.rint(alpha * 255).astype(np.uint8)
         result = np.zeros((height, width, 4), np.uint8)
-        share = np.maximum(alpha, 1 / 255)
-        for channel in range(3):
-            both = self._first[..., channel].astype(np.float32) + second[..., channel]
-            grounds = 2 * self._ground[channel] + self._apart[channel]
-            pure = (both - (1 - alpha) * grounds) / (2 * share)
-            result[..., channel] = np.where(levels > 0, np.clip(np.rint(pure), 0, 255), 0)
-        result[..., 3] = levels
-        return Image.fromarray(result)
+        worst = 0.0
+        for top in range(0, height, _TILE_PX):
+            box = (0, top, width, min(height, top + _TILE_PX))
+            first, second, clear, wrong = self._compared(box, right, down)
+            worst = max(worst, _worst_tile(wrong, clear < 1 - 2 * _NOISE))
+            alpha = np.clip((1 - clear - _NOISE) / (1 - 2 * _NOISE), 0, 1)
+            levels = np.rint(alpha * 255).astype(np.uint8)
+            share = np.maximum(alpha, 1 / 255)
+            part = result[top : box[3]]
+            for channel in range(3):
+                both = first[..., channel].astype(np.float32) + second[..., channel]
+                grounds = 2 * self._ground[channel] + self._apart[channel]
+                pure = (both - (1 - alpha) * grounds) / (2 * share)
+                part[..., channel] = np.where(levels > 0, np.clip(np.rint(pure), 0, 255), 0)
+            part[..., 3] = levels
+        return Image.fromarray(result), worst
 
     def _clear(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """How much of the background comes through (float32), by least squares: 1 is all, noise is beyond."""
@@ -148,20 +168,37 @@ class _Pair:
         wrongs: list[np.ndarray] = []
         theres: list[np.ndarray] = []
         for box in self._bands:
-            left, top, end, bottom = box
-            first = self._first[top:bottom, left:end]
-            second = _moved_back(self._second, right, down, box)
-            clear = self._clear(first, second)
-            wrong = np.maximum(-clear, 0)
-            for channel in range(3):
-                differs = second[..., channel].astype(np.float32) - first[..., channel]
-                wrong += np.abs(differs - clear * np.float32(self._apart[channel])) / (3 * 255)
+            _, _, clear, wrong = self._compared(box, right, down)
             wrongs.append(wrong.ravel())
             theres.append((clear < 1 - 2 * _NOISE).ravel())
         return np.concatenate(wrongs), np.concatenate(theres)
 
+    def _compared(
+        self, box: tuple[int, int, int, int], right: float, down: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """A part of both pictures, how much of the background comes through there, and how wrong that is."""
+        left, top, end, bottom = box
+        first = self._first[top:bottom, left:end]
+        second = _moved_back(self._second, right, down, box)
+        clear = self._clear(first, second)
+        wrong = np.maximum(-clear, 0)
+        for channel in range(3):
+            differs = second[..., channel].astype(np.float32) - first[..., channel]
+            wrong += np.abs(differs - clear * np.float32(self._apart[channel])) / (3 * 255)
+        return first, second, clear, wrong
 
-def _background(picture: Picture) -> np.ndarray:
+
+def _worst_tile(wrong: np.ndarray, there: np.ndarray) -> float:
+    """The highest mean of the tiles of a row of them, over what belongs to the subject there."""
+    starts = list(range(0, wrong.shape[1], _TILE_PX))
+    counts = np.add.reduceat(there.sum(axis=0), starts)
+    sums = np.add.reduceat(np.where(there, wrong, 0).sum(axis=0), starts)
+    full = counts >= _MIN_TILE_SHARE * _TILE_PX**2
+    return float((sums[full] / counts[full]).max(initial=0.0))
+
+
+def flat_ground(picture: Picture) -> np.ndarray:
+    """The colour of the flat background that a picture lies on; a `UsageError` where it has none."""
     rgb = picture.rgb
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     colour = border_colour(border)
@@ -196,5 +233,8 @@ def _moved_back(image: Image.Image, right: float, down: float, box: tuple[int, i
     columns = np.clip(np.arange(left - margin, end + margin), 0, width - 1) - (left - margin)
     whole = Image.fromarray(pixels[rows][:, columns])
     size = (end - left, bottom - top)
+    if right % 1 == down % 1 == 0:
+        across, below = margin + int(right), margin + int(down)
+        return np.asarray(whole.crop((across, below, across + size[0], below + size[1])))
     shift = (1, 0, margin + right, 0, 1, margin + down)
     return np.asarray(whole.transform(size, Image.Transform.AFFINE, shift, Image.Resampling.BICUBIC))

@@ -37,14 +37,28 @@ class Shift:
         """The shift in whole pixels: to the right, down."""
         return round(self.right), round(self.down)
 
+    def as_json(self) -> dict[str, object]:
+        """As the JSON has it."""
+        return {
+            "shift_px": [round(self.right, 2), round(self.down, 2)],
+            "agreement": round(self.agreement, 4),
+        }
 
-def find_shift(first: Image.Image, second: Image.Image, where: np.ndarray, nearby_px: int = 8) -> Shift:
+
+def find_shift(
+    first: Image.Image,
+    second: Image.Image,
+    where: np.ndarray,
+    nearby_px: int = 8,
+    max_pixels: int = _MAX_PIXELS,
+) -> Shift:
     """How far the second picture lies from the first.
 
     `where` (height x width, uint8) says what counts: 255 fully, 0 not at all. Shifts up to `nearby_px` are
-    preferred; which ones are allowed the caller decides.
+    preferred; which ones are allowed the caller decides. Larger pictures than `max_pixels` are made smaller
+    for that, which is faster and less exact.
     """
-    step = math.ceil(math.sqrt(first.width * first.height / _MAX_PIXELS))
+    step = math.ceil(math.sqrt(first.width * first.height / max_pixels))
     weights = np.asarray(Image.fromarray(where).reduce(step), np.float32) / 255
     one, two = (_texture(image.convert("L").reduce(step)) for image in (first, second))
     if min(_strength(one, weights), _strength(two, weights)) < _FLAT:

@@ -10,21 +10,19 @@ The JSON form, which flags, tools and pages share:
                 {"difference": "other.png", "tolerance": 12}],
      "invert": false, "grow": "8px", "feather": "2%"}
 
-A place is a number of pixels (`120`, `120px`), a percentage (`25%`) or a fraction (`0.25`) of the picture as
-it is seen. A number is a fraction where it has a decimal point and is at most 1; 0 and 1 beside it then too.
+What a place is, `core/api/shapes` says.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from PIL import ImageColor
 
+from gpt_image2.core.api.shapes import NO_LENGTH, PLACES, Length, parse_box_places, parse_lengths
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
@@ -32,27 +30,6 @@ OPERATIONS = ("add", "subtract", "intersect")
 READINGS = ("auto", "white", "black", "alpha", "painted")
 DEFAULT_COLOR_TOLERANCE = 32
 DEFAULT_DIFFERENCE_TOLERANCE = 16
-
-_LENGTH = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(px|%|)\s*"
-_PLACES = "pixels (120), percent (25%) or fractions (0.25)"
-
-
-@dataclass(frozen=True)
-class Length:
-    """A length or place: `unit` is `px`, `%` (of a hundred) or `fraction` (of one)."""
-
-    value: float
-    unit: str
-
-    def pixels(self, whole: int) -> float:
-        """In pixels, where the whole has so many."""
-        return self.value * {"px": 1.0, "%": whole / 100, "fraction": float(whole)}[self.unit]
-
-    def __str__(self) -> str:
-        text = f"{self.value:.10g}"
-        if self.unit == "fraction":
-            return text if "." in text else f"{text}.0"
-        return text + self.unit
 
 
 @dataclass(frozen=True)
@@ -87,8 +64,8 @@ class MaskPlan:
 
     shapes: tuple[Shape, ...]
     invert: bool = False
-    grow: Length = Length(0, "px")
-    feather: Length = Length(0, "px")
+    grow: Length = NO_LENGTH
+    feather: Length = NO_LENGTH
 
     def as_json(self) -> dict[str, object]:
         """The plan in the JSON form."""
@@ -107,17 +84,12 @@ class MaskPlan:
 
 def parse_length(text: str, what: str) -> Length:
     """A length such as `12`, `12px`, `-3%` or `0.05`; a `UsageError` for anything else."""
-    return _lengths([text], what)[0]
+    return parse_lengths([text], what)[0]
 
 
 def parse_box(text: str, kind: str) -> Shape:
     """`X,Y,W,H` as a `rect` or an `ellipse`."""
-    places = _lengths(text.split(","), kind)
-    if len(places) != 4:
-        raise UsageError(f"{kind} needs X,Y,W,H, found {show(text)!r}", hint=f"each in {_PLACES}")
-    if min(places[2].value, places[3].value) <= 0:
-        raise UsageError(f"{kind} {show(text)} has no area", hint="its width and height must be above 0")
-    return Shape(kind, places)
+    return Shape(kind, parse_box_places(text, kind))
 
 
 def parse_polygon(corners: Sequence[str]) -> Shape:
@@ -126,9 +98,9 @@ def parse_polygon(corners: Sequence[str]) -> Shape:
     if len(pairs) < 3 or any(len(pair) != 2 for pair in pairs):
         found = show(" ".join(corners))
         raise UsageError(
-            f"polygon needs three corners X,Y or more, found {found!r}", hint=f"each in {_PLACES}"
+            f"polygon needs three corners X,Y or more, found {found!r}", hint=f"each in {PLACES}"
         )
-    return Shape("polygon", _lengths([place for pair in pairs for place in pair], "polygon"))
+    return Shape("polygon", parse_lengths([place for pair in pairs for place in pair], "polygon"))
 
 
 def parse_color(text: str, tolerance: int = DEFAULT_COLOR_TOLERANCE) -> Shape:
@@ -253,20 +225,6 @@ def _joined(value: object) -> str:
 def _word(value: object) -> str:
     """A number of JSON as a word: `0.5`, and `1.0` with its point."""
     return str(value)
-
-
-def _lengths(words: Sequence[str], what: str) -> tuple[Length, ...]:
-    matches = [re.fullmatch(_LENGTH, word) for word in words]
-    found = [(match[1], float(match[1]), match[2]) for match in matches if match]
-    if len(found) < len(words) or not all(math.isfinite(value) for _, value, _ in found):
-        raise UsageError(f"{what} {show(','.join(words))} is not understood", hint=f"give {_PLACES}")
-    bare = [(text, value) for text, value, unit in found if not unit]
-    pointed = any("." in text and abs(value) <= 1 for text, value in bare)
-    all_small = pointed and all(abs(value) <= 1 for _, value in bare)
-    return tuple(
-        Length(value, unit or ("fraction" if all_small or ("." in text and abs(value) <= 1) else "px"))
-        for text, value, unit in found
-    )
 
 
 def _wrong(why: str) -> UsageError:

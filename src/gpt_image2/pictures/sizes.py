@@ -1,15 +1,14 @@
-"""Sizes: the one at which a picture is sent, the legal one that covers a wished one, and fitting to it."""
+"""Sizes: the one at which a picture is sent, fitting to an exact one, and packing under a weight."""
 
 from __future__ import annotations
 
 import io
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from PIL import Image
 
-from gpt_image2.core.api.sizes import EDGE_STEP, MAX_EDGE, MAX_PIXELS, size_problem
+from gpt_image2.core.api.sizes import MAX_EDGE, MAX_PIXELS
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
 
@@ -19,7 +18,7 @@ FITS = ("crop", "pad", "stretch")
 #: No jpeg or webp is made worse than this to get under a weight.
 _LEAST_QUALITY, _BEST_QUALITY = 20, JPEG_QUALITY
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-_MAX_EXACT_PX = 89_000_000
+MAX_EXACT_PX = 89_000_000
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,6 @@ def sent_size(width: int, height: int) -> tuple[int, int]:
     return max(1, int(width * scale)), max(1, int(height * scale))
 
 
-def covering_size(width: int, height: int) -> tuple[int, int]:
-    """The legal size to ask for when exactly this one is wished: it covers it, and little is cut away.
-
-    The next one on the grid where that is legal, so that nothing is scaled. Else the one with the fewest
-    pixels for the square of the share that is kept; beyond the limits, the one that loses least.
-    """
-    on_grid = tuple(-(-edge // EDGE_STEP) * EDGE_STEP for edge in (width, height))
-    if size_problem(*on_grid) is None:
-        return on_grid[0], on_grid[1]
-
-    def cost(size: tuple[int, int]) -> tuple[float, float]:
-        scale = max(width / size[0], height / size[1])  # above 1: it must be scaled up
-        kept = width * height / (size[0] * size[1] * scale**2)
-        return max(1.0, scale) ** 2 / kept if scale > 1 else 1.0, size[0] * size[1] / kept**2
-
-    return min(_legal_sizes(), key=cost)
-
-
 def fitted(image: Image.Image, size: tuple[int, int], fit: str = "crop", pad: str = "") -> Image.Image:
     """The image in exactly this size: cropped about its middle, padded (clear without a colour) or stretched.
 
@@ -63,7 +44,7 @@ def fitted(image: Image.Image, size: tuple[int, int], fit: str = "crop", pad: st
         UsageError: the size is too large, or has no pixels.
     """
     width, height = size
-    if min(size) < 1 or width * height > _MAX_EXACT_PX:
+    if min(size) < 1 or width * height > MAX_EXACT_PX:
         raise UsageError(f"{width}x{height} cannot be a picture's size", hint="give WxH, as 1200x630")
     if fit == "stretch":
         return image.resize(size, Image.Resampling.LANCZOS)
@@ -123,14 +104,6 @@ def parse_weight(text: str) -> int:
     if not match or match[2] not in _UNITS or float(match[1]) * _UNITS[match[2]] < 1:
         raise UsageError(f"weight {show(text)!r} is not understood", hint="give a number, as 300KB or 1.5MB")
     return int(float(match[1]) * _UNITS[match[2]])
-
-
-@lru_cache(maxsize=1)
-def _legal_sizes() -> tuple[tuple[int, int], ...]:
-    edges = range(EDGE_STEP, MAX_EDGE + 1, EDGE_STEP)
-    return tuple(
-        (width, height) for width in edges for height in edges if size_problem(width, height) is None
-    )
 
 
 def _smallest_png(image: Image.Image, icc_profile: bytes | None) -> bytes:

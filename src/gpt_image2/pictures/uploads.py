@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.models import MAX_INPUT_BYTES, MAX_MASK_BYTES
-from gpt_image2.core.base.about import called
+from gpt_image2.core.api.request import InputImage, is_address
 from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 
 from .files import JPEG_QUALITY, Picture, encode, in_colours_of, open_picture, save
-from .mask_files import read_mask
+from .mask_files import read_edit_mask
 from .masks import Mask, mask_png
 from .shapes import MaskPlan, parse_file
 from .sizes import sent_size
@@ -88,16 +90,60 @@ def mask_for_upload(path: str, picture_path: str, folder: Path, name: str = "mas
     file = open_picture(path, "mask")
     if _is_ready(file, size):
         return Upload(file.path, path, size)
-    area, notes = read_mask(path, picture)
-    if area.max() < 128 or area.min() >= 128:
-        what = "nothing" if area.max() < 128 else "everything"
-        message = f"mask {show(path, limit=None)} would edit {what}"
-        raise UsageError(message, hint=f"make one: {called()} mask IMAGE --rect 10%,10%,50%,50% -o mask.png")
+    area, notes = read_edit_mask(path, picture)
     scaled = np.asarray(Image.fromarray(area).resize(size, Image.Resampling.BILINEAR))
     data, note = mask_png(Mask(scaled, MaskPlan((parse_file(path),))))
     target = folder / f"{name}.png"
     save(str(target), data)
     return Upload(str(target), path, size, (*notes, *([note] if note else [])))
+
+
+def made_for_upload(image: InputImage, folder: Path) -> InputImage | None:
+    """An input that core has looked at, as `for_upload` makes it; None where it can go as it is."""
+    upload = for_upload(image.path, folder, _free_stem(image, folder))
+    return _as_input(upload, image) if upload.is_made else None
+
+
+def made_mask(mask: InputImage, first: InputImage, folder: Path) -> InputImage:
+    """A mask that core has looked at, as `mask_for_upload` makes it for the first image."""
+    upload = mask_for_upload(mask.path, first.made_from or first.path, folder, _free_stem(mask, folder))
+    return _as_input(upload, mask) if upload.is_made else mask
+
+
+def packed_input(image: Image.Image, original: InputImage, folder: Path, note: str) -> InputImage:
+    """A picture that was made of an input, as an input in its stead."""
+    data, kind, lost = _packed(image, Picture(original.path, image, "png", image.size, 0))
+    target = folder / f"{_free_stem(original, folder)}.{kind}"
+    save(str(target), data)
+    notes = tuple(each for each in (note, lost) if each)
+    path = original.made_from or original.path
+    return _as_input(Upload(str(target), path, image.size, notes), original)
+
+
+def _free_stem(image: InputImage, folder: Path) -> str:
+    """A name that nothing in the folder has yet; several inputs may go by one name."""
+    return f"{len(list(folder.iterdir()))}-{Path(image.filename).stem}"
+
+
+def _as_input(upload: Upload, image: InputImage) -> InputImage:
+    saved = saved_image_at(upload.path)
+    if saved is None:
+        raise UsageError(f"{show(upload.path)} cannot be read back", hint="look at the temporary folder")
+    lasting = image.source not in ("", "-") and not is_address(image.source)
+    name = Path(image.filename).stem + Path(upload.path).suffix
+    return replace(
+        image,
+        path=upload.path,
+        filename=name,
+        format=saved.format,
+        width=saved.width,
+        height=saved.height,
+        size_bytes=saved.size_bytes,
+        source=image.path if lasting and image.made_from is None else image.source,
+        is_odd=False,
+        made_from=image.made_from or image.path,
+        note=upload.said.replace(show(upload.source, limit=None), show(image.source, limit=None), 1),
+    )
 
 
 def _is_ready(file: Picture, size: tuple[int, int]) -> bool:
@@ -119,5 +165,7 @@ def _packed(image: Image.Image, picture: Picture) -> tuple[bytes, str, str]:
     for quality in _QUALITIES:
         data = encode(image, kind, quality)
         if len(data) < MAX_INPUT_BYTES:
+            if kind == picture.format and quality == JPEG_QUALITY:
+                return data, kind, ""
             return data, kind, f"{kind} of quality {quality}, to stay under 50 MB"
     raise UsageError(f"{show(picture.path)} cannot be brought under 50 MB", hint="scale it down")

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import random
-import struct
-import zlib
 from typing import Dict, List, Tuple
 
 import pytest
 from harness import Home
-from hypothesis import given
-from hypothesis import strategies as st
 from pictures import jpeg, png
 from servers import Recorder
 
-from gpt_image2.core.api.markup import _has_transparent_pixel
-from gpt_image2.core.api.request import ImageRequest, InputImage
+from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.batch.job import job_key
 
 MARKUP = ["--model", "gpt-image-2.5-flare"]
@@ -100,54 +93,3 @@ def test_the_key_of_a_job_knows_its_markup_and_not_by_which_way_a_field_came() -
     assert job_key(request, ["a"], None) == job_key(by_extra, ["a"], None)
     keys = [job_key(request, ["a"], None), job_key(request, ["a"], "b"), job_key(request, ["a"], None, "b")]
     assert len(set(keys)) == 3
-
-
-@given(
-    st.integers(min_value=1, max_value=9),
-    st.integers(min_value=1, max_value=9),
-    st.sampled_from([(4, 8), (4, 16), (6, 8), (6, 16)]),
-    st.booleans(),
-    st.randoms(use_true_random=False),
-)
-def test_property_one_pixel_that_is_not_opaque_is_found_whatever_the_filters(
-    tmp_path_factory: pytest.TempPathFactory,
-    width: int,
-    height: int,
-    kind: Tuple[int, int],
-    has_hole: bool,
-    dice: random.Random,
-) -> None:
-    path = tmp_path_factory.mktemp("drawn") / "drawn.png"
-    hole = (dice.randrange(width), dice.randrange(height)) if has_hole else (-1, -1)
-    path.write_bytes(filtered_png(width, height, kind, hole, dice))
-    image = InputImage(str(path), path.name, "png", width, height, 0, True)
-    assert _has_transparent_pixel(image) == has_hole
-
-
-def filtered_png(
-    width: int, height: int, kind: Tuple[int, int], hole: Tuple[int, int], dice: random.Random
-) -> bytes:
-    """A PNG of noise, opaque but for one pixel, each row by a filter of its own."""
-    colours, depth = kind
-    sample = depth // 8
-    step = (2 if colours == 4 else 4) * sample
-    out, above = io.BytesIO(), bytes(width * step)
-    for y in range(height):
-        row = bytearray()
-        for x in range(width):
-            alpha = dice.randrange(2**depth - 1) if (x, y) == hole else 2**depth - 1
-            row += bytes(dice.randrange(256) for _ in range(step - sample)) + alpha.to_bytes(sample, "big")
-        number = dice.randrange(5)
-        out.write(bytes([number]))
-        for at, value in enumerate(row):
-            left, corner = (row[at - step], above[at - step]) if at >= step else (0, 0)
-            guess = left + above[at] - corner
-            nearest = min((left, above[at], corner), key=lambda each: abs(guess - each))
-            out.write(bytes([(value - (0, left, above[at], (left + above[at]) // 2, nearest)[number]) & 255]))
-        above = bytes(row)
-    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(out.getvalue())), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
-    )

@@ -117,29 +117,33 @@ def test_a_size_by_name_or_ratio_is_sent_as_pixels(home: Home, name: str, size: 
 
 
 @pytest.mark.parametrize(
-    ("size", "nearest"),
+    ("size", "nearest", "covering"),
     [
-        ("1000x1000", "1008x1008"),
-        ("1792x936", "1792x944"),
-        ("512x512", "816x816"),
-        ("4096x4096", "2880x2880"),
-        ("7680x4320", "3840x2160"),
-        ("3840x1024", "3440x1152"),
-        ("0x0", None),
-        ("999999x16", None),
+        ("1000x1000", "1008x1008", "1008x1008"),
+        ("1792x936", "1792x944", "1792x944"),
+        ("1200x630", "1200x624", "1200x640"),
+        ("1000x400", "1280x512", "1280x512"),
+        ("512x512", "816x816", "816x816"),
+        ("4096x4096", "2880x2880", None),
+        ("7680x4320", "3840x2160", None),
+        ("3840x1024", "3440x1152", "3840x1280"),
+        ("0x0", None, None),
+        ("999999x16", None, None),
     ],
 )
-def test_an_illegal_size_is_refused_before_paying_and_a_legal_one_is_named(
-    home: Home, recorder: Recorder, size: str, nearest: str | None
+def test_an_illegal_size_is_refused_before_paying_and_legal_ones_are_named(
+    home: Home, recorder: Recorder, size: str, nearest: str | None, covering: str | None
 ) -> None:
     run = home.run("generate", "a cat", "--size", size, "--json", base_url=recorder.base_url)
     assert run.code == 2
     assert recorder.requests == []
     error = run.json["error"]
     assert error["code"] == "invalid_size"
-    named = parse_size(error["hint"].rsplit(" ", 1)[1])
-    assert named is not None and is_legal(*named)
-    assert nearest is None or nearest in error["hint"]
+    named, _, rest = error["hint"].rpartition("the nearest legal size is ")[2].partition("; ")
+    assert is_legal(*(parse_size(named) or (0, 0)))
+    assert nearest in (None, named)
+    expected = "" if covering is None else f"{covering} covers it, and --exact {size} cuts that to size"
+    assert rest == expected
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ EXPECTED: Dict[str, Row] = {
     "empty-body": every(6, "maybe", 1, "empty_answer"),
     "fewer": Row(TWO, NOTHING, LOST),
     "drift": every(0, "yes", 1),
+    "drift-far": every(0, "yes", 1),
+    "checkerboard": every(0, "yes", 1),
     "wrong-size": every(0, "yes", 1),
     "wrong-format": every(0, "yes", 1),
     "bad-base64": every(6, "maybe", 1, "not_an_image"),

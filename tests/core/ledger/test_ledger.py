@@ -472,6 +472,7 @@ def test_a_dry_run_is_not_recorded(home: Home, recorder: Recorder) -> None:
 def test_a_ledger_from_before_there_were_tasks_is_brought_up(home: Home, recorder: Recorder) -> None:
     args = ("generate", "a cat", "-o", "cat.png")
     assert home.run(*args, base_url=recorder.base_url).code == 0
+    change(home.ledger, "DROP TABLE derived")
     change(home.ledger, "ALTER TABLE requests DROP COLUMN task_id")
     change(home.ledger, "PRAGMA user_version = 2")
     recorder.answer = lambda request: Answer(body=b'{"task_id": "task_7", "status": "queued"}')

@@ -129,10 +129,10 @@ def seen(request: ImageRequest, job: Job) -> ImageRequest:
         [_LATER if is_stored(each) else each for each in names]
         for names in (job.sources, [job.mask] if job.mask else [], [job.markup] if job.markup else [])
     ]
-    request, _ = checked(
-        local_inputs(request, sources, mask[0] if mask else None, markup[0] if markup else None)
+    inputs = local_inputs(
+        request, sources, mask[0] if mask else None, markup[0] if markup else None, converts=True
     )
-    return request
+    return checked(inputs)[0]
 
 
 def key_of(request: ImageRequest, job: Job) -> str:

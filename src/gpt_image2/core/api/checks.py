@@ -164,15 +164,28 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
-            nearest = "{}x{}".format(*nearest_legal_size(width, height))
+            hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
             raise UsageError(
                 f"size {size} is not legal: {problem}",
-                hint=f"the nearest legal size is {nearest}",
+                hint=hint + _covering(width, height),
                 code="invalid_size",
             )
         if width * height > EXPERIMENTAL_PIXELS:
             warnings.append(f"size {size} is above 2560x1440, which the API calls experimental")
     return replace(request, size=size)
+
+
+def _covering(width: int, height: int) -> str:
+    """What to ask for where all of this size is needed; empty where nothing covers it, or nobody knows."""
+    try:
+        from .covering import covering_size
+
+        found = covering_size(width, height)
+    except (UsageError, ValueError, ZeroDivisionError):  # a script that lies alone; an edge of 0
+        return ""
+    if found[0] < width or found[1] < height:
+        return ""
+    return "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
 
 
 def _check_format_rules(request: ImageRequest, known_model: bool) -> None:

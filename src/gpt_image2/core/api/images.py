@@ -26,17 +26,22 @@ _SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
 _XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
 _PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
+_PNG_PALETTE, _CMYK_CHANNELS = 3, 4
+_JPEG_EXIF = 0xE1
 _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class ImageInfo(Record):
     """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
-    alpha."""
+    alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
+    EXIF data, by which it may be turned."""
 
     format: str
     width: Optional[int]
     height: Optional[int]
     has_alpha: bool
+    is_odd: bool = False
+    has_exif: bool = False
 
 
 def sniff_format(head: bytes) -> Optional[str]:
@@ -126,7 +131,8 @@ def _read_png(file: IO[bytes], head: bytes) -> ImageInfo:
     if len(head) < 26 or head[12:16] != b"IHDR":
         return ImageInfo("png", None, None, False)
     width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    return ImageInfo("png", width, height, head[25] in (4, 6) or _has_png_transparency(file))
+    has_alpha = head[25] in (4, 6) or _has_png_transparency(file)
+    return ImageInfo("png", width, height, has_alpha, head[24] > 8 or head[25] == _PNG_PALETTE)
 
 
 def _has_png_transparency(file: IO[bytes]) -> bool:
@@ -143,6 +149,7 @@ def _has_png_transparency(file: IO[bytes]) -> bool:
 
 def _read_jpeg(file: IO[bytes]) -> ImageInfo:
     """Walks the segments to the frame header; metadata before it can be long."""
+    has_exif = False
     file.seek(2)
     while True:
         marker = file.read(2)
@@ -153,14 +160,15 @@ def _read_jpeg(file: IO[bytes]) -> ImageInfo:
             continue
         if marker[1] in _JPEG_BARE:
             continue
-        segment = file.read(7)
+        has_exif = has_exif or marker[1] == _JPEG_EXIF
+        segment = file.read(8)
         length = int.from_bytes(segment[:2], "big")
-        if len(segment) < 7 or length < 2 or marker[1] == 0xDA:
+        if len(segment) < 8 or length < 2 or marker[1] == 0xDA:
             return ImageInfo("jpeg", None, None, False)
         if marker[1] in _JPEG_FRAMES:
             height, width = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[5:7], "big")
-            return ImageInfo("jpeg", width, height, False)
-        file.seek(length - 7, 1)
+            return ImageInfo("jpeg", width, height, False, segment[7] == _CMYK_CHANNELS, has_exif)
+        file.seek(length - 8, 1)
 
 
 def _xml_encoding(head: bytes) -> str:
@@ -208,6 +216,7 @@ def _read_webp(head: bytes) -> ImageInfo:
             int.from_bytes(head[24:27], "little") + 1,
             int.from_bytes(head[27:30], "little") + 1,
             bool(head[20] & 0x10),
+            has_exif=bool(head[20] & 0x08),
         )
     if kind == b"VP8L" and len(head) >= 25:
         bits = int.from_bytes(head[21:25], "little")

@@ -53,7 +53,10 @@ ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_i
 class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
-    `source` is what the user named: a path, an address, or `-`.
+    `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
+    `is_odd` is set where its colours or its size are not such as the API draws them.
+    `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
+    (empty: from none), and `note` says how.
     """
 
     path: str
@@ -64,6 +67,9 @@ class InputImage(Record):
     size_bytes: int
     has_alpha: bool
     source: str = ""
+    is_odd: bool = False
+    made_from: Optional[str] = None
+    note: str = ""
 
     @property
     def mime_type(self) -> str:

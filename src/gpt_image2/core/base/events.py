@@ -66,6 +66,13 @@ class ImageSaved(Record):
     elapsed_s: float
 
 
+class ModelImageSaved(Record):
+    """What the model sent is on disk; `ImageSaved` tells of the picture that is made of it."""
+
+    image: SavedImage
+    elapsed_s: float
+
+
 class Warned(Record):
     """Something the user should know."""
 
@@ -81,6 +88,14 @@ class Finished(Record):
 
 
 Event = Union[
-    RequestStarted, HeadersReceived, RetryWaiting, PartialImage, TaskUnderWay, ImageSaved, Warned, Finished
+    RequestStarted,
+    HeadersReceived,
+    RetryWaiting,
+    PartialImage,
+    TaskUnderWay,
+    ImageSaved,
+    ModelImageSaved,
+    Warned,
+    Finished,
 ]
 Observer = Callable[[Event], None]

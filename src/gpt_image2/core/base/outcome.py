@@ -45,10 +45,28 @@ class Billed(str, Enum):
         return list(Billed).index(self)
 
 
+class MadeFrom(Record):
+    """What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+class Derivation(Record):
+    """How a picture was made: by which method, from what, what was measured by its names in the JSON, and
+    what is to be said of it."""
+
+    method: str
+    sources: Tuple[MadeFrom, ...]
+    figures: Tuple[Tuple[str, object], ...] = ()
+    notes: Tuple[str, ...] = ()
+
+
 class SavedImage(Record):
     """One image on disk. Dimensions are pixels, None where the file's header does not tell them.
 
-    `number` is the image's place among those of its request, from 1.
+    `number` is the image's place among those of its request, from 1. `derivation` is None for an image as the
+    server sent it.
     """
 
     path: str
@@ -59,6 +77,7 @@ class SavedImage(Record):
     sha256: str
     rescued: bool = False
     number: int = 1
+    derivation: Optional[Derivation] = None
 
 
 class Usage(Record):

@@ -185,7 +185,9 @@ class _Planner:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
         if job.markup is not None and not self._takes_markup:
             raise UsageError("the Batch API takes no markup", hint="use batch run")
-        request, warnings = checked(local_inputs(job.request, job.sources, job.mask, job.markup))
+        # A file for the Batch API takes up inputs as they are.
+        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._takes_markup)
+        request, warnings = checked(inputs)
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
         for warning in warnings:
@@ -204,13 +206,13 @@ class _Planner:
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
         estimate = request.estimate(self._prices)
-        inputs = [_fingerprint(each) for each in job.sources]
+        sources = [_fingerprint(each) for each in job.sources]
         mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, inputs, mask, markup),
+            key=job_key(request, sources, mask, markup),
             copy=0,
             name=name,
             named=named,

@@ -97,7 +97,7 @@ class Client:
         self._swept: Set[Path] = set()
         self._has_resumed = False
         self._room = Room()
-        self._observer: Observer = observer or _ignore
+        self.observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
         if self.settings.history if history is None else history:
@@ -264,7 +264,9 @@ class Client:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
         Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
-        return PreparedCall(request, plan, self.settings.warnings + warnings)
+        sent = (*request.images, *(image for _, image in request.beside))
+        notes = tuple(image.note for image in sent if image.note)
+        return PreparedCall(request, plan, self.settings.warnings + warnings + notes)
 
     def run(
         self,
@@ -285,7 +287,7 @@ class Client:
             prepare_folder(folder)
         give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
         try:
-            return self._run(prepared, save_partials, observer or self._observer, not no_wait)
+            return self._run(prepared, save_partials, observer or self.observer, not no_wait)
         finally:
             with suppress(Exception):  # the call has ended as it ended
                 give_back()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from typing import Optional, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any, Dict, Optional, Sequence
 
 from ..base.about import called
 from ..base.errors import ConfigError, OutputError, UsageError
@@ -40,10 +40,13 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
             output.warn(f"--api-key is visible in ps and in the shell history; use {KEY_VARIABLE} instead")
         client = client_of(command, stop)
         request = client.with_model(command.request)
+        finishing = _finishing(command, stack, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
-            check_unchanged(request, command.expected_sha256)
+        if finishing is not None:
+            request = finishing.before(request)
+        check_unchanged(request, command.expected_sha256)
         prepared = client.prepare(
             request,
             _target(command, client),
@@ -52,19 +55,29 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         )
         if command.output == STDOUT:
             prepared = replace(prepared, output=STDOUT)
+        asked = prepared
+        if finishing is not None:
+            prepared = finishing.set_aside(prepared)
+            finishing.price(client, prepared, command.max_cost)
         size = prepared.request.size
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(prepared, client, command, output)
+            _show_dry_run(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
-            result = client.run(
-                prepared,
-                save_partials=command.save_partials,
-                observer=observer,
-                no_wait=command.no_wait,
-            )
+            if finishing is not None:
+                result: Result = finishing.run(client, prepared, command.save_partials, observer)
+            else:
+                result = client.run(
+                    prepared,
+                    save_partials=command.save_partials,
+                    observer=observer,
+                    no_wait=command.no_wait,
+                )
+    outcome = result_json(result)
+    if prepared.request.background == "transparent":
+        _look_at(outcome, output)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -73,8 +86,29 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         output.result(f"Task: {show(task)}")
     if result.tasks:
         output.say(f"{called()} resume fetches its images; do not send the request again")
-    output.finish(result_json(result))
+    output.finish(outcome)
     return ExitCode.OK
+
+
+def _look_at(outcome: Dict[str, Any], output: Output) -> None:
+    """Adds whether the images are transparent, where there is what can tell."""
+    with suppress(Exception):  # they are paid for and saved, whatever is found
+        from .further_calls import add_checks
+
+        for warning in add_checks(outcome):
+            output.warn(warning)
+
+
+def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
+    """The steps before and after the call, `commands/finishing`; None where no flag asks for one."""
+    wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
+    if wishes is None:
+        return None
+    if command.no_wait and wishes.need_extra:
+        raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
+    from .finishing import Finishing
+
+    return Finishing(wishes, stack, output.say)
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:
@@ -114,7 +148,9 @@ def _pour(result: Result) -> None:
     os.unlink(image.path)
 
 
-def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand, output: Output) -> None:
+def _show_dry_run(
+    prepared: PreparedCall, client: Client, command: ImageCommand, output: Output, finishing: Any
+) -> None:
     settings, request = client.settings, prepared.request
     warnings = prepared.warnings
     try:
@@ -130,6 +166,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further: Dict[str, object] = {} if finishing is None else finishing.show_price(output)
     for path in outputs:
         output.result(f"Output: {path}")
     output.result("Nothing was sent.")
@@ -145,6 +182,7 @@ def _show_dry_run(prepared: PreparedCall, client: Client, command: ImageCommand,
             "body": body,
             "outputs": outputs,
             "cost_usd": estimate_json(estimate),
+            **further,
             "billed": Billed.NO.value,
             "warnings": list(warnings),
         }

@@ -31,6 +31,18 @@ from .field_flags import add_field_flags
 
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
+#: Flags for what is done with pictures around a call. What knows them lies beside the script.
+PICTURE_FLAGS = (
+    "--area",
+    "--keep-outside",
+    "--extend",
+    "--to",
+    "--exact",
+    "--fit",
+    "--under",
+    "--cutout",
+    "--glass",
+)
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -139,15 +151,22 @@ class ImageCommand(CallFlags):
     max_cost: Optional[float]
     no_clobber: bool
     json: bool
+    area: Optional[List[str]]
+    extend: Optional[str]
+    to: Optional[str]
     target: str  # of `history redo`: an id or a file
 
     command: str
     request: ImageRequest
     sources: Tuple[str, ...]
     expected_sha256: Tuple[Tuple[str, str], ...]  # of sources that must not have changed
+    #: Reads the flags for pictures; there only where the parser knows them (`commands/picture_flags`).
+    read_wishes: Callable[[argparse.Namespace], Any]
 
 
-def image_parser(command: str) -> Parser:
+def image_parser(command: str, words: Sequence[str] = ()) -> Parser:
+    """The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
+    for help."""
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
@@ -161,6 +180,16 @@ def image_parser(command: str) -> Parser:
     add_image_flags(parser, is_edit)
     add_call_flags(parser)
     add_setting_flags(parser)
+    asked = {word.partition("=")[0] for word in words if word.startswith("-")}
+    known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    if asked & {"-h", "--help"} or any(word.startswith("--") and word not in known for word in asked):
+        try:
+            from .picture_flags import add_picture_flags
+
+            add_picture_flags(parser, is_edit)
+        except UsageError:  # the script lies alone: its help is that of what it can do
+            if not asked.isdisjoint(PICTURE_FLAGS):
+                raise
     parser.set_defaults(command=command, expected_sha256=())
     if not is_edit:
         parser.set_defaults(image=None, more_images=None, mask=None, markup=None)
@@ -211,8 +240,8 @@ def client_of(flags: CallFlags, stop: StopSwitch, waits_for_server: bool = True)
 
 def _parse(name: str, argv: List[str]) -> ImageCommand:
     """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
-    parser = image_parser(name)
     end = argv.index("--") if "--" in argv else len(argv)
+    parser = image_parser(name, argv[:end])
     command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
     places = ["image", "prompt"] if name == "edit" else ["prompt"]
     words = [word for word in (getattr(command, place) for place in places) if word is not None]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, ContextManager, Generator, List, NamedTuple, Sequence
+from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence
 
 from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
+from ..base.optional_part import PICTURES_INSTALL, import_part, installed
 from ..settings.base_url import OWN_SANDBOXES
 from ..settings.places import state_folder
 from ..telling.output import Output
@@ -26,7 +26,6 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
-_PICTURES = INSTALL_HINT.format(extra="pictures")
 _CLUSTER = INSTALL_HINT.format(extra="cluster")
 
 #: The commands that come with an optional part of the package.
@@ -35,7 +34,7 @@ EXTRAS = {
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
     **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", _PICTURES)
+        name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
     "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
@@ -46,9 +45,9 @@ EXTRAS = {
 
 def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """Runs the command of an optional part, which prints for itself; its exit code."""
-    with _installed(name):
-        main: Callable[[List[str]], int] = _import(EXTRAS[name].module).main
-        package = _import("gpt_image2.core.dispatch")
+    with installed(name, EXTRAS[name].install):
+        main: Callable[[List[str]], int] = import_part(EXTRAS[name].module).main
+        package = import_part("gpt_image2.core.dispatch")
         if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
             return int(package.run_command([name, *words], [name]))
         return main(list(words))
@@ -56,9 +55,10 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
 
 def run_beyond(words: Sequence[str], command: ServerFlags, output: Output, stop: StopSwitch) -> int:
     """Runs a batch whose results go to object storage; its exit code."""
-    with _installed("object storage"):
-        run: Callable[[ServerFlags, Output, StopSwitch], int] = _import(EXTRAS["object storage"].module).run
-        package = _import("gpt_image2.core.dispatch")
+    part = EXTRAS["object storage"]
+    with installed("object storage", part.install):
+        run: Callable[[ServerFlags, Output, StopSwitch], int] = import_part(part.module).run
+        package = import_part("gpt_image2.core.dispatch")
     if package.UsageError is not UsageError:  # as above
         return int(package.run_command(["batch", "run", *words], ["batch"]))
     return run(command, output, stop)
@@ -69,8 +69,8 @@ def start_sandbox(keeps: bool = False) -> Generator[str, None, None]:
     """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
     in the next one that does."""
     with ExitStack() as stack:
-        with _installed("sandbox"):
-            sandbox = _import(EXTRAS["sandbox"].module)
+        with installed("sandbox", EXTRAS["sandbox"].install):
+            sandbox = import_part(EXTRAS["sandbox"].module)
             serve: Callable[..., ContextManager[str]] = sandbox.serve_in_thread
             folder = state_folder(os.environ) / "sandbox" if keeps else None
             options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
@@ -93,28 +93,3 @@ def two_hosts() -> UsageError:
     return UsageError(
         "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
     )
-
-
-def _import(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
-    import importlib
-
-    path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
-    sys.path = [folder for folder in path if os.path.abspath(folder) != here]
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path = path
-
-
-@contextmanager
-def _installed(name: str) -> Generator[None, None, None]:
-    """Turns a missing part into an error that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {EXTRAS[name].install.format(extra=name)}",
-            code="extra_missing",
-        ) from None

@@ -21,6 +21,7 @@ from ..commands.make_images import make_images
 from ..commands.options import ImageCommand, request_of
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
+from ..ledger.derived import DerivedPicture
 from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile
 from ..outputs.left import left_behind
 from ..outputs.naming import extension
@@ -30,7 +31,7 @@ from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
 from .compare import run_compare, what_is_reported
-from .formatting import details, listing, request_json, spending_json, spending_table
+from .formatting import derivation, details, listing, request_json, spending_json, spending_table
 from .options import (
     cost_parser,
     forget_parser,
@@ -43,7 +44,7 @@ from .search import (
     PastRequest,
     find_requests,
     forget_requests,
-    request_by_file,
+    made_by_file,
     request_by_id,
 )
 from .spending import is_rehearsal, spending_rows, sum_of, sums_by
@@ -67,10 +68,19 @@ def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 
 
 def run_show(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    past, _image = _found(show_parser().parse_args(list(words)).target)
-    for line in details(past):
+    target = show_parser().parse_args(list(words)).target
+    past, _image, picture = _found(target)
+    if past is None and picture is None:
+        raise _no_such_request(target)
+    if picture is not None:
+        for line in derivation(picture):
+            output.result(line)
+    for line in details(past) if past is not None else ():
         output.result(line)
-    return _finish(output, "show", {"request": request_json(past)})
+    shown: Dict[str, object] = {"request": None if past is None else request_json(past)}
+    if picture is not None:
+        shown["picture"] = picture.json()
+    return _finish(output, "show", shown)
 
 
 def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
@@ -107,7 +117,9 @@ def _forget_left(rows: Set[int], everything: bool) -> int:
 
 def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_redo_command(words)
-    past, image_path = _found(command.target)
+    past, image_path, _ = _found(command.target)
+    if past is None:
+        raise _no_such_request(command.target)
     fill_in(command, past, image_path)
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
@@ -205,18 +217,16 @@ def _opened(stack: ExitStack) -> Database:
     return database
 
 
-def _found(target: str) -> Tuple[PastRequest, Optional[str]]:
-    """The request that an id or a file names, and the file where it is one that exists."""
+def _found(target: str) -> Tuple[Optional[PastRequest], Optional[str], Optional[DerivedPicture]]:
+    """The request that an id or a file names, the file where it is one that exists, and how that was made
+    where it is no image of the request itself."""
     with ExitStack() as stack:
         database = _opened(stack)
         if target.isascii() and target.isdigit():
-            past, image_path = request_by_id(database, int(target)), None
-        else:
-            path = os.path.abspath(os.path.expanduser(target))
-            past, image_path = request_by_file(database, path), path
-    if past is None:
-        raise _no_such_request(target)
-    return past, image_path if image_path and os.path.exists(image_path) else None
+            return request_by_id(database, int(target)), None, None
+        path = os.path.abspath(os.path.expanduser(target))
+        past, picture = made_by_file(database, path)
+    return past, path if os.path.exists(path) else None, picture
 
 
 def _no_such_request(target: str) -> UsageError:
@@ -240,12 +250,13 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
         )
     inputs = () if command.sources else past.inputs
+    has_own = bool(command.mask or command.markup or command.area or command.extend or command.to)
     beside = {
-        name: file
-        for name, file in (("mask", past.mask), ("markup", past.markup))
-        if file and not (command.mask or command.markup)
+        name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
     command.request = _changed_request(past, command.request)
+    if "mask" in beside and beside["mask"].source.startswith("--"):
+        _say_again(command, beside.pop("mask").source.split())
     if command.output is None and past.output == STDOUT and image_path is None:
         command.output = STDOUT
     elif command.output is None:
@@ -281,6 +292,16 @@ def _kept_source(past: PastRequest, file: InputFile, what: str) -> str:
             hint=f"put it back, or {_replacement(what)}",
         )
     return file.path or file.source
+
+
+def _say_again(command: ImageCommand, words: Sequence[str]) -> None:
+    """Sets the flags that a mask was made from: it was not kept."""
+    for flag, value in zip(words[::2], words[1::2]):
+        if flag == "--area":
+            command.area = [*(command.area or ()), value]
+        elif flag in ("--extend", "--to"):  # which have chosen the size
+            setattr(command, flag[2:], value)
+            command.request = replace(command.request, size=None)
 
 
 def _replacement(what: str) -> str:

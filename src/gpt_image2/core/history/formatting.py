@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Sequence
 from ..api.cost import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
+from ..ledger.derived import DerivedPicture
 from ..telling.as_json import image_json
 from ..telling.in_words import cost_in_words
 from .dates import local_time
@@ -28,6 +29,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
         "error": None if code is None else {"code": code, "message": message},
         "estimate_usd": None if low is None else {"low": low, "high": high},
         "images": [{**image_json(image), "rescued": image.rescued} for image in past.images],
+        "derived": [picture.json() for picture in past.derived],
     }
 
 
@@ -42,7 +44,7 @@ def listing(requests: Sequence[PastRequest]) -> List[str]:
                 past.status,
                 _cost(past),
                 show(past.prompt, limit=_PROMPT_CHARS),
-                show(past.images[0].path, limit=None) if past.images else "-",
+                show((past.derived or past.images)[0].path, limit=None) if past.images else "-",
             ]
             for past in requests
         ],
@@ -90,6 +92,25 @@ def details(past: PastRequest) -> List[str]:
         rows.append([f"image {number}", f"{place}{image.path}"])
         rows.append(["", f"{size}{image.format}, {image.size_bytes} bytes"])
         rows.append(["", f"SHA-256 {image.sha256}"])
+    for picture in past.derived:
+        rows += [["made of it", f"{picture.path} ({picture.method})"], ["", f"SHA-256 {picture.sha256}"]]
+    return _shown(rows)
+
+
+def derivation(picture: DerivedPicture) -> List[str]:
+    """How a finished picture was made."""
+    size = f"{picture.width}x{picture.height} " if picture.width else ""
+    rows = [
+        ["picture", picture.path],
+        ["", f"{size}{picture.format}, {picture.size_bytes} bytes"],
+        ["made", f"{local_time(picture.made_at)}, by {picture.method}"],
+        *(["of", f"{source.path} ({source.sha256})"] for source in picture.sources),
+        ["request", _or_dash(picture.request)],
+    ]
+    return _shown(rows)
+
+
+def _shown(rows: Sequence[Sequence[str]]) -> List[str]:
     return columns([[name, show(value, limit=None)] for name, value in rows])
 
 

@@ -21,6 +21,7 @@ from ..commands.options import (
     read_prompt,
     request_of,
 )
+from ..commands.picture_flags import add_picture_flags
 from .dates import read_moment
 from .spending import GROUPINGS
 
@@ -111,6 +112,7 @@ def redo_parser() -> Parser:
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
     add_image_flags(parser, is_edit=True)
+    add_picture_flags(parser, is_edit=True)
     add_call_flags(parser)
     add_setting_flags(parser)
     parser.set_defaults(command="redo")

@@ -10,6 +10,7 @@ from ..api.images import sha256_of
 from ..base.outcome import SavedImage
 from ..base.record import Record
 from ..ledger.database import Database, stored
+from ..ledger.derived import DerivedPicture, derived_by_content, derived_of_request
 from ..ledger.entries import InputFile, input_file_of
 
 _MAX_ID = 2**63 - 1
@@ -52,6 +53,7 @@ class PastRequest(Record):
     batch_id: Optional[str]
     task_id: Optional[str]
     images: Tuple[SavedImage, ...]
+    derived: Tuple[DerivedPicture, ...]
 
 
 def find_requests(
@@ -79,16 +81,20 @@ def request_by_id(database: Database, number: int) -> Optional[PastRequest]:
     return _past_request(database, rows[0]) if rows else None
 
 
-def request_by_file(database: Database, path: str) -> Optional[PastRequest]:
-    """The newest request that made an image with the bytes of this file, at best under this path, else one
-    with this path, or None."""
+def made_by_file(database: Database, path: str) -> Tuple[Optional[PastRequest], Optional[DerivedPicture]]:
+    """The newest request that made an image with the bytes of this file, at best under this path; else the
+    finished picture with these bytes, and the request that made what it was made from; else the newest
+    request that made an image with this path."""
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
     sha256, place = sha256_of(path), stored(os.path.abspath(path))
     rows = database.rows(by_hash, (sha256, place)) if sha256 else []
+    derived = None if rows else derived_by_content(database, sha256, place)
+    if derived is not None:
+        return None if derived.request is None else request_by_id(database, derived.request), derived
     rows = rows or database.rows(by_path, (place,))
-    return request_by_id(database, rows[0]["request"]) if rows else None
+    return request_by_id(database, rows[0]["request"]) if rows else None, None
 
 
 def forget_requests(
@@ -107,9 +113,11 @@ def forget_requests(
     with database.transaction():
         for value in values:
             forgotten += [row["id"] for row in database.rows(ids_of_them, value)]
-            database.change(f"DELETE FROM images WHERE request IN ({ids_of_them})", value)  # noqa: S608
+            for table in ("images", "derived"):
+                database.change(f"DELETE FROM {table} WHERE request IN ({ids_of_them})", value)  # noqa: S608
             database.change(f"DELETE FROM requests WHERE {condition}", value)  # noqa: S608
         database.change(_FORGET_BATCH_JOBS, (moment,))
+        database.change("DELETE FROM derived WHERE request IS NULL AND made_at < ?", (moment,))
     database.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # the log would still hold the rows
     return forgotten
 
@@ -117,7 +125,8 @@ def forget_requests(
 def _holds(database: Database, row: Mapping[str, Any], text: str) -> bool:
     if text in row["prompt"].casefold():
         return True
-    paths = database.rows("SELECT path FROM images WHERE request = ?", (row["id"],))
+    query = "SELECT path FROM images WHERE request = ? UNION SELECT path FROM derived WHERE request = ?"
+    paths = database.rows(query, (row["id"], row["id"]))
     return any(text in image["path"].casefold() for image in paths)
 
 
@@ -133,8 +142,12 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     usage: Dict[str, Any] = json.loads(row["usage"] or "{}")
     values["svg_usage"] = usage.pop("svg_usage", None)
     values["usage"] = usage or None
-    for image in images:
-        image.update(size_bytes=image["bytes"], rescued=bool(image["rescued"]))
-    known = SavedImage.__match_args__
-    values["images"] = tuple(SavedImage(**{name: image[name] for name in known}) for image in images)
+    values["derived"] = derived_of_request(database, row["id"])
+    values["images"] = tuple(_saved_image(image) for image in images)
     return PastRequest(**values)
+
+
+def _saved_image(row: Mapping[str, Any]) -> SavedImage:
+    names = ("path", "format", "width", "height", "sha256", "number")
+    known = {name: row[name] for name in names}
+    return SavedImage(size_bytes=row["bytes"], rescued=bool(row["rescued"]), **known)

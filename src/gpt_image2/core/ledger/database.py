@@ -142,8 +142,28 @@ _VERSION_2: Tuple[_Step, ...] = (
 )
 #: Hosts answer with tasks, which are asked after by their ids.
 _VERSION_3: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
+#: What was made from images, with or without a request; `sources` is a list of paths and SHA-256.
+_VERSION_4: Tuple[_Step, ...] = (
+    """
+    CREATE TABLE derived (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        request INTEGER,
+        made_at TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        method TEXT NOT NULL,
+        sources TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX derived_sha256 ON derived (sha256)",
+    "CREATE INDEX derived_request ON derived (request)",
+)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 

@@ -101,9 +101,10 @@ def opening_of(
 
 
 def input_file(image: InputImage) -> InputFile:
-    """An input as the ledger keeps it; one that was fetched or read from standard input has no path."""
+    """An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
+    has no path."""
     source = image.source or image.path
-    lasting = source != "-" and not is_address(source)
+    lasting = source != "-" and not is_address(source) and image.made_from is None
     return InputFile(
         source, image.path if lasting else "", image.filename, sha256_of(image.path), image.size_bytes
     )

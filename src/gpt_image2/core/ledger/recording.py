@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..base.errors import GptImage2Error, LedgerError
 from ..base.events import Observer, Warned
-from ..base.outcome import Billed, Result
+from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets
 from .database import BUSY_TIMEOUT_S, LEDGER_NAME, Database, locked, open_database, stored
@@ -50,6 +50,7 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
+_RENAME = "UPDATE images SET path = CAST(? AS TEXT) WHERE sha256 = ? AND path = CAST(? AS TEXT)"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -87,6 +88,20 @@ class Ledger:
     def finish(self, row: int, ending: Ending, warn: Warn) -> None:
         """Completes the row of a request that has ended, with its images."""
         self._attempt(lambda database: self._complete(database, row, ending), warn)
+
+    def derived(self, image: SavedImage, warn: Warn) -> None:
+        """Keeps how a finished picture was made from others."""
+        derivation = image.derivation
+        if derivation is not None:
+            from .derived import insert_derived
+
+            self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
+
+    def renamed(self, image: SavedImage, now: SavedImage, warn: Warn) -> None:
+        """Keeps that an image of a call has got another name; nothing where its bytes are others."""
+        if image.sha256 == now.sha256 and image.path != now.path:
+            values = stored(now.path), image.sha256, stored(image.path)
+            self._attempt(lambda database: database.change(_RENAME, values), warn)
 
     def record(
         self,

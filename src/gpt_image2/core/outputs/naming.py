@@ -15,7 +15,7 @@ from ..base.redact import show
 from .ours import kind_of, real_path, stat_of
 
 _MAX_SLUG_BYTES = 100
-_MAX_NAME_BYTES = 255  # what common file systems take
+MAX_NAME_BYTES = 255  # what common file systems take
 _EXTENSIONS = {"png": ("png",), "jpeg": ("jpg", "jpeg", "jpe", "jfif"), "webp": ("webp",)}
 #: Devices on Windows, whatever extension follows.
 _RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?"
@@ -83,9 +83,9 @@ def plan_output(
         raise _bad_name(path.name, problem)
     plan = OutputPlan(path.parent, path.stem, path.suffix, n > 1, no_clobber, rescue_folder)
     length = len(os.fsencode(plan.path(n).name))
-    if length > _MAX_NAME_BYTES:
+    if length > MAX_NAME_BYTES:
         raise UsageError(
-            f"the output's name has {length} bytes; file systems take up to {_MAX_NAME_BYTES}",
+            f"the output's name has {length} bytes; file systems take up to {MAX_NAME_BYTES}",
             hint="give -o a shorter name, or a folder: -o DIR/",
         )
     return plan

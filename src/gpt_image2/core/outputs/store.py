@@ -18,6 +18,7 @@ from typing import IO, Callable, List, Optional, Tuple
 from ..api.images import SNIFF_BYTES, is_whole_image, read_image_info, sniff_format
 from ..base.errors import OutputError
 from ..base.outcome import SavedImage
+from ..base.record import replace
 from ..base.redact import show
 from .files import (
     copy_bytes,
@@ -52,16 +53,24 @@ class MovingFile:
     """
 
     def __init__(
-        self, rescue_folder: Path, name: str, target: Optional[Path] = None, follow: bool = True
+        self,
+        rescue_folder: Path,
+        name: str,
+        target: Optional[Path] = None,
+        follow: bool = True,
+        there: Optional[Path] = None,
     ) -> None:
         """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
-        there is no target, in a rescue folder."""
+        there is no target, in a rescue folder. A file that is `there` is opened as it is."""
         self._rescue_folder = rescue_folder
         self._name = name
         self._open: Optional[Tuple[Path, IO[bytes]]] = None
         self.size_bytes = 0
         #: Why it is not beside its target; empty while it is.
         self.moved_reason = ""
+        if there is not None:
+            self._open = there, there.open("rb")
+            return
         try:
             if target is None:
                 raise OSError("it has no target")
@@ -141,12 +150,15 @@ class ImageWriter:
     Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
     """
 
-    def __init__(self, plan: OutputPlan, target: Path) -> None:
+    def __init__(self, plan: OutputPlan, target: Path, there: Optional[Path] = None) -> None:
+        """`there` is a whole image that has another name still, for `take_name`."""
         self._plan = plan
         self._hash = hashlib.sha256()
         self._head = b""
         # A symlink keeps pointing where it did: the file behind it is what is replaced.
-        self._file = MovingFile(plan.rescue_folder, target.name, target, follow=not plan.no_clobber)
+        self._file = MovingFile(
+            plan.rescue_folder, target.name, target, follow=not plan.no_clobber, there=there
+        )
         self.size_bytes = 0
         #: What the user should know of the image and how it got its name.
         self.warnings: List[str] = []
@@ -217,6 +229,16 @@ class ImageWriter:
             rescued=bool(self.rescue_reason),
             number=number,
         )
+
+    def take_name(self, image: SavedImage) -> SavedImage:
+        """Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
+
+        Raises:
+            OSError: it cannot have that name; it is where it was.
+        """
+        with self._file.file:
+            path = self._place(self._plan.path(image.number), image.number, self._plan.no_clobber)
+        return replace(image, path=str(path))
 
     def keep(self, name: str) -> str:
         """Moves what there is to the rescue folder under a name of its own; its path there."""

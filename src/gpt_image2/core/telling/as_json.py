@@ -10,6 +10,7 @@ from ..base.events import (
     Event,
     HeadersReceived,
     ImageSaved,
+    ModelImageSaved,
     PartialImage,
     RequestStarted,
     RetryWaiting,
@@ -25,6 +26,7 @@ _EVENT_NAMES: Mapping[type, str] = {
     PartialImage: "partial_image",
     TaskUnderWay: "task",
     ImageSaved: "image_saved",
+    ModelImageSaved: "model_image_saved",
     Warned: "warning",
 }
 
@@ -32,7 +34,14 @@ _EVENT_NAMES: Mapping[type, str] = {
 def image_json(image: SavedImage) -> Dict[str, object]:
     fields = dict(vars(image))
     fields["bytes"] = fields.pop("size_bytes")
-    return {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+    shown = {name: fields[name] for name in ("path", "bytes", "format", "width", "height", "sha256")}
+    made = image.derivation
+    if made is not None:
+        shown.update(
+            derived_from=[source.path for source in made.sources], method=made.method, **dict(made.figures)
+        )
+        shown["notes"] = list(made.notes)
+    return shown
 
 
 def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
@@ -97,7 +106,7 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     if name is None:
         return None
     values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, ImageSaved):
+    if isinstance(event, (ImageSaved, ModelImageSaved)):
         values["image"] = image_json(event.image)
     if isinstance(event, HeadersReceived):
         del values["limits"]

@@ -19,6 +19,7 @@ from ..base.events import (
     Event,
     Finished,
     ImageSaved,
+    ModelImageSaved,
     Observer,
     PartialImage,
     RequestStarted,
@@ -165,6 +166,8 @@ class Output:
             self._note = f", {show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
+        elif isinstance(event, ModelImageSaved):
+            self.say(f"what the model sent: {show(event.image.path, limit=None)}")
         elif isinstance(event, Warned):
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):

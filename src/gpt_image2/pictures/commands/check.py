@@ -16,9 +16,9 @@ from gpt_image2.core.telling.output import output_for
 
 from ..check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map
 from ..files import Picture, check_output, encode, format_for, open_picture, save
-from ..mask_files import read_mask
+from ..mask_files import read_edit_mask
 from ..shapes import READINGS
-from .ending import finish, picture_parser, verdict_json
+from .ending import finish, picture_parser
 
 COMMAND = "check"
 
@@ -49,14 +49,14 @@ def main(argv: Sequence[str]) -> int:
         sources.append(source.path)
         area = None
         if options.mask is not None:
-            area, notes = read_mask(options.mask, source, options.read_as)
+            area, notes = read_edit_mask(options.mask, source, options.read_as)
         verdicts += check_against(picture, source, area, options.tolerance)
         if target is not None:
             saved = [_mapped(picture, source, target, area)]
     for verdict in verdicts:
         output.result(f"{'ok' if verdict.ok else 'FAIL'}: {verdict.name}: {verdict.detail}")
     code = ExitCode.OK if all(verdict.ok for verdict in verdicts) else ExitCode.CHECK
-    checks = {"checks": [verdict_json(verdict) for verdict in verdicts]}
+    checks = {"checks": [verdict.as_json() for verdict in verdicts]}
     width, height = picture.size
     figures = {"width": width, "height": height, **checks}
     return finish(output, COMMAND, saved, sources, "check", figures, [*picture.notes, *notes], code=code)

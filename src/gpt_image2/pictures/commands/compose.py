@@ -14,9 +14,9 @@ from gpt_image2.core.telling.output import output_for
 
 from ..compose import changed_outside, compose
 from ..files import check_output, encode, format_for, open_picture, save
-from ..mask_files import read_mask
+from ..mask_files import read_edit_mask
 from ..shapes import READINGS, parse_length
-from .ending import add_target, finish, picture_parser, shift_json
+from .ending import add_history_flag, add_target, finish, keep_derivation, picture_parser
 
 COMMAND = "compose"
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     target = check_output(options.output, inputs)
     seam = None if options.seam is None else parse_length(options.seam, "--seam")
     source, edit = open_picture(options.source, "source"), open_picture(options.result, "result")
-    area, notes = read_mask(options.mask, source, options.read_as)
+    area, notes = read_edit_mask(options.mask, source, options.read_as)
     seam_px = None if seam is None else seam.pixels(min(source.size))
     done = compose(source, edit, area, seam_px)
     warnings: list[str] = []
@@ -49,16 +49,19 @@ def main(argv: Sequence[str]) -> int:
     figures = {
         "composed": done.image is not None,
         "reason": done.reason or None,
-        **(shift_json(done.shift) if done.shift else {}),
+        **(done.shift.as_json() if done.shift else {}),
         "tone_levels": round(done.tone_levels, 2),
         **({} if changed is None else {"changed_outside": changed}),
     }
+    saved, sources = save(target, data), [source.path, edit.path]
+    method = "keep-outside" if done.image is not None else "as it came"
+    keep_derivation(output, saved, sources, method, no_history=options.no_history)
     return finish(
         output,
         COMMAND,
-        [save(target, data)],
-        [source.path, edit.path],
-        "keep-outside" if done.image is not None else "as it came",
+        [saved],
+        sources,
+        method,
         figures,
         [*source.notes, *notes, *done.notes],
         warnings,
@@ -80,4 +83,5 @@ def _parser() -> Parser:
     add("--read-as", choices=READINGS, default="auto", help="what of the mask was edited (default auto)")
     add("--seam", metavar="PX|%", help="how wide the blend inside the mask's edge is (default 1%%)")
     add_target(add)
+    add_history_flag(add)
     return parser

@@ -16,7 +16,13 @@ from ..files import Picture, check_output, encode, format_for, open_picture, sav
 from ..keying import HOLES, Cutout, cut_out
 from ..pairs import cut_out_pair
 from ..shapes import rgb_of
-from .ending import add_target, finish, picture_parser, shift_json, verdict_json
+from .ending import (
+    add_history_flag,
+    add_target,
+    finish,
+    keep_derivation,
+    picture_parser,
+)
 
 COMMAND = "cutout"
 
@@ -46,10 +52,12 @@ def main(argv: Sequence[str]) -> int:
         **figures,
         "clear_share": round(clear, 6),
         "soft_share": round(soft, 6),
-        "checks": [verdict_json(verdict) for verdict in verdicts],
+        "checks": [verdict.as_json() for verdict in verdicts],
     }
     method = "pair" if options.pair is not None else "key"
-    return finish(output, COMMAND, [save(target, data)], sources, method, figures, notes, warnings)
+    saved = save(target, data)
+    keep_derivation(output, saved, sources, method, no_history=options.no_history)
+    return finish(output, COMMAND, [saved], sources, method, figures, notes, warnings)
 
 
 def _cut(
@@ -58,7 +66,7 @@ def _cut(
     if options.pair is not None:
         second = open_picture(options.pair)
         cutout, shift = cut_out_pair(picture, second)
-        return cutout, {"key": None, **shift_json(shift)}, [picture.path, second.path]
+        return cutout, {"key": None, **shift.as_json()}, [picture.path, second.path]
     if picture.has_alpha and np.asarray(picture.image.getchannel("A")).min() <= CLEAR:
         raise UsageError("the picture is transparent already", hint="look at it with: check FILE --alpha")
     cutout = cut_out(picture.rgb, key, options.holes)
@@ -76,6 +84,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("file", metavar="FILE", help="the picture of the subject")
     add_target(add, "the file to write: .png or .webp")
+    add_history_flag(add)
     add(
         "--key",
         metavar="COLOR",

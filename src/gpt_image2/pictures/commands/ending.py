@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 
-from gpt_image2.core.base.outcome import ExitCode, SavedImage
+from gpt_image2.core.api.images import sha256_of
+from gpt_image2.core.base.errors import GptImage2Error
+from gpt_image2.core.base.outcome import Derivation, ExitCode, MadeFrom, SavedImage
+from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser, add_output_flags, parser_of
+from gpt_image2.core.ledger.recording import Ledger
+from gpt_image2.core.settings.config import load_settings
+from gpt_image2.core.settings.places import state_folder
 from gpt_image2.core.telling.as_json import image_json
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
-
-from ..check import Verdict
-from ..registration import Shift
 
 Add = Callable[..., object]
 
@@ -29,22 +33,31 @@ def add_target(add: Add, text: str = "the file to write: .png, .jpg or .webp") -
     add("-o", "--output", required=True, metavar="FILE", help=text)
 
 
-def shift_json(shift: Shift) -> dict[str, object]:
-    """A shift as the JSON has it."""
-    return {
-        "shift_px": [round(shift.right, 2), round(shift.down, 2)],
-        "agreement": round(shift.agreement, 4),
-    }
+def add_history_flag(add: Add) -> None:
+    """Adds `--no-history`, for commands whose pictures the ledger keeps."""
+    add("--no-history", action="store_true", help="leave no trace of this picture in the history")
 
 
-def verdict_json(verdict: Verdict) -> dict[str, object]:
-    """A verdict as the JSON has it."""
-    return {
-        "name": verdict.name,
-        "ok": verdict.ok,
-        "detail": verdict.detail,
-        "figures": dict(verdict.figures),
-    }
+def keep_derivation(
+    output: Output,
+    saved: SavedImage,
+    derived_from: Sequence[str],
+    method: str,
+    *,
+    no_history: bool,
+) -> None:
+    """Puts into the ledger what a picture was made from, unless that is off. The picture stands, whatever
+    comes of it."""
+    if no_history:
+        return
+    try:
+        settings = load_settings(os.environ)
+        if settings.history:
+            sources = tuple(MadeFrom(path, sha256_of(path)) for path in derived_from)
+            made = replace(saved, derivation=Derivation(method, sources))
+            Ledger(state_folder(os.environ), settings.secrets).derived(made, output.warn)
+    except (GptImage2Error, OSError) as problem:
+        output.warn(f"this picture is not in the history: {show(str(problem), limit=None)}")
 
 
 def finish(

@@ -15,7 +15,7 @@ from gpt_image2.core.telling.output import output_for
 from ..files import Picture, check_output, encode, format_for, open_picture, save
 from ..shapes import rgb_of
 from ..sizes import FITS, fitted, flattened, packed, parse_weight
-from .ending import add_target, finish, picture_parser
+from .ending import add_history_flag, add_target, finish, keep_derivation, picture_parser
 
 COMMAND = "fit"
 
@@ -46,8 +46,9 @@ def main(argv: Sequence[str]) -> int:
     width, height = image.size
     figures = {"width": width, "height": height, "quality": quality}
     method = options.fit if size is not None else "converted"
-    saved = [save(target, data)]
-    return finish(output, COMMAND, saved, [picture.path], method, figures, [*picture.notes, *notes])
+    saved = save(target, data)
+    keep_derivation(output, saved, [picture.path], method, no_history=options.no_history)
+    return finish(output, COMMAND, [saved], [picture.path], method, figures, [*picture.notes, *notes])
 
 
 def _sized(
@@ -69,6 +70,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("file", metavar="FILE", help="the picture: png, jpeg, webp, heic, avif, gif, bmp, tiff …")
     add_target(add)
+    add_history_flag(add)
     add("--exact", metavar="WxH", help="the size that it gets, to the pixel")
     add("--fit", choices=FITS, default="crop", help="how it gets there (default crop, about its middle)")
     add("--pad-color", metavar="COLOR", help="what --fit pad adds, as '#rrggbb' (default clear; jpeg white)")

@@ -9,7 +9,7 @@ from contextlib import closing
 from gpt_image2.core.base.errors import LedgerError, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser
-from gpt_image2.core.history.search import request_by_file
+from gpt_image2.core.history.search import made_by_file
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
 from gpt_image2.core.settings.places import state_folder
 from gpt_image2.core.telling.in_words import saved_line
@@ -71,7 +71,7 @@ def _with_prompts(paths: Sequence[str]) -> tuple[list[Entry], list[str]]:
     """The pictures with the prompts that the history knows, and what went wrong with that."""
     try:
         with closing(read_database(state_folder(os.environ) / LEDGER_NAME)) as database:
-            past = [request_by_file(database, path) for path in paths]
+            past = [made_by_file(database, path)[0] for path in paths]
     except LedgerError as error:
         return [Entry(path) for path in paths], [f"no prompts: {error.message}"]
     return [Entry(path, each.prompt if each else "") for path, each in zip(paths, past, strict=True)], []

@@ -58,7 +58,7 @@ class InputImages:
         if mask and markup:
             raise invalid("markup", "invalid_value", "'markup' cannot be combined with 'mask'.")
         if mask:
-            _check_mask(mask, looks[0].size)
+            _check_mask(mask, looks[0].shown_size)
         if markup:
             _check_markup(markup, looks[0].shown_size)
         return cls(
@@ -67,7 +67,7 @@ class InputImages:
             markup=markup.data if markup else None,
             pixels=tuple(look.size[0] * look.size[1] for look in looks),
             has_alpha=looks[0].has_alpha,
-            first_size=looks[0].size,
+            first_size=looks[0].shown_size,
         )
 
     @property

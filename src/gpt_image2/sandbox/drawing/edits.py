@@ -1,6 +1,6 @@
 """Edits: the input stays what it is; a mask is filled with a landscape, and so is what a markup has drawn on,
-without either the whole takes on new colours and a caption. Outside the mask not one pixel changes, where
-size and format allow it.
+without either the whole takes on new colours and a caption, or another flat background in place of the one
+that it has. Outside the mask not one pixel changes, where size and format allow it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from ..image_request import ImageRequest
 from .caption import PAPER, caption_strip, draw_label
+from .grounds import CLEAR, asked_ground, laid_on_ground, on_other_ground
 from .landscape import landscape, look_for
 
 #: The shorter edge from which on there is room for words.
@@ -20,19 +21,27 @@ _LEAST_CAPTIONED_PX = 160
 def edited(request: ImageRequest, index: int) -> Image.Image:
     """The picture number `index` of an edit: RGB, or RGBA where the background is transparent."""
     size = (request.width, request.height)
-    base = _fitted(_opened(request.images[0], keep_alpha=request.background == "transparent"), size)
+    base = _fitted(_opened(request.images[0], keep_alpha=request.background in CLEAR), size)
     if request.markup is not None:
         drawn = _fitted(_opened(request.markup, keep_alpha=True).getchannel("A"), size)
         return _filled(base, ImageOps.invert(drawn), request, index)
     if request.mask is None:
-        return _tinted(base, request, index)
+        ground = asked_ground(request)
+        swapped = None if ground is None else on_other_ground(base, ground)
+        if swapped is None:
+            return laid_on_ground(_tinted(base, request, index), request)
+        return _drifted(swapped, request.drift_px)
     kept = _fitted(_opened(request.mask, keep_alpha=True).getchannel("A"), size)
     if not request.drift_px:
         return _filled(base, kept, request, index)
     wider = kept.filter(ImageFilter.MinFilter(2 * request.drift_px + 1))
-    drifted = _filled(base, wider, request, index)
-    drifted.paste(drifted.copy(), (request.drift_px, request.drift_px))
-    return drifted
+    return _drifted(_filled(base, wider, request, index), request.drift_px)
+
+
+def _drifted(image: Image.Image, by_px: int) -> Image.Image:
+    """The picture moved to the right and down; what comes in at an edge is what was there."""
+    image.paste(image.copy(), (by_px, by_px))
+    return image
 
 
 def _filled(base: Image.Image, kept: Image.Image, request: ImageRequest, index: int) -> Image.Image:
@@ -80,8 +89,8 @@ def _add_further_inputs(image: Image.Image, request: ImageRequest) -> None:
 
 
 def _opened(data: bytes, keep_alpha: bool) -> Image.Image:
-    """An input as RGBA, or as RGB on white."""
-    image = Image.open(io.BytesIO(data))
+    """An input as it is seen, as RGBA, or as RGB on white."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     if keep_alpha:
         return image.convert("RGBA")
     if not image.has_transparency_data:

@@ -8,6 +8,7 @@ from ..image_request import ImageRequest
 from .animation import animated
 from .edits import edited
 from .encoding import EncodedImage, encoded
+from .grounds import CLEAR, asked_ground, cut_to_shape, laid_on_ground
 from .poster import low_quality_png, poster
 from .vector import svg_of
 
@@ -19,7 +20,7 @@ def picture(request: ImageRequest, index: int) -> EncodedImage:
     """The finished image number `index`."""
     size = (request.width, request.height)
     looks = (request.endpoint, request.quality, request.output_format, request.background)
-    if looks == ("generations", "low", "png", "opaque"):
+    if looks == ("generations", "low", "png", "opaque") and asked_ground(request) is None:
         return low_quality_png(request.prompt, index, size)
     if request.output_format == "svg":
         return svg_of(request.prompt, index, size)
@@ -41,8 +42,10 @@ def previews(request: ImageRequest) -> list[EncodedImage]:
 def _drawn(request: ImageRequest, index: int) -> Image.Image:
     if request.endpoint == "edits":
         return edited(request, index)
-    size = (request.width, request.height)
-    return poster(request.prompt, index, size, request.quality, request.background == "transparent")
+    image = poster(request.prompt, index, (request.width, request.height), request.quality)
+    if request.background in CLEAR:
+        image = cut_to_shape(image)
+    return laid_on_ground(image, request)
 
 
 def _coarse(image: Image.Image, grain: int) -> Image.Image:

@@ -6,24 +6,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from .caption import PAPER, caption_strip, margin_of
 from .encoding import CompressedRows, EncodedImage, compressed_rows, png_of
 from .landscape import Look, landscape, look_for
 
 
-def poster(
-    prompt: str, index: int, size: tuple[int, int], quality: str = "medium", transparent: bool = False
-) -> Image.Image:
-    """The picture: RGB, or RGBA with clear corners when `transparent`."""
+def poster(prompt: str, index: int, size: tuple[int, int], quality: str = "medium") -> Image.Image:
+    """The picture, in RGB."""
     look = look_for(prompt, index)
     strip = _strip(prompt, index, size, quality, look)
     image = Image.new("RGB", size)
     image.paste(_framed(look, size, strip.height, quality))
     image.paste(strip, (0, size[1] - strip.height))
-    if transparent:
-        image.putalpha(_rounded(size))
     return image
 
 
@@ -53,11 +49,3 @@ def _framed(look: Look, size: tuple[int, int], foot: int, quality: str) -> Image
 
 def _strip(prompt: str, index: int, size: tuple[int, int], quality: str, look: Look) -> Image.Image:
     return caption_strip(prompt, size, look.palette, f"{size[0]}x{size[1]}  ·  {quality}  ·  #{index + 1}")
-
-
-def _rounded(size: tuple[int, int]) -> Image.Image:
-    """A mask with round corners, smooth because it is drawn at twice its size."""
-    mask = Image.new("L", (size[0] * 2, size[1] * 2))
-    box = (0, 0, size[0] * 2 - 1, size[1] * 2 - 1)
-    ImageDraw.Draw(mask).rounded_rectangle(box, min(size) * 0.16, fill=255)
-    return mask.reduce(2)

@@ -11,6 +11,7 @@ from ..api.answers import Long, as_base64, error_event, refusal_answer
 from ..api.errors import Refused
 from ..connection import Answer, Piece, Role
 from ..drawing.encoding import EncodedImage
+from ..drawing.grounds import CHECKERBOARD
 from ..image_request import ImageRequest
 
 _DRIBBLED_BYTES = 4093
@@ -23,6 +24,11 @@ def other_format(request: ImageRequest) -> ImageRequest:
     return replace(
         request, output_format="png" if request.output_format == "jpeg" else "jpeg", background="opaque"
     )
+
+
+def checkerboard(request: ImageRequest) -> ImageRequest:
+    """The request with its transparency painted."""
+    return replace(request, background=CHECKERBOARD) if request.background == "transparent" else request
 
 
 def bad_base64(image: EncodedImage, _: Role) -> dict[str, Any]:

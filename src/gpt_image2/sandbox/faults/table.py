@@ -132,8 +132,15 @@ _TABLE = (
     ),
     Fault(
         "drift",
-        "edits in a mask are moved by 2 px to the right and down, and paint 2 px beside it",
+        "edits in a mask, and those of a flat background, are moved by 2 px to the right and down; in a mask "
+        "they paint 2 px beside it",
         drawn=lambda request: replace(request, drift_px=2),
+    ),
+    Fault("drift-far", "as drift, by 14 px", drawn=lambda request: replace(request, drift_px=14)),
+    Fault(
+        "checkerboard",
+        "a checkerboard is painted where a transparent background was asked for",
+        drawn=changes.checkerboard,
     ),
     Fault("bad-base64", "illegal characters in the midst of the base64 text", present=changes.bad_base64),
     Fault("not-an-image", "base64 of plain text", present=changes.not_an_image),

@@ -1,0 +1,34 @@
+"""The legal size to ask for when another one is wished. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Tuple
+
+from .sizes import EDGE_STEP, MAX_EDGE, size_problem
+
+
+def covering_size(width: int, height: int) -> Tuple[int, int]:
+    """The legal size that covers a wished one, so that little is cut away.
+
+    The next one on the grid where that is legal, so that nothing is scaled. Else the one with the fewest
+    pixels for the square of the share that is kept; beyond the limits, the one that loses least.
+    """
+    on_grid = tuple(-(-edge // EDGE_STEP) * EDGE_STEP for edge in (width, height))
+    if size_problem(*on_grid) is None:
+        return on_grid[0], on_grid[1]
+
+    def cost(size: Tuple[int, int]) -> Tuple[float, float]:
+        scale = max(width / size[0], height / size[1])  # above 1: it must be scaled up
+        kept = width * height / (size[0] * size[1] * scale**2)
+        return max(1.0, scale) ** 2 / kept if scale > 1 else 1.0, size[0] * size[1] / kept**2
+
+    return min(_legal_sizes(), key=cost)
+
+
+@lru_cache(maxsize=1)
+def _legal_sizes() -> Tuple[Tuple[int, int], ...]:
+    edges = range(EDGE_STEP, MAX_EDGE + 1, EDGE_STEP)
+    return tuple(
+        (width, height) for width in edges for height in edges if size_problem(width, height) is None
+    )

@@ -1,0 +1,176 @@
+"""Whatever befalls a step after a paid call: the image is there, the call is a success, and all is said."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from canvases import Desk, photo
+from harness import KEY
+from ledgers import rows_of
+from painting import paint, painted
+from servers import Answer, Recorder, Request, images
+
+from gpt_image2.core.base.errors import InterruptedCall
+from gpt_image2.core.outputs import store
+from gpt_image2.pictures.steps import Steps
+
+EXACT = ("generate", "a cat", "--exact", "1200x630", "-o", "cat.png")
+KEEP = ("edit", "room.png", "a sofa", "--area", "100,60,120,90", "--keep-outside", "-o", "cat.png")
+
+
+@pytest.fixture
+def model(desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """A model that paints, which the commands at the desk ask."""
+    monkeypatch.setenv("GPT_IMAGE2_API_KEY", KEY)
+    monkeypatch.setenv("GPT_IMAGE2_BASE_URL", recorder.base_url)
+    desk.save("room.png", photo(320, 240))
+    paint(recorder)
+    return recorder
+
+
+def fails(error: BaseException) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+def is_what_came(desk: Desk, told: dict, model: Recorder) -> None:
+    """The model's image has the name that was asked for, and nothing else is left of it."""
+    (image,) = told["images"]
+    assert (told["ok"], told["billed"]) == (True, "yes")
+    assert image["path"] == str(desk.path("cat.png"))
+    assert image.get("method", "as it came") == "as it came"
+    assert desk.path("cat.png").read_bytes() == sent_by(model)
+    assert [name for name in desk.names() if "cat" in name or name.endswith(".part")] == ["cat.png"]
+    past = desk.ok("history", "show", "1")["request"]
+    assert [each["path"] for each in past["images"]] == [image["path"]]
+    assert (past["status"], past["derived"]) == ("saved", [])
+
+
+def image_in(answer: Answer) -> bytes:
+    """The one image of an answer."""
+    return base64.b64decode(json.loads(answer.body)["data"][0]["b64_json"])
+
+
+def sent_by(model: Recorder) -> bytes:
+    """What the model has sent for the one request that came."""
+    return image_in(model.answer(model.only))
+
+
+def test_what_shows_something_else_is_saved_as_it_came(desk: Desk, model: Recorder) -> None:
+    paint(model, repaint=True)
+    told = desk.ok(*KEEP)
+    is_what_came(desk, told, model)
+    why, where = told["warnings"]
+    assert "not laid over its source: it does not show the same outside the mask" in why
+    assert where == f"what the model sent is saved as it came: {desk.path('cat.png')}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a defect"), MemoryError(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))],
+    ids=["defect", "memory", "disk"],
+)
+def test_a_step_that_raises_leaves_what_the_model_sent(
+    desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(Steps, "after", fails(error))
+    told = desk.ok(*EXACT)
+    is_what_came(desk, told, model)
+    assert told["warnings"][0].startswith("the picture could not be finished: ")
+
+
+def test_a_disk_that_is_full_keeps_what_the_model_sent(
+    desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds what came, and not one byte more."""
+    write_all, taken = store.write_all, [0]
+    room = len(painted(Request("POST", "/v1/images/generations", (), b'{"size": "1200x640"}')))
+
+    def write(file: object, data: bytes) -> None:
+        if taken[0] >= room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken[0] += len(data)
+        write_all(file, data)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(store, "write_all", write)
+    told = desk.ok(*EXACT)
+    is_what_came(desk, told, model)
+    assert "No space left on device" in told["warnings"][0]
+
+
+def test_a_name_that_cannot_be_given_leaves_the_image_where_it_is(
+    desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Steps, "after", fails(ValueError("a defect")))
+    monkeypatch.setattr(store, "check_replaceable", fails(PermissionError(13, "Permission denied")))
+    told = desk.ok(*EXACT)
+    assert told["images"][0]["path"] == str(desk.path("cat.model.png"))
+    assert told["warnings"][-1] == (
+        f"what the model sent stays {desk.path('cat.model.png')}: Permission denied"
+    )
+
+
+def test_an_interruption_while_a_picture_is_finished_ends_with_what_came(
+    desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Steps, "after", fails(InterruptedCall("interrupted", signum=2)))
+    done = desk.run("generate", "a cat", "--n", "2", *EXACT[2:], "--json")
+    assert done.code == 130
+    assert done.json["billed"] == "yes"
+    assert [Path(image["path"]).name for image in done.json["images"]] == ["cat-1.png", "cat-2.png"]
+    assert "do not send the request again" in done.json["error"]["hint"]
+
+
+def test_of_a_call_that_brought_too_few_all_that_came_is_finished(desk: Desk, model: Recorder) -> None:
+    answer = model.answer
+    model.answer = lambda request: images(image_in(answer(request)))
+    done = desk.run("generate", "a cat", "--n", "2", *EXACT[2:], "--json")
+    assert done.code == 9
+    (image,) = done.json["images"]
+    assert (image["method"], image["width"]) == ("exact", 1200)
+
+
+def test_an_image_that_had_to_be_rescued_is_left_as_it_came(
+    desk: Desk, model: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder goes while the call runs."""
+    answer = model.answer
+    desk.path("out").mkdir()
+
+    def and_remove(request: object) -> Answer:
+        desk.path("out").rmdir()
+        return answer(request)  # pyright: ignore[reportArgumentType]
+
+    model.answer = and_remove  # pyright: ignore[reportAttributeAccessIssue]
+    done = desk.run("generate", "a cat", "--exact", "1200x630", "-o", "out/cat.png", "--json")
+    assert done.code == 8
+    (image,) = done.json["images"]
+    assert "rescued" in image["path"]
+    assert Path(image["path"]).stat().st_size == image["bytes"]
+
+
+def test_a_kill_while_a_picture_is_finished_loses_nothing(desk: Desk, model: Recorder) -> None:
+    code = (
+        "import os, sys\n"
+        "from gpt_image2.pictures.steps import Steps\n"
+        "Steps.after = lambda *_: os._exit(9)\n"
+        "from gpt_image2.core.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *EXACT], cwd=desk.folder, check=False)
+    assert done.returncode == 9
+    assert desk.path("cat.model.png").read_bytes() == sent_by(model)
+    ledger = Path(os.environ["HOME"], ".local/state/gpt-image-2/ledger.sqlite3")
+    (row,) = rows_of(ledger, "images")
+    assert row["path"] == str(desk.path("cat.model.png"))
+    assert not desk.path("cat.png").exists()
