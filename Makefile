@@ -6,7 +6,7 @@ READY := .venv/ready
 AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo studio test check format script docs fuzz injection kills notebook litellm bench evals dist clean
+.PHONY: help setup demo studio test check format script docs fuzz injection kills notebook litellm cluster bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandb
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm
 	$(BIN)/uv pip install --quiet --upgrade --python .venv-litellm 'litellm[proxy]'
 	LITELLM=$(CURDIR)/.venv-litellm/bin/litellm $(BIN)/python -m pytest tests/interop/test_litellm.py
+
+cluster: setup  ## Run batches beyond one machine on the newest Ray and Daft, and the model of claims for longer
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-cluster
+	$(BIN)/uv pip install --quiet --upgrade --python .venv-cluster --editable '.[ray,daft,sandbox,test-core]' 'moto[s3]' flask flask-cors
+	.venv-cluster/bin/python -m pytest tests/cluster --full
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -12391,9 +12391,12 @@ def _runners(command):
         run_status = load_side("gpt_image2_more").run_status
         run_wait = load_side("gpt_image2_more").run_wait
         run_submit = load_side("gpt_image2_more").run_submit
+        run_extra = load_side("gpt_image2_more").run_extra
         return {
             "batch": _run_batch,
             "batch run": run_batch_run,
+            "batch plan": partial(run_extra, "batch plan"),
+            "batch report": partial(run_extra, "batch report"),
             "batch submit": run_submit,
             "batch status": run_status,
             "batch wait": run_wait,

@@ -2483,6 +2483,8 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
+_CLUSTER = INSTALL_HINT.format(extra="cluster")
+
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
@@ -2493,6 +2495,9 @@ EXTRAS = {
         name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
+    "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", _CLUSTER),
+    "batch report": Extra("gpt_image2.cluster.commands.report", _CLUSTER),
 }
 
 
@@ -2504,6 +2509,17 @@ def run_extra(name, words, _output, _stop):
         if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
             return int(package.run_command([name, *words], [name]))
         return main(list(words))
+
+
+def run_beyond(words, command, output, stop):
+    """Runs a batch whose results go to object storage; its exit code."""
+    part = EXTRAS["object storage"]
+    with installed("object storage", part.install):
+        run = import_part(part.module).run
+        package = import_part("gpt_image2.core.dispatch")
+    if package.UsageError is not UsageError:  # as above
+        return int(package.run_command(["batch", "run", *words], ["batch"]))
+    return run(command, output, stop)
 
 
 @contextmanager
@@ -4052,6 +4068,10 @@ class Pacer:
         if images_per_minute is not None:
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
 
+    def change_pace(self, images_per_minute):
+        """The user's own word is another one from now on."""
+        self._meters[IMAGES].per_s = images_per_minute / MINUTE_S
+
     def wait_s(self, images, now_s):
         """For how many seconds a request for so many images has to wait; 0 when it may go."""
         units = _units(images)
@@ -5355,6 +5375,8 @@ DEFAULT_OUT_DIR = "gpt-image2-batch"
 #: The commands below `batch`, with what each does in a line.
 BATCH_COMMANDS = (
     ("run", "run every job of a file; again for what is missing"),
+    ("plan", "tell what run and submit would cost and take, and divide the jobs"),
+    ("report", "read back what is at an address: a manifest, sums, pages of images"),
     ("submit", "hand the jobs of a file to the Batch API, at half the price"),
     ("status", "ask the server how batches are"),
     ("wait", "wait until batches have ended"),
@@ -5391,6 +5413,20 @@ class BatchRunCommand(JobsOptions, CallFlags):
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
+    shard: Optional[str]
+    steal: bool
+    engine: Optional[str]
+    address: Optional[str]
+
+    @property
+    def is_beyond(self):
+        """Whether it goes to object storage, or to many machines."""
+        return is_address_of_store(self.out_dir)
+
+
+def is_address_of_store(place):
+    """Whether a place is an address such as `s3://bucket/run`, and no folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", place) is not None
 
 
 def batch_parser():
@@ -5423,9 +5459,20 @@ def batch_run_parser():
     add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
     add_sending_flags(add)
     add_output_flags(add)
+    add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
     add_setting_flags(parser)
     return parser
+
+
+def add_beyond_flags(parser):
+    extra = INSTALL_HINT.format(extra="cluster")
+    group = f"many machines, with --out-dir an address such as s3://bucket/run ({extra})"
+    add = parser.add_argument_group(group).add_argument
+    add("--shard", metavar="I/N", help="only the jobs of this part of N, from 1: one process a part")
+    add("--steal", action="store_true", help="then take over what other parts have left")
+    add("--engine", choices=["ray"], help="spread the jobs over a Ray cluster")
+    add("--address", metavar="ADDRESS", help="of the Ray cluster (default: one of this machine)")
 
 
 def add_jobs_flags(parser):
@@ -5463,6 +5510,11 @@ def read_batch_run(argv):
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    if (args.shard or args.steal or args.engine) and not args.is_beyond:
+        raise UsageError(
+            "--shard, --steal and --engine need a place that all can reach",
+            hint="give --out-dir an address such as s3://bucket/run; nothing was sent",
+        )
     return args
 
 
@@ -5507,6 +5559,11 @@ def open_jobs(options, client, output, stack):
     stack.callback(jobs_file.close)
     if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
+    if is_address_of_store(options.out_dir):
+        raise UsageError(
+            f"--out-dir {show(options.out_dir)} is an address, which batch run takes",
+            hint="name a folder here; nothing was sent",
+        )
     path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
     folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)
@@ -6300,6 +6357,8 @@ class Scheduler:
 
 def run_batch_run(rest, output, stop):
     command = read_batch_run(rest)
+    if command.is_beyond:
+        return run_beyond(rest, command, output, stop)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)

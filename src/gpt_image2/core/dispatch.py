@@ -93,10 +93,13 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
         from .batch_api.fetch import run_fetch
         from .batch_api.follow import run_cancel, run_list_batches, run_status, run_wait
         from .batch_api.submit import run_submit
+        from .commands.package_extras import run_extra
 
         return {
             "batch": _run_batch,
             "batch run": run_batch_run,
+            "batch plan": partial(run_extra, "batch plan"),
+            "batch report": partial(run_extra, "batch report"),
             "batch submit": run_submit,
             "batch status": run_status,
             "batch wait": run_wait,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import List, Optional, Sequence, Tuple
 
-from ..base.about import called
+from ..base.about import INSTALL_HINT, called
 from ..base.errors import UsageError
 from ..commands.field_flags import add_field_flags
 from ..commands.options import (
@@ -27,6 +28,8 @@ DEFAULT_OUT_DIR = "gpt-image2-batch"
 #: The commands below `batch`, with what each does in a line.
 BATCH_COMMANDS: Tuple[Tuple[str, str], ...] = (
     ("run", "run every job of a file; again for what is missing"),
+    ("plan", "tell what run and submit would cost and take, and divide the jobs"),
+    ("report", "read back what is at an address: a manifest, sums, pages of images"),
     ("submit", "hand the jobs of a file to the Batch API, at half the price"),
     ("status", "ask the server how batches are"),
     ("wait", "wait until batches have ended"),
@@ -63,6 +66,20 @@ class BatchRunCommand(JobsOptions, CallFlags):
     images_per_minute: Optional[float]
     fail_fast: bool
     max_failures: Optional[int]
+    shard: Optional[str]
+    steal: bool
+    engine: Optional[str]
+    address: Optional[str]
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it goes to object storage, or to many machines."""
+        return is_address_of_store(self.out_dir)
+
+
+def is_address_of_store(place: str) -> bool:
+    """Whether a place is an address such as `s3://bucket/run`, and no folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", place) is not None
 
 
 def batch_parser() -> Parser:
@@ -95,9 +112,20 @@ def batch_run_parser() -> Parser:
     add("--max-failures", type=int, metavar="N", help="start nothing more after N failures")
     add_sending_flags(add)
     add_output_flags(add)
+    add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
     add_setting_flags(parser)
     return parser
+
+
+def add_beyond_flags(parser: Parser) -> None:
+    extra = INSTALL_HINT.format(extra="cluster")
+    group = f"many machines, with --out-dir an address such as s3://bucket/run ({extra})"
+    add = parser.add_argument_group(group).add_argument
+    add("--shard", metavar="I/N", help="only the jobs of this part of N, from 1: one process a part")
+    add("--steal", action="store_true", help="then take over what other parts have left")
+    add("--engine", choices=["ray"], help="spread the jobs over a Ray cluster")
+    add("--address", metavar="ADDRESS", help="of the Ray cluster (default: one of this machine)")
 
 
 def add_jobs_flags(parser: Parser) -> None:
@@ -135,4 +163,9 @@ def read_batch_run(argv: Sequence[str]) -> BatchRunCommand:
         raise UsageError("--images-per-minute must be more than 0", hint="leave it out to learn it")
     if args.max_failures is not None and args.max_failures < 1:
         raise UsageError("--max-failures must be 1 or more", hint="--fail-fast stops at the first")
+    if (args.shard or args.steal or args.engine) and not args.is_beyond:
+        raise UsageError(
+            "--shard, --steal and --engine need a place that all can reach",
+            hint="give --out-dir an address such as s3://bucket/run; nothing was sent",
+        )
     return args

@@ -80,6 +80,10 @@ class Pacer:
         if images_per_minute is not None:
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
 
+    def change_pace(self, images_per_minute: float) -> None:
+        """The user's own word is another one from now on."""
+        self._meters[IMAGES].per_s = images_per_minute / MINUTE_S
+
     def wait_s(self, images: int, now_s: float) -> float:
         """For how many seconds a request for so many images has to wait; 0 when it may go."""
         units = _units(images)

@@ -32,7 +32,7 @@ from .contact_sheet import SHEET_NAME
 from .job import Job, job_key, read_job
 from .jobs_file import JobsFile, Line
 from .journal import JOURNAL_NAME, Journal, read_journal
-from .options import JobsOptions
+from .options import JobsOptions, is_address_of_store
 from .output_folder import OutputFolder
 from .plan import INVALID, Plan, PlannedJob
 from .resume import resume_jobs
@@ -70,6 +70,11 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     stack.callback(jobs_file.close)
     if not options.out_dir:
         raise UsageError("--out-dir is empty", hint="name a folder")
+    if is_address_of_store(options.out_dir):
+        raise UsageError(
+            f"--out-dir {show(options.out_dir)} is an address, which batch run takes",
+            hint="name a folder here; nothing was sent",
+        )
     path = Path(os.path.abspath(os.path.expanduser(options.out_dir)))
     folder = OutputFolder(path, client.rescue_folder)
     plan = Plan(scratch)

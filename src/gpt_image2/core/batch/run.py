@@ -8,7 +8,7 @@ from typing import Dict, Sequence
 
 from ..base.interrupt import StopSwitch
 from ..commands.options import client_of
-from ..commands.package_extras import use_sandbox
+from ..commands.package_extras import run_beyond, use_sandbox
 from ..telling.as_json import estimate_json, failure_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
@@ -33,6 +33,8 @@ from .summary import (
 
 def run_batch_run(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
     command = read_batch_run(rest)
+    if command.is_beyond:
+        return run_beyond(rest, command, output, stop)
     with ExitStack() as stack:
         if command.sandbox:
             use_sandbox(command, stack)

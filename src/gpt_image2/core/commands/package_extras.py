@@ -26,6 +26,8 @@ class Extra(NamedTuple):
     install: str = INSTALL_HINT
 
 
+_CLUSTER = INSTALL_HINT.format(extra="cluster")
+
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
@@ -36,6 +38,9 @@ EXTRAS = {
         name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
+    "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", _CLUSTER),
+    "batch report": Extra("gpt_image2.cluster.commands.report", _CLUSTER),
 }
 
 
@@ -47,6 +52,17 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
         if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
             return int(package.run_command([name, *words], [name]))
         return main(list(words))
+
+
+def run_beyond(words: Sequence[str], command: ServerFlags, output: Output, stop: StopSwitch) -> int:
+    """Runs a batch whose results go to object storage; its exit code."""
+    part = EXTRAS["object storage"]
+    with installed("object storage", part.install):
+        run: Callable[[ServerFlags, Output, StopSwitch], int] = import_part(part.module).run
+        package = import_part("gpt_image2.core.dispatch")
+    if package.UsageError is not UsageError:  # as above
+        return int(package.run_command(["batch", "run", *words], ["batch"]))
+    return run(command, output, stop)
 
 
 @contextmanager

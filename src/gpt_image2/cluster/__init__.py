@@ -1,0 +1,1 @@
+"""Batches beyond one machine: each job paid for once, by claims in object storage. Imports core alone."""

@@ -1,0 +1,1 @@
+"""The commands: `batch run` at an address, `batch plan`, `batch report`."""

@@ -1,0 +1,188 @@
+"""`gpt-image2 batch plan JOBS`: what the jobs cost and take now, what they cost by the Batch API, and how to
+divide them between the two. Sends nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from statistics import median
+from typing import cast
+from urllib.parse import urlsplit
+
+from gpt_image2.core.api.cost import BATCH_DISCOUNT
+from gpt_image2.core.api.models import TYPICAL_SECONDS
+from gpt_image2.core.base.about import PROGRAM
+from gpt_image2.core.base.errors import LedgerError, UsageError
+from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.batch.options import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, BatchRunCommand
+from gpt_image2.core.batch.summary import duration
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.commands.field_flags import add_field_flags
+from gpt_image2.core.commands.options import (
+    Parser,
+    add_config_flags,
+    add_output_flags,
+    amount,
+    parser_of,
+)
+from gpt_image2.core.history.search import find_requests
+from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
+from gpt_image2.core.outputs.files import prepare_folder, write_whole
+from gpt_image2.core.settings.places import state_folder
+from gpt_image2.core.telling.as_json import estimate_json
+from gpt_image2.core.telling.in_words import cost_in_words, saved_line
+from gpt_image2.core.telling.output import output_for
+
+from ..jobs.division import Division, Pace, divide
+from ..jobs.planning import PlannedJobs, plan_jobs
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SEEN_CALLS = 200
+_LEAST_SEEN = 3
+_UNKNOWN_S = TYPICAL_SECONDS["auto"]
+
+
+class _Flags(BatchRunCommand):
+    deadline: float | None
+    split: str | None
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; its exit code."""
+    output = output_for(list(argv))
+    flags = _parser().parse_args(list(argv), _Flags())
+    if not 1 <= flags.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(f"--concurrency must be from 1 to {MAX_CONCURRENCY}")
+    max_cost_usd, flags.max_cost_usd = flags.max_cost_usd, None
+    with ExitStack() as stack:
+        client = Client(config=flags.config, profile=flags.profile, history=False)
+        planned = plan_jobs(flags, client, 1, output, stack)
+        seen = seconds_seen(client)
+        pace = Pace(flags.concurrency, flags.images_per_minute, {**TYPICAL_SECONDS, **seen}, _UNKNOWN_S)
+        jobs = list(planned.table.pending(0))
+        division = divide(jobs, pace, flags.deadline, max_cost_usd)
+        files = _split(planned, division, flags.split) if flags.split else []
+    every = divide(jobs, pace, None, None)
+    submit = None if every.run_usd is None else every.run_usd.at(BATCH_DISCOUNT)
+    by = "as seen here of late" if seen else "as is usual"
+    limit = f", {flags.images_per_minute:g} images a minute" if flags.images_per_minute else ""
+    output.result(f"{len(jobs):,} jobs, {sum(job.images for job in jobs):,} images")
+    output.result(
+        f"  batch run     {cost_in_words(every.run_usd)}, in about {duration(every.run_s)} "
+        f"({flags.concurrency} calls at once{limit}; calls take {by})"
+    )
+    output.result(f"  batch submit  {cost_in_words(submit)}, within 24 hours")
+    if flags.deadline is not None or max_cost_usd is not None:
+        output.result(
+            f"Divided: {division.run_jobs:,} now ({cost_in_words(division.run_usd)}, about "
+            f"{duration(division.run_s)}), {division.submit_jobs:,} by the Batch API "
+            f"({cost_in_words(division.submit_usd)})"
+        )
+    own = {"split", "deadline", "max_cost_usd", "concurrency", "images_per_minute", "jobs", "json", "quiet"}
+    names = cast("dict[str, object]", vars(flags))
+    given = {name for name in names if getattr(flags, name) != _parser().get_default(name)} - own
+    more = "  # with the same flags for all jobs" if given else ""
+    for path, size_bytes, command in files:
+        output.result(saved_line(path, size_bytes))
+        output.result(f"  {PROGRAM} batch {command} {shlex.quote(path)}{more}")
+    output.result("Nothing was sent.")
+    output.finish(
+        {
+            "ok": True,
+            "command": "batch plan",
+            "jobs": len(jobs),
+            "images": sum(job.images for job in jobs),
+            "run": {"cost_usd": estimate_json(every.run_usd), "estimated_s": round(every.run_s, 1)},
+            "submit": {"cost_usd": estimate_json(submit)},
+            "divided": {
+                "run": {
+                    "jobs": division.run_jobs,
+                    "cost_usd": estimate_json(division.run_usd),
+                    "estimated_s": round(division.run_s, 1),
+                },
+                "submit": {"jobs": division.submit_jobs, "cost_usd": estimate_json(division.submit_usd)},
+            },
+            "seconds_seen": seen,
+            "files": [path for path, _, _ in files],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def seconds_seen(client: Client) -> dict[str, float]:
+    """How long calls to this server took of late by the ledger, in the median, by quality; only of qualities
+    that were seen often enough."""
+    host = urlsplit(client.settings.base_url).netloc
+    took: dict[str, list[float]] = {}
+    with suppress(LedgerError), closing(read_database(state_folder(os.environ) / LEDGER_NAME)) as database:
+        for past in find_requests(database, None, None, _SEEN_CALLS):
+            if past.status == "saved" and past.elapsed_s and urlsplit(past.base_url).netloc == host:
+                took.setdefault(str(past.fields.get("quality", "auto")), []).append(past.elapsed_s)
+    return {name: round(median(each), 1) for name, each in sorted(took.items()) if len(each) >= _LEAST_SEEN}
+
+
+def _split(planned: PlannedJobs, division: Division, folder: str) -> list[tuple[str, int, str]]:
+    """Writes the two files; the path, the size and the command of each that has jobs."""
+    place = Path(folder).expanduser().absolute()
+    prepare_folder(place, hint="choose another folder for --split")
+    files: list[tuple[str, int, str]] = []
+    for command, jobs in (("run", division.run), ("submit", division.submit)):
+        if not jobs:
+            continue
+        path = place / f"{command}.jsonl"
+        texts = (planned.jobs_file.text_at(job.offset) + "\n" for job in jobs)
+        write_whole(path, texts)
+        files.append((str(path), path.stat().st_size, command))
+    return files
+
+
+def time_in_s(text: str) -> float:
+    """A time such as `90m` or `6h` in seconds."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text)
+    if found is None:
+        raise UsageError(f"--deadline is {text!r}; it must be a time such as 90m, 6h or 2d")
+    return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def _parser() -> Parser:
+    parser = parser_of(
+        "batch plan",
+        "Tell what jobs cost and take by batch run and by batch submit, and divide them between the two.",
+        "JOBS [options]",
+    )
+    parser.add_argument("jobs", metavar="JOBS", help="a file with a job a line (JSON, or a prompt), or -")
+    add = parser.add_argument
+    add(
+        "--deadline",
+        type=time_in_s,
+        metavar="TIME",
+        help="run now what can be there by then (90m, 6h), submit the rest",
+    )
+    add(
+        "--max-cost",
+        dest="max_cost_usd",
+        type=amount,
+        metavar="USD",
+        help="run now what this sum allows, submit the rest at half the price",
+    )
+    add("--split", metavar="DIR", help="write run.jsonl and submit.jsonl there")
+    add(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help=f"calls at once (default {DEFAULT_CONCURRENCY})",
+    )
+    add("--images-per-minute", type=amount, metavar="N", help="the pace of all calls together")
+    add("--image", action="append", metavar="IMAGE", help="input image for jobs without one; repeatable")
+    add("--mask", metavar="PNG", help="mask for jobs without one")
+    add("--markup", metavar="PNG", help="markup for jobs without one")
+    add("--skip-invalid", action="store_true", help="go on without the lines that are no jobs")
+    add_output_flags(add)
+    add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_config_flags(parser.add_argument_group("settings (see: config --show)").add_argument)
+    return parser

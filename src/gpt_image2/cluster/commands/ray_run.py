@@ -1,0 +1,166 @@
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""`batch run --engine ray`: the jobs of a file over a Ray cluster, some thousands at a time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy
+
+from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.record import replace
+from gpt_image2.core.batch.options import BatchRunCommand
+from gpt_image2.core.batch.summary import INTERRUPTED, MAX_FAILURES, Progress, Tally, job_row, say_ended
+from gpt_image2.core.calls.budget import OVER_MAX_COST
+from gpt_image2.core.commands.package_extras import SANDBOX_KEY
+from gpt_image2.core.settings.keys import KEY_VARIABLE
+from gpt_image2.core.telling.in_words import saved_line
+from gpt_image2.core.telling.output import Output
+
+from ..jobs.planning import PlannedJobs
+from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
+from ..jobs.table import TableJob
+from ..jobs.table_rows import INVALID
+from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk
+
+_NUMBER = "gpt_image2_number"
+_AT_ONCE = 4096  # jobs in one dataset, and what Ctrl-C waits for
+_BATCH = 16
+_CPUS_EACH, _ACTORS_EACH, _MOST_ACTORS = 0.1, 2, 64  # a call waits; so do hundreds of them
+
+
+def run_on_ray(
+    command: BatchRunCommand,
+    planned: PlannedJobs,
+    stack: ExitStack,
+    parts: Iterator[Iterator[TableJob]],
+    output: Output,
+    progress: Progress,
+    stop: StopSwitch,
+) -> Tally:
+    """Runs the jobs; how it went. The cluster is one of this machine where none is named."""
+    if command.sandbox:
+        os.environ[KEY_VARIABLE] = SANDBOX_KEY  # for the workers of this machine
+    if not ray.is_initialized():
+        os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        try:
+            ray.init(address=command.address, include_dashboard=False, **quiet)
+        except ValueError:  # a cluster that runs has its own dashboard
+            ray.init(address=command.address, **quiet)
+        except ConnectionError as error:
+            raise UsageError(
+                f"there is no Ray cluster at {command.address}: {error}",
+                hint="start one, or leave --address out; nothing was sent",
+            ) from None
+        stack.callback(ray.shutdown)
+    for name in ("ray.data", "ray"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    stack.callback(close_desk, command.out_dir)
+    nodes = sum(1 for each in ray.nodes() if each["Alive"])
+    actors = min(_MOST_ACTORS, _ACTORS_EACH * nodes)
+    run = _Run(planned, output, progress, command)
+
+    def drain() -> None:  # by a signal handler, which must not wait
+        run.stop(INTERRUPTED)
+        threading.Thread(target=stop_desk, args=(command.out_dir, INTERRUPTED), daemon=True).start()
+
+    with stop:
+        stop.drain_first(drain)
+        jobs = itertools.chain.from_iterable(parts)
+        while page := list(itertools.islice(jobs, _AT_ONCE)):
+            if run.tally.stopped:
+                break
+            rows = [
+                {_NUMBER: each.number, LINE: planned.jobs_file.text_at(each.offset), CLAIM: each.job}
+                for each in page
+            ]
+            known = {each.number: each for each in page}
+            dataset = ray.data.from_items(rows).map_batches(
+                ImageJobs,
+                fn_constructor_kwargs=_arguments(command, planned),
+                compute=ActorPoolStrategy(min_size=1, max_size=actors),
+                num_cpus=_CPUS_EACH,
+                batch_size=_BATCH,
+                batch_format="pyarrow",
+            )
+            for row in dataset.iter_rows():
+                run.take(known[row[_NUMBER]], row["status"], json.loads(row[WHOLE]))
+                if stop.is_set:
+                    run.stop(INTERRUPTED)
+                    break
+        stop.drain_first(None)
+    return run.tally
+
+
+def _arguments(command: BatchRunCommand, planned: PlannedJobs) -> dict[str, Any]:
+    """What the actors are made with: no key."""
+    return {
+        "out": command.out_dir,
+        "max_cost": command.max_cost_usd,
+        "images_per_minute": command.images_per_minute,
+        "concurrency": command.concurrency,
+        "timeout_s": command.timeout,
+        "retry_ambiguous": command.retry_ambiguous,
+        "config": command.config,
+        "profile": command.profile,
+        "base_url": command.base_url,
+        "history": command.history,
+        "defaults": planned.defaults,
+    }
+
+
+class _Run:
+    """What came of the jobs."""
+
+    def __init__(
+        self, planned: PlannedJobs, output: Output, progress: Progress, command: BatchRunCommand
+    ) -> None:
+        self._table = planned.table
+        self._output = output
+        self._progress = progress
+        self._out = command.out_dir
+        self._most = 1 if command.fail_fast else command.max_failures
+        self.tally = Tally()
+
+    def stop(self, reason: str) -> None:
+        """Nothing more is started."""
+        self.tally = replace(self.tally, stopped=self.tally.stopped or reason)
+
+    def take(self, job: TableJob, status: str, outcome: dict[str, Any]) -> None:
+        """Takes what became of a job."""
+        stops = outcome.pop("stops")
+        if stops:
+            self.stop(stops)
+        if status == NOT_STARTED:
+            self.tally = replace(self.tally, is_over_budget=self.tally.stopped == OVER_MAX_COST)
+            return
+        status = FAILED if status == INVALID else status
+        self._table.end(job.number, status, outcome)
+        tally, images = self.tally, outcome["images"] if status in (DONE, PARTIAL) else []
+        self.tally = replace(
+            tally,
+            done=tally.done + (status == DONE),
+            failed=tally.failed + (status not in (DONE, ELSEWHERE)),
+            images=tally.images + len(images),
+            spent_usd=tally.spent_usd + (outcome["cost_usd"] or 0.0),
+            unpriced=tally.unpriced + (outcome["billed"] != "no" and outcome["cost_usd"] is None),
+        )
+        for image in images:
+            self._output.result(saved_line(image["path"], image["bytes"]))
+        row = {"job": job.number, "line": job.line, "id": job.id, "status": status, **outcome}
+        say_ended(self._output, job_row(row))
+        if self._most is not None and self.tally.failed >= self._most:
+            self.stop(MAX_FAILURES)
+            stop_desk(self._out, MAX_FAILURES)
+        self._progress.show(self.tally)

@@ -1,0 +1,1 @@
+"""Jobs, as lines of a file or rows of a table, and what becomes of them."""

@@ -1,0 +1,185 @@
+"""The jobs of a file, checked and named before anything is paid for; what is done is found in the store."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gpt_image2.core.api.checks import checked
+from gpt_image2.core.api.images import sha256_of
+from gpt_image2.core.api.models import MAX_INPUT_IMAGES
+from gpt_image2.core.api.request import ImageRequest, is_address
+from gpt_image2.core.base.errors import GptImage2Error, UsageError
+from gpt_image2.core.base.redact import show
+from gpt_image2.core.batch.job import Job, job_key, read_job
+from gpt_image2.core.batch.jobs_file import JobsFile, Line
+from gpt_image2.core.batch.options import BatchRunCommand
+from gpt_image2.core.batch.plan import DONE, INVALID
+from gpt_image2.core.calls.budget import unknown_cost
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.inputs import local_inputs
+from gpt_image2.core.outputs.files import temporary_folder
+from gpt_image2.core.telling.as_json import failure_json
+from gpt_image2.core.telling.output import Output
+
+from ..store.claims import RESULTS
+from ..store.inputs import is_stored, read_object
+from ..store.objects import Objects
+from .job import ClusterJob, made_up_name
+from .table import JobTable, TableJob
+
+_SHOWN_PROBLEMS = 20
+#: An address that core lets pass unseen: what lies in a store shows only when it is fetched.
+_LATER = "https://in-a-store.invalid/"
+
+
+@dataclass(frozen=True)
+class PlannedJobs:
+    """The jobs of a file, and where their lines can be read again."""
+
+    table: JobTable
+    jobs_file: JobsFile
+    defaults: Job
+    client: Client
+
+    def job_of(self, planned: TableJob) -> ClusterJob:
+        """A job with all that it takes to do it."""
+        job, _ = read_job(self.jobs_file.text_at(planned.offset), self.defaults)
+        request, _ = checked(self.client.with_model(job.request))
+        return ClusterJob(
+            job=planned.job,
+            id=planned.id,
+            request=request,
+            name=planned.name or made_up_name(request, planned.job, planned.id),
+            high_usd=planned.high_usd,
+            sources=job.sources,
+            mask=job.mask,
+            markup=job.markup,
+        )
+
+
+def plan_jobs(
+    command: BatchRunCommand, client: Client, shards: int, output: Output, stack: ExitStack
+) -> PlannedJobs:
+    """Plans the jobs of a file; everything is closed with the stack.
+
+    Raises:
+        UsageError: lines are no jobs, or a price is not known while there is a cap.
+    """
+    scratch = stack.enter_context(temporary_folder())
+    path = command.jobs
+    if is_stored(path):
+        path = str(scratch / "fetched")
+        Path(path).write_bytes(read_object(command.jobs, "the jobs file"))
+    jobs_file = JobsFile(path, scratch)
+    stack.callback(jobs_file.close)
+    table = JobTable(scratch, shards)
+    stack.callback(table.close)
+    defaults = command.defaults
+    for number, line in enumerate(jobs_file.lines(), 1):
+        try:
+            clash = table.add(_planned(number, line, defaults, client))
+            if clash:
+                raise UsageError(clash, hint="give each job its own")
+        except GptImage2Error as error:
+            table.refuse(number, line.number, line.offset, {"error": failure_json(error)})
+    table.name_claims()
+    _refuse_invalid(table, command.skip_invalid, output)
+    if command.max_cost_usd is not None and any(each.cost_usd is None for each in table.shares(None)):
+        raise unknown_cost("some jobs")
+    return PlannedJobs(table, jobs_file, defaults, client)
+
+
+def find_done(table: JobTable, objects: Objects) -> None:
+    """Takes out what has a result in the store."""
+    for found in objects.list(f"{RESULTS}/"):
+        number = table.number_of(PurePosixPath(found.name).stem)
+        if number is not None:
+            table.end(number, DONE, {"billed": "yes", "resumed": True})
+
+
+def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob:
+    """The job of a line."""
+    if line.text is None:
+        raise UsageError(line.problem, hint="write one job a line")
+    job, _ = read_job(line.text, defaults)
+    if len(job.sources) > MAX_INPUT_IMAGES:
+        raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
+    request = seen(client.with_model(job.request), job)
+    estimate = request.estimate(client.settings.prices)
+    return TableJob(
+        number=number,
+        line=line.number,
+        offset=line.offset,
+        id=job.id,
+        key=key_of(request, job),
+        name=relative_name(job.output) if job.output is not None else "",
+        quality=request.effective_quality,
+        images=request.count,
+        low_usd=estimate.low_usd if estimate else None,
+        high_usd=estimate.high_usd if estimate else None,
+    )
+
+
+def seen(request: ImageRequest, job: Job) -> ImageRequest:
+    """The request of a job, checked, with its inputs as far as they can be seen before they are fetched."""
+    sources, mask, markup = [
+        [_LATER if is_stored(each) else each for each in names]
+        for names in (job.sources, [job.mask] if job.mask else [], [job.markup] if job.markup else [])
+    ]
+    inputs = local_inputs(
+        request, sources, mask[0] if mask else None, markup[0] if markup else None, converts=True
+    )
+    return checked(inputs)[0]
+
+
+def key_of(request: ImageRequest, job: Job) -> str:
+    """The key of a job, as the journal of a folder has it; an input that lies in a store counts by its
+    address."""
+    mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
+    return job_key(request, [_fingerprint(each) for each in job.sources], mask, markup)
+
+
+def _fingerprint(source: str) -> str:
+    if is_address(source) or is_stored(source):
+        return source
+    return sha256_of(os.path.abspath(os.path.expanduser(source)))
+
+
+def relative_name(output: str) -> str:
+    """An output as a plain name below the images."""
+    name = PurePosixPath(output)
+    if (
+        not output.strip()
+        or name.is_absolute()
+        or ".." in name.parts
+        or output.endswith("/")
+        or "\0" in output
+    ):
+        shown = show(output, limit=100)
+        raise UsageError(f"output {shown!r} is no name below --out-dir", hint="leave it out: one is made up")
+    return str(name)
+
+
+def _refuse_invalid(table: JobTable, skip: bool, output: Output) -> None:
+    """Names the lines that are no jobs; raises unless they are to be skipped."""
+    count = table.count(None).get(INVALID, 0)
+    if not count:
+        return
+    problems: list[str] = []
+    for row in table.rows(state=INVALID):
+        if len(problems) == _SHOWN_PROBLEMS:
+            problems.append(f"… and {count - len(problems):,} more")
+            break
+        hint = f"; {row['error']['hint']}" if row["error"]["hint"] else ""
+        problems.append(f"line {row['line']}: {row['error']['message']}{hint}")
+    if not skip:
+        raise UsageError(
+            f"{'1 line is no job' if count == 1 else f'{count:,} lines are no jobs'}: {'; '.join(problems)}",
+            hint="correct them, or add --skip-invalid; nothing was sent",
+            code="invalid_jobs",
+        )
+    for problem in problems:
+        output.warn(f"skipped: {show(problem, limit=None)}")

@@ -1,0 +1,249 @@
+"""The objects below an address such as `s3://bucket/run`: put, made once, read, listed.
+
+The one module that knows obstore. What others call a conflict is an answer here, not an error: `create` says
+whether the object is ours. Everything else that a store refuses is a `StoreError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import obstore
+from obstore import exceptions as refused
+from obstore.store import LocalStore, MemoryStore, from_url
+
+from gpt_image2.core.base.errors import OutputError, UsageError
+from gpt_image2.core.base.redact import show
+
+#: Addresses whose stores make an object once, which claims rest on.
+CLAIMABLE = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
+_RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
+_LISTED_AT_ONCE = 1000
+_SIGNED_DAYS = 7  # the most that S3 and Azure take
+
+
+class StoreError(OutputError):
+    """A store did not do what was asked of it; nobody knows whether it half did."""
+
+    default_code = "store"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object by its name below the address, its size in bytes, and when it was written by the store's own
+    clock."""
+
+    name: str
+    size_bytes: int
+    modified: datetime
+
+
+class Objects(Protocol):
+    """The objects below one address. Safe for threads."""
+
+    address: str
+    #: Whether `create` is exclusive among all who use the address.
+    is_exclusive: bool
+
+    def create(self, name: str, data: bytes, content_type: str = "") -> bool:
+        """Writes an object that is not there yet; False where there is one with other content."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes an object, whatever is there."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """What an object holds; None where there is none."""
+        ...
+
+    def head(self, name: str) -> Found | None:
+        """What there is to say of an object; None where there is none."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Found]:
+        """The objects in a folder and below, a page of them in memory at a time."""
+        ...
+
+    def is_whole(self, name: str, data: bytes) -> bool:
+        """Whether an object holds exactly this."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Removes an object, if it is there."""
+        ...
+
+    def shown(self, address: str) -> str:
+        """What a browser opens an object's address by."""
+        ...
+
+
+def scheme_of(address: str) -> str:
+    """The scheme of an address, in small letters; empty where it is a path."""
+    found = _ADDRESS.match(address)
+    return found.group(1).lower() if found else ""
+
+
+def open_objects(address: str) -> Objects:
+    """The objects below an address. Keys and endpoints of the store come from the environment, as its own
+    tools take them (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+
+    Raises:
+        UsageError: the address, or what it takes to use it, is missing or wrong.
+    """
+    scheme = scheme_of(address)
+    try:
+        if scheme in CLAIMABLE:
+            prefix = address[len("memory://") :].strip("/") + "/" if scheme == "memory" else ""
+            is_remote = scheme not in ("file", "memory")
+            return _Obstore(address, _store(address, scheme), prefix, takes_types=is_remote)
+        from .fsspec_objects import FsspecObjects
+
+        return FsspecObjects(address)
+    except (refused.BaseError, ValueError, OSError) as error:
+        raise UsageError(
+            f"cannot use {show(address, limit=200)}: {_reason(error)}",
+            hint="check the address, and the variables of its store (AWS_…, GOOGLE_…, AZURE_…)",
+            code="store_unusable",
+        ) from None
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """The address of the folder that an object lies in, and the object's name there."""
+    folder, _, name = address.rpartition("/")
+    if not name or scheme_of(folder + "/") == "":
+        raise UsageError(
+            f"{show(address, limit=200)} names no object", hint="for example s3://bucket/jobs.jsonl"
+        )
+    return folder, name
+
+
+_MEMORY = MemoryStore()  # what is in memory is this process's alone
+
+
+def _store(address: str, scheme: str) -> Any:
+    if scheme == "memory":
+        return _MEMORY
+    if scheme == "file":
+        path = address[len("file://") :]
+        if not os.path.isabs(path):
+            raise ValueError("a path after file:// begins with /")
+        return LocalStore(path, mkdir=True)
+    if scheme == "s3" and not os.environ.get("AWS_REGION") and not os.environ.get("AWS_DEFAULT_REGION"):
+        return from_url(address, retry_config=_retries(), client_options=_client(), region="us-east-1")
+    return from_url(address, retry_config=_retries(), client_options=_client())
+
+
+def _client() -> Any:
+    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    return {"timeout": timedelta(seconds=_CALL_S), **({"allow_http": True} if plain else {})}
+
+
+def _retries() -> Any:
+    return {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_S)}
+
+
+class _Obstore:
+    """A store that obstore reaches."""
+
+    is_exclusive = True
+
+    def __init__(self, address: str, store: Any, prefix: str, takes_types: bool) -> None:
+        self.address = address.rstrip("/")
+        self._store = store
+        self._prefix = prefix
+        self._takes_types = takes_types
+
+    def create(self, name: str, data: bytes, content_type: str = "") -> bool:
+        kind: Any = {"Content-Type": content_type} if content_type and self._takes_types else None
+        with _told(self.address, name):
+            try:
+                obstore.put(
+                    self._store,
+                    self._prefix + name,
+                    data,
+                    attributes=kind,
+                    mode="create",
+                    use_multipart=False,
+                )
+            except (refused.AlreadyExistsError, refused.PreconditionError):
+                # Ours all the same where the store had taken it and its answer was lost.
+                return self.get(name) == data
+        return True
+
+    def put(self, name: str, data: bytes) -> None:
+        with _told(self.address, name):
+            obstore.put(self._store, self._prefix + name, data, use_multipart=False)
+
+    def get(self, name: str) -> bytes | None:
+        with _told(self.address, name):
+            try:
+                return bytes(obstore.get(self._store, self._prefix + name).bytes())
+            except FileNotFoundError:
+                return None
+
+    def head(self, name: str) -> Found | None:
+        with _told(self.address, name):
+            try:
+                return self._found(obstore.head(self._store, self._prefix + name))
+            except FileNotFoundError:
+                return None
+
+    def list(self, prefix: str) -> Iterator[Found]:
+        with _told(self.address, prefix):
+            for page in obstore.list(self._store, prefix=self._prefix + prefix, chunk_size=_LISTED_AT_ONCE):
+                yield from map(self._found, page)
+
+    def is_whole(self, name: str, data: bytes) -> bool:
+        with _told(self.address, name):
+            try:
+                meta = obstore.head(self._store, self._prefix + name)
+            except FileNotFoundError:
+                return False
+        if meta["size"] != len(data):
+            return False
+        tag = _MD5.fullmatch(meta["e_tag"] or "")
+        if tag and tag.group(1) == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return True  # what S3 makes of a plain upload; with its own encryption it is something else
+        return self.get(name) == data
+
+    def remove(self, name: str) -> None:
+        with _told(self.address, name):
+            try:
+                obstore.delete(self._store, self._prefix + name)
+            except FileNotFoundError:
+                return
+
+    def shown(self, address: str) -> str:
+        if not self._takes_types:
+            return address
+        name = self._prefix + address[len(self.address) + 1 :]
+        return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
+
+    def _found(self, meta: Any) -> Found:
+        return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])
+
+
+@contextmanager
+def _told(address: str, name: str) -> Generator[None, None, None]:
+    """Turns what a store raises into a `StoreError`."""
+    try:
+        yield
+    except (refused.BaseError, OSError, NotImplementedError, ValueError) as error:
+        raise StoreError(
+            f"{show(address, limit=200)} refuses {show(name, limit=200)}: {_reason(error)}",
+            hint="check the store, and what its key may do there",
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return show(str(error).split("\n\nDebug source")[0], limit=300) or type(error).__name__

@@ -1,0 +1,299 @@
+"""One job, from its claim to its result: what a shard, a Ray actor and a Daft function all do.
+
+Nothing is raised for a job: how it ended is its row. The call is core's `Client`'s, with its ledger and its
+notes on what is under way; its images come to a folder of this machine first, and go up from there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from gpt_image2.core.api.images import is_whole_image, saved_image_at
+from gpt_image2.core.base.errors import (
+    AuthenticationError,
+    ConfigError,
+    GptImage2Error,
+    InterruptedCall,
+    QuotaError,
+)
+from gpt_image2.core.base.events import Event, HeadersReceived
+from gpt_image2.core.base.outcome import Billed, Result, SavedImage
+from gpt_image2.core.base.record import replace as replaced
+from gpt_image2.core.base.redact import mask_secrets
+from gpt_image2.core.batch.refused import RefusedJobs
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.outputs.files import NO_SPACE
+
+from ..jobs.job import ClusterJob
+from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
+from ..jobs.rows import CLAIMED, elsewhere_row, failed_row, standing_row
+from ..store.claims import Claim, Claims, State, Verdict, verdict
+from ..store.inputs import fetched
+from ..store.objects import Objects, StoreError
+from ..store.presence import Presence
+from .admission import Gate
+from .publishing import Publisher
+
+#: Seconds until one looks again at a job that another worker has.
+LOOK_AGAIN_S = 3.0
+_UNAUTHORIZED = 401
+
+
+class Halt:
+    """Whether anything more is to be started. Safe for threads and for signal handlers."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._event = threading.Event()
+
+    def stop(self, reason: str) -> None:
+        """Nothing more is started."""
+        self.reason = self.reason or reason
+        self._event.set()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it is so."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits so long, or until it is so; whether it is."""
+        return self._event.wait(max(0.0, seconds))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker works: the store, the folder of this machine for images on their way, and how long a
+    call may take."""
+
+    objects: Objects
+    claims: Claims
+    presence: Presence
+    staging: Path
+    timeout_s: float
+    retry_ambiguous: bool = False
+
+
+class JobWorker:
+    """Does one job after another, or many at once by threads."""
+
+    def __init__(self, place: Place, client: Client, admission: Gate, halt: Halt) -> None:
+        self._place = place
+        self._objects = place.objects
+        self._claims = place.claims
+        self._publisher = Publisher(place.objects, place.claims, client)
+        self._client = client
+        self._admission = admission
+        self._halt = halt
+
+    def run(self, job: ClusterJob) -> Row:
+        """Does a job, if it may be done; how it stands then."""
+        billed = Billed.NO
+        try:
+            staged = self._staged(job)
+            if staged:
+                billed = Billed.YES
+                return self._publisher.publish(job, self._claims.last(job.job), staged)
+            claim = self._claim(job)
+            return claim if isinstance(claim, Row) else self._prepare(job, claim)
+        except GptImage2Error as error:
+            return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
+        except Exception as defect:  # one job's, however it comes, must not end the others
+            return failed_row(job, self._internal(defect, billed))
+
+    def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
+        """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
+        until_s = time.monotonic() + patience_s
+        row = self.run(job)
+        while row.status == ELSEWHERE and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
+            row = self.run(job)
+        return row
+
+    # Before anything is sent
+
+    def _claim(self, job: ClusterJob) -> Claim | Row:
+        """The job's claim, which is ours; else the row of a job that is not."""
+        claim = self._claims.take(job.job, None)
+        if claim is not None:
+            return claim
+        last = self._claims.last(job.job)
+        if last is None:
+            return elsewhere_row(job, CLAIMED)
+        # In this order: a worker that is done leaves when its results are written.
+        presence = self._place.presence
+        is_alive = last.state is State.FREE or presence.is_alive(last.worker)
+        if self._claims.has_result(job.job):
+            return self._publisher.done_before(job)
+        found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
+        if found is not Verdict.TAKE:
+            finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
+            return finished or standing_row(job, last, found, is_alive)
+        claim = self._claims.take(job.job, last)
+        if claim is None:
+            return elsewhere_row(job, CLAIMED)
+        # Whoever had it may have ended it after all, just now.
+        return self._publisher.done_before(job) if self._claims.has_result(job.job) else claim
+
+    def _prepare(self, job: ClusterJob, claim: Claim) -> Row:
+        """Loads what the job needs, and sends it; a job that cannot be sent is free again."""
+        with ExitStack() as stack:
+            try:
+                request = self._client.with_model(job.request)
+                if job.sources:
+                    sources, mask, markup = stack.enter_context(fetched(job.sources, job.mask, job.markup))
+                    inputs = self._client.with_inputs(request, sources, mask, markup)
+                    request = stack.enter_context(inputs)
+                prepared = self._client.prepare(request, self._staging_path(job))
+            except Exception as error:
+                known = error if isinstance(error, GptImage2Error) else self._internal(error, Billed.NO)
+                self._let_go(claim, known)
+                return failed_row(job, known)
+            prepared = replaced(prepared, output=f"{self._objects.address}/{job.image_name(1)}")
+            return self._send(job, claim, prepared)
+
+    def _send(self, job: ClusterJob, claim: Claim, prepared: PreparedCall) -> Row:
+        """Sends a job, again as long as the server asks for that, and saves what comes."""
+        refused = RefusedJobs()
+        while True:
+            ticket = self._admitted(job, prepared.request.count, refused.due_s(0))
+            if not ticket:
+                self._let_go(claim, None)
+                return Row(job.job, NOT_STARTED, job.id, stops=self._halt.reason)
+            sent = None
+            try:
+                sent = self._claims.move(
+                    claim,
+                    State.SENT,
+                    attempts=claim.attempts + 1,
+                    timeout_s=self._place.timeout_s,
+                    high_usd=job.high_usd,
+                )
+            finally:
+                if sent is None:
+                    self._admission.end(ticket, Billed.NO, None)
+            if sent is None:
+                return elsewhere_row(job, CLAIMED)
+            result, error = self._call(prepared, ticket)
+            if error is not None and _comes_again(error):
+                self._admission.refuse(ticket, error.retry_after_s, error.message)
+                has_other_gone = self._admission.has_got_through(refused.heard_s(0))
+                if refused.add(0, error.retry_after_s, has_other_gone, time.monotonic()):
+                    freed = self._claims.move(sent, State.CLAIMED)
+                    if freed is None:
+                        return elsewhere_row(job, CLAIMED)
+                    claim = freed
+                    continue
+            ending = error or result
+            billed = ending.billed if ending is not None else Billed.MAYBE
+            with suppress(Exception):  # the call has ended as it ended
+                self._admission.end(ticket, billed, result.cost_usd if result else None)
+            try:
+                return self._ended(job, sent, result, error)
+            except Exception as defect:
+                return failed_row(job, self._internal(defect, billed))
+
+    def _admitted(self, job: ClusterJob, images: int, due_s: float) -> int:
+        """Waits until the request may go; its ticket, 0 where nothing more is to be started."""
+        if self._halt.wait(due_s - time.monotonic()):
+            return 0
+        while not self._halt.is_set:
+            answer = self._admission.ask(images, job.high_usd or 0.0)
+            if answer.ticket:
+                return answer.ticket
+            if answer.is_over:
+                self._halt.stop(answer.is_over)
+            self._halt.wait(answer.wait_s)
+        return 0
+
+    # The call and what comes of it
+
+    def _call(self, prepared: PreparedCall, ticket: int) -> tuple[Result | None, GptImage2Error | None]:
+        def observe(event: Event) -> None:
+            if isinstance(event, HeadersReceived) and event.limits:
+                self._admission.learn(ticket, event.limits)
+
+        try:
+            return self._client.run(prepared, observer=observe), None
+        except GptImage2Error as error:
+            return error.result, error
+        except Exception as defect:
+            return None, self._internal(defect, Billed.MAYBE)
+
+    def _ended(
+        self, job: ClusterJob, sent: Claim, result: Result | None, error: GptImage2Error | None
+    ) -> Row:
+        images = result.images if result else ()
+        if images:
+            return self._publisher.publish(job, sent, images, result, error)
+        assert error is not None
+        stops = ""
+        if isinstance(error, InterruptedCall) and error.billed is Billed.NO:
+            self._let_go(sent, None)
+            return Row(job.job, NOT_STARTED, job.id, stops=self._halt.reason)
+        if isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
+            stops = error.code
+        if isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED:
+            stops = error.code
+        if error.billed is Billed.NO:
+            self._let_go(sent, error)
+        else:
+            said = {"code": error.code, "message": error.message, "hint": error.hint}
+            with suppress(StoreError):  # as `sent` it is in doubt too
+                self._claims.move(sent, State.DOUBT, billed=error.billed, **said)
+        return replace(failed_row(job, error), attempts=sent.attempts, stops=stops)
+
+    def _let_go(self, claim: Claim, error: GptImage2Error | None) -> None:
+        """The job is free for anybody: it cannot have been billed."""
+        said = {"code": error.code, "message": error.message, "hint": error.hint} if error else {}
+        with suppress(StoreError):  # a claim that was not sent may be taken over all the same
+            self._claims.move(claim, State.FREE, **said)
+
+    # On this machine
+
+    def _staging_path(self, job: ClusterJob) -> Path:
+        return self._place.staging / f"{job.job}{PurePosixPath(job.name).suffix}"
+
+    def _staged(self, job: ClusterJob) -> tuple[SavedImage, ...]:
+        """The images of a job that a run on this machine has saved and not brought to the store: all, or
+        none."""
+        path = self._staging_path(job)
+        count = job.request.count
+        names = (
+            [path]
+            if count == 1
+            else [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
+        )
+        found = [saved_image_at(str(name)) if _is_whole(name) else None for name in names]
+        return (
+            tuple(
+                replaced(image, number=number) for number, image in enumerate(found, 1) if image is not None
+            )
+            if all(found)
+            else ()
+        )
+
+    def _internal(self, defect: Exception, billed: Billed) -> GptImage2Error:
+        said = mask_secrets(str(defect), self._client.settings.secrets)
+        return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=billed)
+
+
+def _rank(billed: Billed) -> int:
+    return billed.rank
+
+
+def _comes_again(error: GptImage2Error) -> bool:
+    """Whether a job may simply go again later: the server has refused it for the time being."""
+    return error.retry_safe and error.billed is Billed.NO and error.http_status is not None
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from harness import Home
+from object_stores import S3, serve_s3
+from worksites import Site
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """One S3 server for all tests of this worker."""
+    with serve_s3() as server:
+        yield server
+
+
+@pytest.fixture(params=["s3", "file", "memory"])
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of this test's own on each store that there is here."""
+    if request.param == "s3":
+        server = request.getfixturevalue("s3")
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        return f"{server.bucket()}/run"
+    return f"file://{tmp_path}/run" if request.param == "file" else f"memory://{request.node.name}"
+
+
+@pytest.fixture
+def site(home: Home, address: str, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A home, and an address on each store that there is here."""
+    return Site(home, address, capfd, monkeypatch)
+
+
+@pytest.fixture
+def local_site(home: Home, tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A home, and an address that is a folder."""
+    return Site(home, f"file://{tmp_path}/run", capfd, monkeypatch)
+
+
+@pytest.fixture
+def s3_site(home: Home, s3: S3, capfd: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A home, and an address in a bucket."""
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    return Site(home, f"{s3.bucket()}/run", capfd, monkeypatch)
