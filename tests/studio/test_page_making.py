@@ -107,6 +107,21 @@ def test_a_reload_in_the_middle_of_a_call_sends_nothing_and_finds_it_again(
         assert len(recorder.requests) == 1
 
 
+def test_a_request_that_is_looked_at_becomes_its_picture(
+    home: Home, recorder: Recorder, visitor: Visitor, prompt: str
+) -> None:
+    with studio_of(home, recorder.base_url) as studio:
+        page = visitor.open(studio.enter())
+        type_prompt(page, prompt)
+        recorder.hold()
+        page.locator(".click .primary").click()
+        recorder.wait_for_request()
+        page.locator(".card .no-picture").click()
+        expect(page.locator("dialog.detail .no-picture")).to_be_visible()
+        recorder.release()
+        expect(page.locator("dialog.detail .stage img")).to_have_js_property("naturalWidth", 1024)
+
+
 def test_an_answer_that_is_lost_makes_no_second_call(
     studio: Studio, visitor: Visitor, sandbox: Sandbox, prompt: str
 ) -> None:

@@ -25,6 +25,14 @@ effect(() => {
   }
 });
 
+// A request that is looked at while it is under way becomes its picture.
+effect(() => {
+  const card = looked.value;
+  if (!card || card.picture) return;
+  const now = gallery.value.cards.find((each) => each?.request === card.request);
+  if (now && (now.picture || now.status !== card.status)) looked.value = now;
+});
+
 /** @param {number} step */
 function turn(step) {
   const { cards, total } = gallery.peek();
