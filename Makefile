@@ -2,9 +2,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SIDE_BY_SIDE := -n auto --dist worksteal
 READY := .venv/ready
+# For `make evals`: this one knows the tasks.
+AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format script docs fuzz injection kills litellm cluster bench clean
+.PHONY: help setup demo studio test check format script docs fuzz injection kills notebook litellm cluster bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +24,10 @@ $(READY): pyproject.toml
 demo: setup  ## Generate and edit a picture with the script, against the offline sandbox
 	@PYTHON=$(PYTHON) $(BIN)/python tools/demo.py
 
+studio: setup  ## Open the studio in the browser, against the offline sandbox; its pictures go to demo/studio
+	@mkdir -p demo/studio
+	XDG_STATE_HOME=$(CURDIR)/demo/state $(BIN)/gpt-image2 studio --sandbox --output-dir demo/studio
+
 test: setup  ## Run every test; those of core on Python 3.8 and on the newest one found
 	@status=0; \
 	$(BIN)/python -m pytest tests --ignore=tests/core $(SIDE_BY_SIDE) || status=1; \
@@ -32,7 +38,9 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
+	$(BIN)/python tools/public_types.py
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/check_page.py
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/shell_files.py --check
@@ -58,6 +66,10 @@ injection: setup  ## Break what runs once a request has left at every line, not 
 kills: setup  ## Kill the script before every effect on the disk, and at more moments
 	$(BIN)/python -m pytest tests/core --full -k kill $(SIDE_BY_SIDE) --timeout 7200
 
+notebook: setup  ## Run the notebook of the examples in Jupyter
+	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	$(BIN)/python -m pytest tests/examples --full -k notebook
+
 litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandbox
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-litellm
 	$(BIN)/uv pip install --quiet --upgrade --python .venv-litellm 'litellm[proxy]'
@@ -72,6 +84,13 @@ bench: setup  ## Measure side by side with others; QUICK=1 for a first look (ben
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 	$(BIN)/python tools/generate_docs.py
 
+evals: setup  ## Let AGENT='a command' at the tasks of real users, and judge it (evals/README.md)
+	$(BIN)/python -m evals --agent '$(subst ','\'',$(value AGENT))' $(if $(ONLY),--only $(ONLY))
+
+dist: setup  ## Build wheel, sdist and the skill's zip in dist/, and try them on every Python found
+	$(BIN)/python tools/dist.py
+	$(BIN)/python tools/try_dist.py
+
 clean:  ## Remove environments, caches and demo pictures
-	rm -rf .venv .venv-* bench/.cache tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* bench/.cache evals/.runs tests/.npm demo build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,10 +7,10 @@
 
 _shtab_gpt_image2_batch_subparsers=(run plan report submit status wait fetch cancel list)
 _shtab_gpt_image2_history_subparsers=(show redo forget)
-_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help)
+_shtab_gpt_image2_subparsers=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill help)
 
-_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --exact --fit --under --cutout --glass)
-_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --area --keep-outside --extend --to --exact --fit --under --cutout --glass)
+_shtab_gpt_image2_generate_option_strings=(-h --help -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --exact --fit --show --under --cutout --glass)
+_shtab_gpt_image2_edit_option_strings=(-h --help --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --area --keep-outside --extend --to --exact --fit --show --under --cutout --glass)
 _shtab_gpt_image2_batch_run_option_strings=(-h --help --out-dir --image --mask --markup --dry-run --skip-invalid --max-cost --concurrency --images-per-minute --fail-fast --max-failures --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --shard --steal --engine --address --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_batch_plan_option_strings=(-h --help --deadline --max-cost --split --concurrency --images-per-minute --image --mask --markup --skip-invalid --json --events --quiet --debug --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --config --profile)
 _shtab_gpt_image2_batch_report_option_strings=(-h --help --manifest --sheet --json --events --quiet --debug)
@@ -22,7 +22,7 @@ _shtab_gpt_image2_batch_cancel_option_strings=(-h --help --json --events --quiet
 _shtab_gpt_image2_batch_list_option_strings=(-h --help --json --events --quiet --debug --config --profile --base-url --api-key --sandbox --remote)
 _shtab_gpt_image2_batch_option_strings=(-h --help)
 _shtab_gpt_image2_history_show_option_strings=(-h --help --json --events --quiet --debug)
-_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --area --keep-outside --extend --to --exact --fit --under --cutout --glass --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
+_shtab_gpt_image2_history_redo_option_strings=(-h --help --prompt --image --mask --markup -o --output --prompt-file --quality --size --format --n --model --complexity --background --output-compression --compression --frame-count --frame-duration-ms --svg-model --svg-effort --moderation --user --safety-identifier --stream --partial-images --param --no-wait --save-partials --area --keep-outside --extend --to --exact --fit --show --under --cutout --glass --dry-run --max-cost --no-clobber --timeout --retries --retry-ambiguous --max-download --no-history --json --events --quiet --debug --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_history_forget_option_strings=(-h --help --before --all --yes --json --events --quiet --debug)
 _shtab_gpt_image2_history_option_strings=(-h --help --search --since --limit --json --events --quiet --debug)
 _shtab_gpt_image2_spend_option_strings=(-h --help --by --since --json --events --quiet --debug)
@@ -37,8 +37,9 @@ _shtab_gpt_image2_fit_option_strings=(-h --help --json --events --quiet --debug 
 _shtab_gpt_image2_check_option_strings=(-h --help --json --events --quiet --debug --size --max-kb --alpha --against --mask --read-as --tolerance --map)
 _shtab_gpt_image2_sheet_option_strings=(-h --help --json --events --quiet --debug -o --output)
 _shtab_gpt_image2_show_option_strings=(-h --help --json --events --quiet --debug --via)
+_shtab_gpt_image2_studio_option_strings=(-h --help --port --no-open --output-dir --max-cost --timeout --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_sandbox_option_strings=(-h --help --port --latency --tasks --images-per-minute --burst --fixed-window --no-limit-headers --batch-seconds --clock-speed --log-requests --list-faults)
-_shtab_gpt_image2_mcp_option_strings=(-h --help --output-dir --allow-dir --max-cost --timeout --http --port --config --profile --base-url --api-key --sandbox)
+_shtab_gpt_image2_mcp_option_strings=(-h --help --output-dir --allow-dir --max-cost --approve-over --timeout --http --port --config --profile --base-url --api-key --sandbox)
 _shtab_gpt_image2_install_skill_option_strings=(-h --help --to --dry-run --force --json --events --quiet --debug)
 _shtab_gpt_image2_help_option_strings=(-h --help)
 _shtab_gpt_image2_option_strings=(-h --help --version)
@@ -137,6 +138,9 @@ _shtab_gpt_image2_sheet_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_sheet__o_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_sheet___output_COMPGEN=_shtab_compgen_files
 _shtab_gpt_image2_show_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_gpt_image2_studio___output_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_gpt_image2_studio___config_COMPGEN=_shtab_compgen_files
+_shtab_gpt_image2_studio___profile_COMPGEN=_gpt_image2_profiles
 _shtab_gpt_image2_mcp___output_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_gpt_image2_mcp___allow_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_gpt_image2_mcp___config_COMPGEN=_shtab_compgen_files
@@ -209,8 +213,8 @@ _shtab_gpt_image2_check___read_as_choices=(auto white black alpha painted)
 _shtab_gpt_image2_show___via_choices=(kitty iterm sixel blocks)
 _shtab_gpt_image2_sandbox___latency_choices=(real)
 _shtab_gpt_image2_sandbox___tasks_choices=(location apimart replicate poll-url object jobs)
-_shtab_gpt_image2_help_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill)
-_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help)
+_shtab_gpt_image2_help_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill)
+_shtab_gpt_image2_pos_0_choices=(generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill help)
 
 _shtab_gpt_image2_generate__h_nargs=0
 _shtab_gpt_image2_generate___help_nargs=0
@@ -226,6 +230,7 @@ _shtab_gpt_image2_generate___events_nargs=0
 _shtab_gpt_image2_generate___quiet_nargs=0
 _shtab_gpt_image2_generate___debug_nargs=0
 _shtab_gpt_image2_generate___sandbox_nargs=0
+_shtab_gpt_image2_generate___show_nargs=0
 _shtab_gpt_image2_generate___cutout_nargs=0
 _shtab_gpt_image2_generate___glass_nargs=0
 _shtab_gpt_image2_edit__h_nargs=0
@@ -243,6 +248,7 @@ _shtab_gpt_image2_edit___quiet_nargs=0
 _shtab_gpt_image2_edit___debug_nargs=0
 _shtab_gpt_image2_edit___sandbox_nargs=0
 _shtab_gpt_image2_edit___keep_outside_nargs=0
+_shtab_gpt_image2_edit___show_nargs=0
 _shtab_gpt_image2_edit___cutout_nargs=0
 _shtab_gpt_image2_edit___glass_nargs=0
 _shtab_gpt_image2_batch_run__h_nargs=0
@@ -340,6 +346,7 @@ _shtab_gpt_image2_history_redo___stream_nargs=0
 _shtab_gpt_image2_history_redo___no_wait_nargs=0
 _shtab_gpt_image2_history_redo___save_partials_nargs=0
 _shtab_gpt_image2_history_redo___keep_outside_nargs=0
+_shtab_gpt_image2_history_redo___show_nargs=0
 _shtab_gpt_image2_history_redo___cutout_nargs=0
 _shtab_gpt_image2_history_redo___glass_nargs=0
 _shtab_gpt_image2_history_redo___dry_run_nargs=0
@@ -460,6 +467,10 @@ _shtab_gpt_image2_show___json_nargs=0
 _shtab_gpt_image2_show___events_nargs=0
 _shtab_gpt_image2_show___quiet_nargs=0
 _shtab_gpt_image2_show___debug_nargs=0
+_shtab_gpt_image2_studio__h_nargs=0
+_shtab_gpt_image2_studio___help_nargs=0
+_shtab_gpt_image2_studio___no_open_nargs=0
+_shtab_gpt_image2_studio___sandbox_nargs=0
 _shtab_gpt_image2_sandbox__h_nargs=0
 _shtab_gpt_image2_sandbox___help_nargs=0
 _shtab_gpt_image2_sandbox___fixed_window_nargs=0
@@ -492,7 +503,7 @@ _gpt_image2_profiles() {
 }
 
 _gpt_image2_agents() {
-  compgen -W "claude codex openclaw hermes" -- "$1"
+  compgen -W "claude codex openclaw hermes cursor gemini opencode windsurf antigravity" -- "$1"
   compgen -d -- "$1"
 }
 

@@ -10,7 +10,7 @@ function _gpt_image2_profiles
 end
 
 function _gpt_image2_agents
-  printf '%s\n' claude codex openclaw hermes
+  printf '%s\n' claude codex openclaw hermes cursor gemini opencode windsurf antigravity
   __fish_complete_directories
 end
 
@@ -61,8 +61,8 @@ function _shtab_gpt_image2_using
   test "$_shtab_gpt_image2_cmdpath" = "$argv"
 end
 
-set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch plan' 'batch report' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill help
-set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
+set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch plan' 'batch report' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill help
+set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --approve-over --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -112,6 +112,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l api-key -x -d 't
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l sandbox -d 'use an offline sandbox instead: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using generate' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -165,6 +166,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l extend -x -d 'paint 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using edit' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -414,6 +416,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l extend -x -d
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l to -xka "(_gpt_image2_agents)" -d 'as --extend, to a ratio or to a larger size'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l exact -x -d 'save exactly this size, made from the legal one that covers it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l fit -xka "crop pad stretch" -d 'how --exact gets there (default crop, about the middle)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l show -d 'draw it in the terminal when it is saved; never on stdout'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l under -x -d 'save it lighter than this, as 300KB; quality is chosen for it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l cutout -d 'a clear background, looked at; where it does not come, the subject is drawn again on a flat colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l glass -d 'a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, and edited to black'
@@ -594,8 +597,20 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l json -d 'print one J
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l events -d 'progress as JSON lines on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l debug -d 'show the traceback of an internal error'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l via -xka "kitty iterm sixel blocks" -d 'how to draw (default: what the terminal speaks)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using show' -l via -xka "kitty iterm sixel blocks" -d 'how to draw (default: what the terminal speaks; inside tmux it needs allow-passthrough)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using show; and test $_shtab_gpt_image2_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the pictures'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a studio -d 'Make, find and look at pictures in a page of your own browser. It is served on 127.0.0.1 to the browser that opens the printed address, shows every picture of the history, and never sees the key.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -s h -l help -d 'show this help message and exit'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l port -x -d 'port to listen on, 0 picks a free one (default 8788)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l no-open -d 'do not open the browser'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l output-dir -xka "(__fish_complete_directories)" -d 'the folder for what is made here (default ~/gpt-image2-studio)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l max-cost -x -d 'refuse calls that could bring the cost of this visit (until the studio ends) above this'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l timeout -x -d 'seconds for one call (default 600)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'this config file; what it sets goes before all flags'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l profile -xka "(_gpt_image2_profiles)" -d 'this profile of the config file (see: config --list)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l base-url -x -d 'the API'"'"'s base URL'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l api-key -x -d 'the API key (visible in ps: prefer the config file or the environment)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using studio' -l sandbox -d 'use an offline sandbox: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a sandbox -d 'An offline Images API on loopback: no key, no cost; pictures are drawn, not generated.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l port -x -d 'port to listen on, 0 picks a free one (default: 8787)'
@@ -609,11 +624,12 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l batch-seconds -x 
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l clock-speed -x -d 'how many times faster than real time that clock runs (default: 1.0)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l log-requests -d 'write one line a request to stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using sandbox' -l list-faults -d 'list the faults that a base URL of http://127.0.0.1:PORT/fault/NAME/v1 brings, and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model Context Protocol: on stdin and stdout, or with --http on loopback.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a mcp -d 'Serve tools that make, edit, mask and check images over the Model Context Protocol: on stdin and stdout, or with --http on loopback.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l output-dir -xka "(__fish_complete_directories)" -d 'the only folder that files are written to (default: the current folder)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l allow-dir -xka "(__fish_complete_directories)" -d 'a folder that input images may be read from, besides the output folder; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l max-cost -x -d 'refuse calls that could bring the cost of this session (until the server ends) above this'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l approve-over -x -d 'a call that may cost more than this waits for your yes in the studio; without it, nothing is sent'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l timeout -x -d 'seconds for one call (default 600)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l http -d 'serve streamable HTTP on 127.0.0.1 instead of stdio; every program of this computer can call it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l port -x -d 'with --http: the port, 0 picks a free one (default 8788)'
@@ -624,7 +640,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l api-key -x -d 'the AP
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l sandbox -d 'use an offline sandbox: no key, no cost'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a install-skill -d 'Copy the skill folder to where an agent looks for it.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, or a folder of skills (as ./NAME); the skill goes into a folder below it'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l to -xka "(_gpt_image2_agents)" -d 'claude, codex, openclaw, hermes, cursor, gemini, opencode, windsurf, antigravity, or a folder of skills (as ./NAME); the skill goes into a folder below it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l dry-run -d 'list what would be copied where; write nothing'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l force -d 'replace the skill if it is there already'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l json -d 'print one JSON object on stdout instead of lines'
@@ -633,4 +649,4 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l quiet -d 'n
 complete -c gpt-image2 -n '_shtab_gpt_image2_using install-skill' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a help -d 'show the help of a command'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using help' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using help; and test $_shtab_gpt_image2_npos -eq 0' -ka "generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show sandbox mcp install-skill" -d 'a command'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using help; and test $_shtab_gpt_image2_npos -eq 0' -ka "generate edit batch history spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill" -d 'a command'

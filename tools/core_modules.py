@@ -36,6 +36,7 @@ SIDES = {
             "commands.probe",
             "commands.profiles",
             "commands.resume",
+            "commands.showing",
         ),
     ),
 }

@@ -35,10 +35,10 @@ class DemoError(Exception):
 
 
 @contextmanager
-def sandbox() -> Generator[str, None, None]:
+def sandbox(*flags: str) -> Generator[str, None, None]:
     """The base URL of a sandbox of our own, ended on leaving."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "gpt_image2.sandbox", "--port", "0"]
+        command = [sys.executable, "-m", "gpt_image2.sandbox", "--port", "0", *flags]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8")
         try:
             assert process.stdout is not None
@@ -50,6 +50,8 @@ def sandbox() -> Generator[str, None, None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def wait_until_ready(stdout: IO[str], log: IO[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
 from consoles import prepare_consoles
+from library_reference import library_reference
 from rooms import picture, room_table
 
 from gpt_image2.core.api import cost, models, sizes
@@ -25,6 +26,7 @@ RESULTS = ROOT / "bench/results.json"
 DOCS = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "docs/library.md",
     SKILL / "SKILL.md",
     *sorted((SKILL / "references").glob("*.md")),
 )
@@ -150,6 +152,7 @@ PARTS: Dict[str, Callable[[], str]] = {
     "image-prices": image_prices,
     "bench-figures": bench_figures,
     "rooms": rooms,
+    "library": library_reference,
 }
 #: Files that are generated as a whole.
 FILES: Dict[Path, Callable[[], str]] = {ROOT / "docs/rooms.svg": picture}

@@ -18,7 +18,9 @@ def run(name: str, home: Home, base_url: str, prompt: str, output: str = "cat.pn
 
 def test_every_example_is_told_of_in_the_readme_and_run_here() -> None:
     files = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
-    told = re.findall(r"^(\w+) examples/(\S+)", (EXAMPLES / "README.md").read_text("utf-8"), re.MULTILINE)
+    told = re.findall(
+        r"^(\w+) examples/([^/\s]+) ", (EXAMPLES / "README.md").read_text("utf-8"), re.MULTILINE
+    )
     assert files == set(RUNNERS)
     assert {name: program for program, name in told} == RUNNERS
 

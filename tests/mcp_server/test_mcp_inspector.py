@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -76,7 +77,8 @@ def call(inspect: Inspect, tool: str, **arguments: object) -> tuple[int, dict[st
 def test_the_inspector_lists_the_tools(inspect: Inspect) -> None:
     code, answer = inspect("--method", "tools/list")
     names = [tool["name"] for tool in answer["tools"]]
-    assert (code, names) == (0, ["generate_image", "edit_image", "estimate_cost", "get_image"])
+    assert (code, names[:4]) == (0, ["generate_image", "edit_image", "estimate_cost", "get_image"])
+    assert names[4:] == ["make_mask", "check_image", "cut_out"]
     assert answer["tools"][0]["annotations"]["destructiveHint"] is False
     assert answer["tools"][0]["outputSchema"]["type"] == "object"
 
@@ -98,6 +100,14 @@ def test_the_inspector_calls_the_tools(place: Place, inspect: Inspect) -> None:
     assert code == 0 and [block["type"] for block in shown["content"]] == ["text", "resource_link"]
     code, estimate = call(inspect, "estimate_cost", quality="low")
     assert code == 0 and estimate["structuredContent"]["cost_usd"]["high"] > 0
+
+
+def test_the_inspector_reads_an_image_that_a_tool_linked_to(place: Place, inspect: Inspect) -> None:
+    path = photo(place.output / "in.png")
+    code, made = call(inspect, "make_mask", image="in.png", shapes=[{"rect": [9, 9, 90, 90]}])
+    assert code == 0 and made["structuredContent"]["command"] == "mask"
+    code, read = inspect("--method", "resources/read", "--uri", path.as_uri())
+    assert code == 0 and base64.b64decode(read["contents"][0]["blob"]) == path.read_bytes()
 
 
 def test_the_inspector_shows_an_error_result(place: Place, inspect: Inspect) -> None:

@@ -16,6 +16,10 @@ from gpt_image2.core.api.request import REQUEST_FIELDS
 pytestmark = pytest.mark.anyio
 
 
+FIRST = ["generate_image", "edit_image", "estimate_cost", "get_image"]
+PICTURES = ["make_mask", "check_image", "cut_out"]
+
+
 @pytest.fixture(params=["legacy", "auto"])
 def mode(request: pytest.FixtureRequest) -> str:
     """The handshake of all clients until 2026, and the protocol of 2026-07-28."""
@@ -27,9 +31,9 @@ async def tools(place: Place, sandbox: Sandbox, mode: str = "auto") -> dict[str,
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
 
-async def test_four_tools_are_listed_with_valid_schemas(place: Place, sandbox: Sandbox, mode: str) -> None:
+async def test_the_tools_are_listed_with_valid_schemas(place: Place, sandbox: Sandbox, mode: str) -> None:
     listed = await tools(place, sandbox, mode)
-    assert list(listed) == ["generate_image", "edit_image", "estimate_cost", "get_image"]
+    assert list(listed) == [*FIRST, *PICTURES]
     for tool in listed.values():
         for schema in (tool.input_schema, tool.output_schema):
             Draft202012Validator.check_schema(schema)
@@ -56,6 +60,9 @@ async def test_annotations_tell_what_costs_and_what_is_safe(place: Place, sandbo
         "edit_image": (False, False, False, True),
         "estimate_cost": (True, False, True, False),
         "get_image": (True, False, True, False),
+        "make_mask": (False, False, False, False),
+        "check_image": (True, False, True, False),
+        "cut_out": (False, False, False, False),
     }
 
 
@@ -63,7 +70,8 @@ async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sand
     listed = await tools(place, sandbox)
     shared = {"prompt", *REQUEST_FIELDS, "output", "preview"}
     assert set(listed["generate_image"].input_schema["properties"]) == shared
-    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, "images", "mask", "markup"}
+    more = {"images", "mask", "markup", "areas", "keep_outside", "extend"}
+    assert set(listed["edit_image"].input_schema["properties"]) == {*shared, *more}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]
     assert listed["edit_image"].input_schema["required"] == ["prompt", "images"]
 
@@ -80,10 +88,11 @@ async def test_unknown_qualities_and_models_fit_the_schema_unknown_formats_do_no
 async def test_descriptions_tell_prices_and_seconds(place: Place, sandbox: Sandbox) -> None:
     estimate = cost.estimate_cost("gpt-image-2", "", "1024x1024", "high", 1)
     assert estimate is not None
-    for tool in (await tools(place, sandbox)).values():
-        if tool.name != "get_image":
+    listed = await tools(place, sandbox)
+    for tool in listed.values():
+        if tool.name not in ("get_image", *PICTURES):
             assert f"high ${estimate.high_usd:.3f}" in tool.description
-    assert "high 276 s" in (await tools(place, sandbox))["edit_image"].description
+    assert "high 276 s" in listed["edit_image"].description
 
 
 async def test_the_output_schema_has_the_fields_of_the_json_object(place: Place, sandbox: Sandbox) -> None:

@@ -41,7 +41,7 @@ async def test_the_official_client_generates_and_edits_over_stdio(
 
     arguments = {"prompt": place.prompt, "quality": "low", "output": "cat.png"}
     async with over_stdio(place, slow_sandbox.base_url) as (client, log):
-        assert len((await client.list_tools()).tools) == 4
+        assert len((await client.list_tools()).tools) == 7
         made = await client.call_tool("generate_image", arguments, progress_callback=progress)
         assert not made.is_error and len(seen) >= 3
         edited = await client.call_tool("edit_image", {**arguments, "images": ["cat.png"]})
@@ -175,7 +175,7 @@ def test_options_that_cannot_work_end_the_server_at_once(
 def test_a_key_in_the_wrong_place_is_masked_on_stderr(place: Place, sandbox: Sandbox) -> None:
     with raw_server(place, sandbox.base_url, "--key", KEY) as server:
         assert server.wait() == 2
-        assert "--key sk-…0123" in server.errors() and KEY not in server.errors()
+        assert "unknown flag --key" in server.errors() and "sk-" not in server.errors()
     with raw_server(place, sandbox.base_url, "--config", KEY) as server:
         assert "/sk-…0123 does not exist" in server.wait_for_error("calls will fail")
         assert KEY not in server.errors()
@@ -201,7 +201,7 @@ async def test_the_official_client_generates_with_progress_over_http(
     photo(place.output / "in.png", (1024, 1024))
     with raw_server(place, slow_sandbox.base_url, "--http", "--port", "0") as server:
         async with Client(http_server_url(server), mode=mode) as client:
-            assert len((await client.list_tools()).tools) == 4
+            assert len((await client.list_tools()).tools) == 7
             arguments = {"prompt": place.prompt, "quality": "low", "images": ["in.png"], "output": "out.png"}
             result = await client.call_tool("edit_image", arguments, progress_callback=progress)
             assert not result.is_error, text_of(result)

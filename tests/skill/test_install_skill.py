@@ -24,6 +24,11 @@ FOLDERS = {
     "codex": ".agents/skills",
     "openclaw": ".openclaw/skills",
     "hermes": ".hermes/skills/creative",
+    "cursor": ".cursor/skills",
+    "gemini": ".gemini/skills",
+    "opencode": ".config/opencode/skills",
+    "windsurf": ".codeium/windsurf/skills",
+    "antigravity": ".gemini/config/skills",
 }
 AGENTS = sorted(FOLDERS)
 
@@ -55,6 +60,7 @@ def test_the_whole_folder_goes_where_the_agent_looks(user: User, agent: str) -> 
         ("claude", "CLAUDE_CONFIG_DIR", "skills"),
         ("openclaw", "OPENCLAW_STATE_DIR", "skills"),
         ("hermes", "HERMES_HOME", "skills/creative"),
+        ("opencode", "XDG_CONFIG_HOME", "opencode/skills"),
     ],
 )
 def test_an_agent_that_lives_elsewhere_is_found_by_its_variable(
@@ -66,15 +72,29 @@ def test_an_agent_that_lives_elsewhere_is_found_by_its_variable(
     assert not list(user.root.iterdir())
 
 
-def test_codex_is_warned_of_an_older_copy_that_it_reads_too(user: User) -> None:
-    older = user.root / ".codex" / "skills" / "gpt-image-2"
-    older.mkdir(parents=True)
-    done = user.install_skill("--to", "codex")
+@pytest.mark.parametrize(
+    ("agent", "elsewhere"),
+    [
+        ("codex", ".codex"),
+        ("cursor", ".claude"),
+        ("cursor", ".agents"),
+        ("cursor", ".codex"),
+        ("gemini", ".agents"),
+        ("opencode", ".claude"),
+        ("opencode", ".agents"),
+    ],
+)
+def test_a_copy_elsewhere_that_the_agent_reads_too_is_warned_of(
+    user: User, agent: str, elsewhere: str
+) -> None:
+    other = user.root / elsewhere / "skills" / "gpt-image-2"
+    other.mkdir(parents=True)
+    done = user.install_skill("--to", agent)
     assert done.code == 0
-    assert f"warning: {older} is read too" in done.stderr
+    assert f"warning: {other} is read too" in done.stderr
 
 
-@pytest.mark.parametrize("agent", ["claude", "codex", "openclaw"])
+@pytest.mark.parametrize("agent", sorted(set(AGENTS) - {"hermes"}))
 def test_what_is_installed_is_a_valid_skill_whose_script_runs(user: User, agent: str) -> None:
     user.install_skill("--to", agent)
     target = installed(user, agent)
@@ -108,7 +128,7 @@ def test_a_folder_may_be_named_and_its_other_skills_stay(user: User) -> None:
 def test_a_misspelt_agent_is_refused_and_no_folder_of_that_name_made(user: User) -> None:
     done = user.install_skill("--to", "cluade")
     assert done.code == 2
-    assert "claude, codex, openclaw, hermes" in done.stderr
+    assert all(agent in done.stderr for agent in AGENTS)
     assert not list(user.cwd.iterdir())
 
 

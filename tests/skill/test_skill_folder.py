@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import strictyaml
 from harness import Run, Sandbox
-from PIL import Image
+from PIL import Image, ImageDraw
 from skill_user import User
 
 from gpt_image2.core.base.outcome import ExitCode
@@ -44,6 +44,9 @@ def desk(user: User) -> User:
     (user.cwd / "scripts").symlink_to(SKILL / "scripts")
     for name in ("person.jpg", "hat.png", "room.png", "fox.png", "fox-draft.png", "a.png", "b.png"):
         Image.new("RGB", (1024, 1024), "steelblue").save(user.cwd / name)
+    plane = Image.new("RGB", (400, 300), (0, 255, 0))
+    ImageDraw.Draw(plane).polygon([(60, 150), (340, 60), (220, 240)], fill=(240, 240, 250))
+    plane.save(user.cwd / "plane-on-green.png")
     (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
     (user.cwd / "jobs.jsonl").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
     return user

@@ -430,7 +430,7 @@ class GptImage2Error(Exception):
     names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
-    exit_code = ExitCode.INTERNAL
+    exit_code: ExitCode = ExitCode.INTERNAL
     default_code = "internal_error"
 
     def __init__(
@@ -536,10 +536,10 @@ class PartialError(GptImage2Error):
 class InterruptedCall(GptImage2Error):
     """The call was stopped by a signal; images that were whole by then are saved."""
 
-    exit_code = ExitCode.INTERRUPTED
+    exit_code: ExitCode = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message, *, signum, billed=Billed.NO, hint=""):
+    def __init__(self, message, *, signum=2, billed=Billed.NO, hint=""):
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:
@@ -587,11 +587,16 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+
+    `part` is a file that holds it while this is told, and maybe no longer.
+    """
 
     partial_image_index: int
     path: Optional[str]
     elapsed_s: float
+    number: int = 1
+    part: str = ""
 
 
 class TaskUnderWay(Record):
@@ -2105,6 +2110,8 @@ def event_json(event):
     values = dict(vars(event))
     if isinstance(event, (ImageSaved, ModelImageSaved)):
         values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
     if isinstance(event, HeadersReceived):
         del values["limits"]
         if event.limits:
@@ -2270,6 +2277,105 @@ def ticking(tick, interval_s):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# telling/live_line
+#
+# The line on a terminal that changes while a command waits: a headline, a bar, and what else has room.
+#
+# It never wraps, and leaves nothing behind: it is drawn within the width that the terminal has at that moment,
+# and the cursor goes back to where it begins, so that what a smaller window has wrapped of it is cleared.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CLEAR = "\r\x1b[J"
+#: Around a line: a console that takes two cells where we count one cuts it off and does not wrap it.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+_BLOCKS, _ASCII = ("\u2588", "\u2591"), ("#", "-")
+_PREVIEW_CAME = "|"
+_LEAST_BAR, _MOST_BAR = 6, 30
+_USUAL_COLUMNS = 80
+
+
+class LiveLine:
+    """The one line of a terminal; whoever prints there clears it first."""
+
+    def __init__(self, terminal):
+        self._terminal = terminal
+        self._is_drawn = False
+
+    def draw(self, parts, share, marks):
+        try:
+            columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):  # it has gone
+            return
+        text = live_text(parts, share, marks, columns - 1, glyphs_of(self._terminal.encoding))
+        print_text(f"{_CLEAR}{_NO_WRAP}{text}{_WRAP}\r", self._terminal)
+        self._is_drawn = True
+
+    def clear(self):
+        if self._is_drawn:
+            self._is_drawn = False
+            print_text(_CLEAR, self._terminal)
+
+
+def live_text(
+    parts,
+    share,
+    marks,
+    cells,
+    glyphs,
+):
+    """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
+    the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
+    head = _cut(parts[0], cells)
+    least = 0 if share is None else _LEAST_BAR + 1
+    left = cells - cells_of(head)
+    tail = ""
+    for part in parts[1:]:
+        longer = f"{tail}, {part}" if tail else f" {part}"
+        if cells_of(longer) <= left - least:
+            tail = longer
+    if share is None or left < least:
+        return head + tail
+    left -= 1
+    width = min(_MOST_BAR, left - cells_of(tail))
+    full = round(min(1.0, max(0.0, share)) * width)
+    bar = list(glyphs[0] * full + glyphs[1] * (width - full))
+    for mark in marks:
+        bar[min(width - 1, int(mark * width))] = _PREVIEW_CAME
+    return f"{head} {''.join(bar)}{tail}"
+
+
+def cells_of(text):
+    """How many cells of a terminal a text takes: two for a wide character, none for a joined one."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def glyphs_of(encoding):
+    """What a full and an empty cell of the bar are drawn with."""
+    try:
+        "".join(_BLOCKS).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _ASCII
+    return _BLOCKS
+
+
+def _cells(char):
+    from unicodedata import category, east_asian_width
+
+    if category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
+def _cut(text, cells):
+    while text and cells_of(text) > cells:
+        text = text[:-1]
+    return text
+
+
+# ------------------------------------------------------------------------------------------------------------
 # telling/output
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
@@ -2282,7 +2388,6 @@ def ticking(tick, interval_s):
 HEARTBEAT_S = 15.0
 LINE_EVERY_S = 60.0
 _TICK_S = 1.0
-_CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
 
 
@@ -2303,15 +2408,17 @@ class Output:
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
         self.is_live = is_terminal and not self._quiet
         self._lock = threading.Lock()
+        self._line = LiveLine(sys.stderr)
         self._started_s = time.monotonic()
         self._typical_s = None
+        self._preview_s = []
+        self._done = None
         self._note = ""
         self._line_every_s = line_every_s
 
     def result(self, text):
         if not self.is_json:
-            self.live("")
-            print_text(text + "\n", sys.stdout)
+            self._write_line(text, sys.stdout)
 
     def say(self, text):
         if not self._quiet:
@@ -2326,12 +2433,12 @@ class Output:
         if not self.is_json:
             self._print(text, "error", _RED)
 
-    def live(self, text):
+    def live(self, parts, share, marks=()):
+        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        share there is no bar."""
         if self.is_live:
-            columns = columns_of(2)  # a line that is folded could not be taken back
-            text = text[: columns - 1] if columns else text
             with self._lock:
-                print_text(_CLEAR_LINE + text, sys.stderr)
+                self._line.draw(parts, share, marks)
 
     def event(self, line):
         """Something happened; only `--events` shows it."""
@@ -2388,28 +2495,42 @@ class Output:
             with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
-            self.live("")
+            with self._lock:
+                self._line.clear()
 
     def _show_clock(self):
-        about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        tell = self.live if self.is_live else self.say
-        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
+        headline, marks = f"{elapsed_s:.0f} s", []
+        if typical_s is not None:
+            headline += f" of about {typical_s:.0f} s"
+            whole_s = max(typical_s, elapsed_s)
+            share = max(share or 0.0, elapsed_s / whole_s)
+            marks = [preview_s / whole_s for preview_s in self._preview_s]
+        parts = [headline, self._note] if self._note else [headline]
+        if self.is_live:
+            self.live(parts, share, marks)
+        else:
+            self.say(", ".join(parts))
 
     def _hear(self, event):
         if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
+            # One that is sent again begins again: what has passed comes before its usual time.
+            self._typical_s = event.elapsed_s + event.typical_s
+            self._preview_s, self._done, self._note = [], None, ""
             if not self.is_live:
                 again = " again" if event.attempt > 1 else ""
                 self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
+            self._preview_s.append(event.elapsed_s)
+            self._note = f"preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
         elif isinstance(event, TaskUnderWay):
             if not self._note:
                 self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
             done = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._note = f", {show(event.status)}{done}"
+            self._done = None if event.percent is None else event.percent / 100
+            self._note = f"{show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, ModelImageSaved):
@@ -2422,8 +2543,12 @@ class Output:
     def _print(self, text, label="", colour=""):
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
-        self.live("")
-        print_text(text + "\n", sys.stderr)
+        self._write_line(text, sys.stderr)
+
+    def _write_line(self, text, stream):
+        with self._lock:
+            self._line.clear()
+            print_text(text + "\n", stream)
 
 
 class EventsOutput(Output):
@@ -3479,6 +3604,7 @@ class _Transfer:
                 pass_fds=self._heads.inherited,
                 # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
                 start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             self._heads.close()
@@ -4624,6 +4750,10 @@ def rename(part, target, file):
 def rename_if_free(part, target, file):
     """Gives the part this name unless something has it; False when it is taken."""
     try:
+        if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
+            file.close()
+            os.rename(str(part), str(target))
+            return True
         os.link(str(part), str(target))
     except FileExistsError:
         return False
@@ -4929,6 +5059,8 @@ class MovingFile:
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
+                if self._open and self.file.closed:  # for a rename on Windows, which failed
+                    self._open = self.path, open(str(self.path), "rb", buffering=0)  # noqa: SIM115
                 part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
                     if self._open:
@@ -5226,7 +5358,7 @@ class ImageCollector:
         plan,
         indices,
         on_saved=lambda _image, _reason: None,
-        on_partial=lambda _index, _path: None,
+        on_partial=lambda _i, _path, _n, _part: None,
         save_partials=False,
         asked=None,
         on_warning=lambda _: None,
@@ -5317,10 +5449,10 @@ class ImageCollector:
     def preview(self, writer, partial_index):
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path = None
-        self._note({"part": str(writer.part), "preview": partial_index})
+        index, part = self._index or 1, str(writer.part)
+        self._note({"part": part, "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
-            index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
                 for warning in writer.warnings:
@@ -5332,7 +5464,7 @@ class ImageCollector:
         else:
             self._drop_preview()
             self._preview = writer
-        self._on_partial(partial_index, path)
+        self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer, name):
         """What arrived is no image: it is kept under another name."""
@@ -10799,8 +10931,8 @@ class Lane:
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
-    def _partial_came(self, index, path):
-        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
+    def _partial_came(self, index, path, number, part):
+        self._call.emit(PartialImage(index, path, self._call.elapsed_s, number, part))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11017,9 +11149,9 @@ class Client:
             raise UsageError(
                 f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
             )
-        self._env = os.environ if env is None else env
+        self.env = os.environ if env is None else env
         self.settings = load_settings(
-            self._env,
+            self.env,
             config=None if config is None else os.fspath(config),
             profile=profile,
             base_url=base_url,
@@ -11034,18 +11166,30 @@ class Client:
             waits_for_server=waits_for_server,
         )
         self._swept = set()
-        self._has_resumed = False
+        self._has_resumed = threading.Event()
         self._room = Room()
         self.observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger = None
         if self.settings.history if history is None else history:
-            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+            self.ledger = Ledger(state_folder(self.env), self.settings.secrets)
+
+    def under(self, stop, waits_for_server=True):
+        """This client with another switch that ends its calls: all else is shared between the two."""
+        twin = object.__new__(type(self))
+        policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
+        vars(twin).update(vars(self), _stop=stop, _policy=policy)
+        return twin
+
+    @property
+    def timeout_s(self):
+        """How long a call may take with its retries."""
+        return self._policy.timeout_s
 
     @property
     def rescue_folder(self):
         """Where images go that their output does not take, and answers that hold none."""
-        return state_folder(self._env) / "rescued"
+        return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
         """The request with the model of the settings where it names none."""
@@ -11164,7 +11308,7 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        curl = host_of(self.settings, self._env, self._stop).curl
+        curl = host_of(self.settings, self.env, self._stop).curl
         until = time.monotonic() + self._policy.timeout_s
         downloader = Downloader(
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
@@ -11193,9 +11337,7 @@ class Client:
             UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         """
         request, warnings = checked(request)
-        name = (
-            os.fspath(output) if output is not None else default_output(self._env, request.effective_format)
-        )
+        name = os.fspath(output) if output is not None else default_output(self.env, request.effective_format)
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
@@ -11224,7 +11366,7 @@ class Client:
         folders = folders_to_write(prepared)
         for folder in folders:
             prepare_folder(folder)
-        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
+        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self.env)))
         try:
             return self._run(prepared, save_partials, observer or self.observer, not no_wait)
         finally:
@@ -11235,7 +11377,7 @@ class Client:
         self, prepared, save_partials, observer, waits_for_tasks
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
@@ -11266,11 +11408,11 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
+        host_of(self.settings, self.env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self):
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan):
@@ -11286,10 +11428,10 @@ class Client:
     def finish_leftovers(self, waits=False):
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
-        if self._has_resumed:
+        if self._has_resumed.is_set():
             return ()
-        self._has_resumed = True
-        host = host_of(self.settings, self._env, self._stop)
+        self._has_resumed.set()
+        host = host_of(self.settings, self.env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
@@ -11303,7 +11445,7 @@ class Client:
 
     def tasks_under_way(self):
         """The outputs, by the path of their first image, that a host still works on."""
-        folder = state_folder(self._env)
+        folder = state_folder(self.env)
         if not is_anything_left(folder, and_tried=True):
             return frozenset()
         outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
@@ -11443,6 +11585,7 @@ PICTURE_FLAGS = (
     "--under",
     "--cutout",
     "--glass",
+    "--show",
 )
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 
@@ -11937,6 +12080,7 @@ def make_images(command, output, stop):
         client = client_of(command, stop)
         request = client.with_model(command.request)
         finishing = _finishing(command, stack, output)
+        show_images = _showing(command, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
@@ -11974,6 +12118,8 @@ def make_images(command, output, stop):
     outcome = result_json(result)
     if prepared.request.background == "transparent":
         _look_at(outcome, output)
+    if show_images is not None:
+        show_images(result)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -12003,6 +12149,14 @@ def _finishing(command, stack, output):
         raise UsageError("--no-wait ends before there is an image to work on", hint="leave it out")
     Finishing = load_side("gpt_image2_more").Finishing
     return Finishing(wishes, stack, output.say)
+
+
+def _showing(command, output):
+    """What draws the images on the terminal; None where that is not asked for."""
+    if not getattr(command, "show", False):
+        return None
+    showing = load_side("gpt_image2_more").showing
+    return showing(output)
 
 
 def _target(command, client):
@@ -12109,6 +12263,7 @@ COMMANDS = (
     ("check", "check a picture's size, transparency, or what an edit changed"),
     ("sheet", "put pictures on one sheet, with letters and prompts"),
     ("show", "show pictures in the terminal"),
+    ("studio", "make, find and look at pictures in a page of your own browser"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),

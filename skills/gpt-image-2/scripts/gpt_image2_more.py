@@ -1963,6 +1963,38 @@ MISTAKES = {
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/showing
+#
+# `--show`: the images of a call on the terminal of standard error, once they are saved.
+#
+# What draws them is an optional part of the package. Nothing that it does changes how the call ends.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def showing(output):
+    """What draws the images of a result where standard error is a terminal for people, and nothing elsewhere.
+
+    Raises:
+        UsageError: the optional part is not installed.
+    """
+    drawer = import_pictures("commands.show").drawer
+
+    def show_images(result):
+        if not output.is_live:
+            return
+        try:
+            draw = drawer()
+            for image in result.images:
+                draw(image.path)
+        except Exception as problem:  # the call has ended as it ended
+            output.warn(
+                f"the picture is not shown: {show(getattr(problem, 'message', None) or str(problem))}"
+            )
+
+    return show_images
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/further_calls
 #
 # A second call that a finished picture needs: priced before the first is sent, made only where that price is
@@ -2456,6 +2488,7 @@ _CLUSTER = INSTALL_HINT.format(extra="cluster")
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
+    "studio": Extra("gpt_image2.studio"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
     **{
@@ -2573,6 +2606,7 @@ def add_picture_flags(parser, is_edit):
         add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
     add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
+    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
     add(
         "--cutout",
@@ -5908,8 +5942,11 @@ class Progress:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + self._every_s
-            tell = self._output.live if self._output.is_live else self._output.say
-            tell(self._line(tally))
+            if self._output.is_live:
+                ended = (tally.done + tally.failed) / max(1, self.jobs)
+                self._output.live(self._parts(tally), ended)
+            else:
+                self._output.say(", ".join(self._parts(tally)))
 
     @property
     def elapsed_s(self):
@@ -5918,20 +5955,20 @@ class Progress:
     def images_per_minute(self, tally):
         return tally.images * MINUTE_S / self.elapsed_s
 
-    def _line(self, tally):
+    def _parts(self, tally):
+        """How far the run is; what a narrow terminal has no room for stands last."""
         parts = [
             f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
             f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
+            *what_it_waits_for(tally),
             f"${tally.spent_usd:.4f} spent",
         ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
         if tally.rest_s is not None:
             parts.append(f"about {duration(tally.rest_s)} to go")
-        parts += what_it_waits_for(tally)
-        return ", ".join(parts)
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        return [*parts, f"{self.images_per_minute(tally):.1f} images/min"]
 
 
 def what_it_waits_for(tally):

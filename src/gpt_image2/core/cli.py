@@ -27,6 +27,7 @@ COMMANDS = (
     ("check", "check a picture's size, transparency, or what an edit changed"),
     ("sheet", "put pictures on one sheet, with letters and prompts"),
     ("show", "show pictures in the terminal"),
+    ("studio", "make, find and look at pictures in a page of your own browser"),
     ("sandbox", "run an offline Images API on loopback, to rehearse without a key"),
     ("mcp", "serve the tools over the Model Context Protocol"),
     ("install-skill", "copy the skill to where an agent looks for it"),

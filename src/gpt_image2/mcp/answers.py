@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from mcp import types
 
 from gpt_image2.core.api.cost import CostEstimate
+from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage
@@ -25,7 +27,7 @@ from .preview import make_preview
 from .tools import EDIT, GET, argument_names
 
 #: Flags in core's messages whose arguments have other names here.
-_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images"}
+_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images", "--area": "areas"}
 _FLAG = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]*)(?![\w-])")
 
 
@@ -36,6 +38,7 @@ def success(result: Result, budget: Mapping[str, float | None], preview: bool) -
     lines.append(f"Cost: {cost} (billed: {result.billed.value}), {result.elapsed_s:.1f} s")
     if budget["left_usd"] is not None:
         lines.append(f"Left in this session: ${budget['left_usd']:.4f} of ${budget['max_cost_usd']:.4f}")
+    lines += [note for image in result.images if image.derivation for note in image.derivation.notes]
     lines += [f"Warning: {warning}" for warning in result.warnings]
     return _answer(lines, result_json(result), result.images, preview)
 
@@ -58,6 +61,18 @@ def image_shown(image: SavedImage, preview: bool) -> types.CallToolResult:
     whole = result_json(Result(command=GET, model="", images=(image,)))
     structured = {name: whole[name] for name in ("ok", "command", "images", "billed")}
     return _answer([_described(image)[len("Saved: ") :]], structured, (image,), preview)
+
+
+def pictures_made(outcome: dict[str, object], preview: bool) -> types.CallToolResult:
+    """What a tool for pictures has done; a mask is shown by the picture with it on it, where there is one."""
+    rows = cast("list[dict[str, object]]", outcome["images"])
+    images = [image for image in (saved_image_at(str(row["path"])) for row in rows) if image]
+    checks = cast("list[dict[str, object]]", outcome.get("checks", ()))
+    lines = [_described(image) for image in images]
+    lines += [f"{'ok' if each['ok'] else 'FAIL'}: {each['name']}: {each['detail']}" for each in checks]
+    lines += [show(note, limit=None) for note in cast("list[str]", outcome["notes"])]
+    lines += [f"Warning: {show(text, limit=None)}" for text in cast("list[str]", outcome["warnings"])]
+    return _answer(lines, outcome, images, preview, shown=images[-1:])
 
 
 def estimate_shown(
@@ -100,11 +115,13 @@ def _answer(
     images: Iterable[SavedImage],
     preview: bool,
     is_error: bool = False,
+    shown: Sequence[SavedImage] | None = None,
 ) -> types.CallToolResult:
+    """An answer with a link to each image, and a preview of each, or only of those that are `shown`."""
     content: list[types.ContentBlock] = [types.TextContent(text="\n".join(lines))]
     for image in images:
         content.append(_link(image))
-        small = make_preview(image.path) if preview else None
+        small = make_preview(image.path) if preview and (shown is None or image in shown) else None
         if small:
             data = base64.b64encode(small.data).decode("ascii")
             content.append(types.ImageContent(data=data, mime_type=small.mime_type))
@@ -119,11 +136,12 @@ def _described(image: SavedImage) -> str:
 def _link(image: SavedImage) -> types.ResourceLink:
     path = Path(image.path)
     return types.ResourceLink(
-        uri=path.as_uri(), name=path.name, mime_type=_mime_type(image.format), size=image.size_bytes
+        uri=path.as_uri(), name=path.name, mime_type=mime_type(image.format), size=image.size_bytes
     )
 
 
-def _mime_type(image_format: str) -> str:
+def mime_type(image_format: str) -> str:
+    """The media type of a format that core tells."""
     return "image/svg+xml" if image_format == "svg" else f"image/{image_format}"
 
 

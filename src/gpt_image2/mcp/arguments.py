@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from gpt_image2.core.api.request import REQUEST_FIELDS, ImageRequest
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
+from gpt_image2.core.commands.picture_flags import PictureWishes
 
 from .tools import argument_names, input_schema
 
@@ -20,12 +21,14 @@ BAD_ARGUMENTS = "bad_arguments"
 
 @dataclass(frozen=True)
 class ImageArguments:
-    """The arguments of `generate_image` or `edit_image`; `images` are paths and addresses as they came."""
+    """The arguments of `generate_image` or `edit_image`; `images` are paths and addresses as they came,
+    `wishes` what is to be done with pictures around the call."""
 
     request: ImageRequest
     images: tuple[str, ...]
     mask: str | None
     markup: str | None
+    wishes: PictureWishes | None
     output: str | None
     preview: bool
 
@@ -63,9 +66,27 @@ def image_arguments(tool: str, arguments: Mapping[str, Any] | None) -> ImageArgu
         images=tuple(given.get("images", ())),
         mask=given.get("mask"),
         markup=given.get("markup"),
+        wishes=_wishes(given),
         output=given.get("output"),
         preview=given.get("preview", True),
     )
+
+
+def _wishes(given: Mapping[str, Any]) -> PictureWishes | None:
+    """What is to be done with pictures around the call, None where nothing is."""
+    wishes = PictureWishes(
+        area=tuple(_area_in_words(area) for area in given.get("areas", ())),
+        keep_outside=given.get("keep_outside", False),
+        extend=given.get("extend", ""),
+    )
+    return None if wishes == PictureWishes() else wishes
+
+
+def _area_in_words(area: Mapping[str, Sequence[object]]) -> str:
+    """A rectangle or an ellipse as `--area` takes it."""
+    ((kind, places),) = area.items()
+    text = ",".join(map(str, places))
+    return text if kind == "rect" else f"{kind}:{text}"
 
 
 def request_of(given: Mapping[str, Any]) -> ImageRequest:

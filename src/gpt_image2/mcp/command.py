@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog=f"{called()} mcp",
-        description="Serve the tools generate_image, edit_image, estimate_cost and get_image over the Model "
+        description="Serve tools that make, edit, mask and check images over the Model "
         "Context Protocol: on stdin and stdout, or with --http on loopback.",
     )
     add = parser.add_argument
@@ -81,6 +81,13 @@ def _parser() -> Parser:
         type=amount,
         metavar="USD",
         help="refuse calls that could bring the cost of this session (until the server ends) above this",
+    )
+    add(
+        "--approve-over",
+        type=amount,
+        metavar="USD",
+        help="a call that may cost more than this waits for your yes in the studio; without it, "
+        "nothing is sent",
     )
     add(
         "--timeout",
@@ -131,6 +138,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
         output_dir=Path(os.path.expanduser(options.output_dir)),
         allow_dirs=tuple(Path(os.path.expanduser(folder)) for folder in options.allow_dir),
         max_cost_usd=options.max_cost,
+        approve_over_usd=options.approve_over,
         config=options.config,
         profile=options.profile,
         base_url=options.base_url,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
@@ -61,6 +63,28 @@ class Folders:
             path = path.with_name(f"{path.name}.{extension(output_format)}")
         self._check_writable(path)
         return str(path)
+
+    def take(self, name: str, output_format: str) -> Path:
+        """A path below the output folder where nothing was: `name`, or the next that is free. An empty file
+        holds its place.
+
+        Raises:
+            UsageError: as `output`; or no file can be made there.
+        """
+        asked = Path(self.output(name, output_format))
+        if asked.is_dir():
+            raise _refused(f"output {show(name)!r} is a folder")
+        try:
+            prepare_folder(asked.parent)
+            for number in count():
+                path = asked.with_name(f"{asked.stem}-{number}{asked.suffix}") if number else asked
+                self._check_writable(path)
+                with suppress(FileExistsError):
+                    path.open("xb").close()
+                    return path
+        except OSError as error:
+            raise _refused(f"cannot write {show(str(asked), limit=None)}: {error.strerror}") from None
+        raise AssertionError  # the numbers do not end
 
     def ready(self, plan: OutputPlan, count: int) -> OutputPlan:
         """The plan with its folder made and resolved, checked once more: the last step before sending.

@@ -21,6 +21,9 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 #: Of a word such as a size or a model, and of a path or an address: what is longer is a mistake.
 MAX_WORD_CHARS = 256
 MAX_PATH_CHARS = 4096
+PATH: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_PATH_CHARS}
+#: In pixels, percent or fractions of a picture.
+PLACE: Schema = {"type": ["number", "string"]}
 _OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 
 
@@ -172,6 +175,11 @@ def _known(values: tuple[str, ...], default: str | None, description: str) -> Sc
     }
 
 
+def box() -> Schema:
+    """A rectangle, or the one around an ellipse: x, y, width, height."""
+    return {"type": "array", "items": PLACE, "minItems": 4, "maxItems": 4}
+
+
 def closed_object(properties: Schema, required: list[str]) -> Schema:
     """Arguments: these and no others."""
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -249,6 +257,8 @@ def image() -> Schema:
             "width": edge,
             "height": edge,
             "sha256": TEXT,
+            "method": {**TEXT, "description": "how it was made from what the model sent, where it was"},
+            "derived_from": {"type": "array", "items": TEXT, "description": "what it was made from"},
         },
         "required": ["path", "bytes", "format", "width", "height", "sha256"],
     }

@@ -15,11 +15,13 @@ class ServerSettings:
 
     Files are written below `output_dir` only; inputs are read from there and from `allow_dirs`.
     `max_cost_usd` bounds what all calls of this server may cost together; None is no bound.
+    A call that may cost more than `approve_over_usd` waits for a yes in the studio; None asks for none.
     """
 
     output_dir: Path
     allow_dirs: tuple[Path, ...] = ()
     max_cost_usd: float | None = None
+    approve_over_usd: float | None = None
     config: str | None = None
     profile: str | None = None
     base_url: str | None = None

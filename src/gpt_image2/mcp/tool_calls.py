@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,33 @@ from mcp import types
 
 from gpt_image2.core.api import cost, models
 from gpt_image2.core.api.checks import checked
-from gpt_image2.core.api.images import saved_image_at
+from gpt_image2.core.api.cost import CostEstimate
 from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, InterruptedCall, UsageError
 from gpt_image2.core.base.events import Event, Observer, RequestStarted
 from gpt_image2.core.base.interrupt import StopSwitch
-from gpt_image2.core.base.outcome import Result, SavedImage
+from gpt_image2.core.base.outcome import Result
 from gpt_image2.core.base.redact import mask_secrets, show
 from gpt_image2.core.calls.budget import Budget, Hold
 from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.commands.finishing import Finishing
 from gpt_image2.core.settings.config import Settings, load_settings
 
 from .answers import estimate_shown, failure, image_shown, success
+from .approving import approve
 from .arguments import ImageArguments, checked_arguments, image_arguments, request_of
 from .folders import Folders
+from .picture_calls import PictureCalls
+from .picture_tools import PICTURE_COMMANDS
+from .resources import image_at
 from .settings import ServerSettings
 from .tools import COMMANDS, ESTIMATE, GET
 
 Arguments = Mapping[str, Any] | None
 
 _SIGTERM = 15
+_WAY_OUT = "ask the user"
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +58,8 @@ class ToolCalls:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._folders = Folders(settings.output_dir, settings.allow_dirs)
+        self.folders = Folders(settings.output_dir, settings.allow_dirs)
+        self._pictures = PictureCalls(self.folders)
         self._budget = Budget(settings.max_cost_usd)
 
     def make(
@@ -95,20 +104,35 @@ class ToolCalls:
 
         def get() -> types.CallToolResult:
             given = checked_arguments(GET, arguments)
-            image = _inspected(self._folders.input(given["path"]), given["path"])
-            return image_shown(image, given.get("preview", True))
+            return image_shown(image_at(self.folders, given["path"]), given.get("preview", True))
 
         return _answered(get, GET)
+
+    def work_on_picture(self, tool: str, arguments: Arguments) -> types.CallToolResult:
+        """`make_mask`, `check_image` and `cut_out`."""
+        return _answered(partial(self._pictures.run, tool, arguments), PICTURE_COMMANDS[tool])
 
     def _make(self, asked: ImageArguments, stop: StopSwitch, observer: Observer) -> Result:
         asked = replace(asked, request=self._named(asked.request))
         request, _ = checked(asked.request)
-        output = self._folders.output(asked.output, request.effective_format)
+        output = self.folders.output(asked.output, request.effective_format)
         estimate = request.estimate(self._prices(), len(asked.images))
-        with self._budget.hold(estimate, f"this call of {request.model}", way_out="ask the user") as hold:
-            client = self._client(stop, _with_hold(observer, hold))
+        what = f"this call of {request.model}"
+        with self._budget.hold(estimate, what, _WAY_OUT):
+            pass  # it is refused before an input is fetched
+        with ExitStack() as stack:
+            client = self._client(stop, observer)
+            finishing = Finishing(asked.wishes, stack) if asked.wishes else None
+            prepared = self._prepared(client, asked, output, stack, finishing)
+            if finishing is not None:  # the size may be another now
+                estimate = _higher(estimate, prepared.request.estimate(self._prices()))
+            hold = stack.enter_context(self._budget.hold(estimate, what, _WAY_OUT))
+            approve(prepared.request, estimate, self._settings.approve_over_usd, stop)
+            if stop.is_set:
+                raise InterruptedCall("stopped; nothing was sent", signum=stop.signum or _SIGTERM)
+            run = client.run if finishing is None else partial(finishing.run, client)
             try:
-                result = self._send(client, asked, output, stop)
+                result = run(prepared, observer=_with_hold(observer, hold))
             except GptImage2Error as error:
                 if error.result:
                     hold.settle(error.billed, error.result.cost_usd)
@@ -117,22 +141,33 @@ class ToolCalls:
             hold.settle(result.billed, result.cost_usd)
             return result
 
-    def _send(self, client: Client, asked: ImageArguments, output: str, stop: StopSwitch) -> Result:
+    def _prepared(
+        self,
+        client: Client,
+        asked: ImageArguments,
+        output: str,
+        stack: ExitStack,
+        finishing: Finishing | None,
+    ) -> PreparedCall:
+        """The call as it is to be sent; its files last until the stack is closed."""
         local = self._local_inputs(asked)
-        with self._with_inputs(client, asked, local) as request:
-            prepared = client.prepare(request, output, no_clobber=True)
-            plan = self._folders.ready(prepared.plan, request.count)
-            if self._local_inputs(asked) != local:
-                raise UsageError("an input was replaced while it was read", hint="send the call again")
-            if stop.is_set:
-                raise InterruptedCall("stopped; nothing was sent", signum=stop.signum or _SIGTERM)
-            return client.run(replace(prepared, plan=plan))
+        request = stack.enter_context(self._with_inputs(client, asked, local))
+        if finishing is not None:
+            request = finishing.before(request)
+        prepared = client.prepare(request, output, no_clobber=True)
+        prepared = replace(prepared, plan=self.folders.ready(prepared.plan, request.count))
+        if finishing is not None:
+            prepared = finishing.set_aside(prepared)
+            prepared = replace(prepared, plan=self.folders.ready(prepared.plan, request.count))
+        if self._local_inputs(asked) != local:
+            raise UsageError("an input was replaced while it was read", hint="send the call again")
+        return prepared
 
     def _local_inputs(self, asked: ImageArguments) -> dict[str, Path]:
         """The resolved path of each input that is a file here."""
         beside = [source for source in (asked.mask, asked.markup) if source is not None]
         sources = [*asked.images, *beside]
-        return {source: self._folders.input(source) for source in sources if not is_address(source)}
+        return {source: self.folders.input(source) for source in sources if not is_address(source)}
 
     @contextmanager
     def _with_inputs(
@@ -188,6 +223,11 @@ def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.C
         return failure(GptImage2Error(text, hint="report it, with the log of this server"), command)
 
 
+def _higher(one: CostEstimate | None, other: CostEstimate | None) -> CostEstimate | None:
+    """The higher of two estimates; unknown where one of them is."""
+    return None if one is None or other is None else max(one, other, key=lambda each: each.high_usd)
+
+
 def _with_hold(observer: Observer, hold: Hold) -> Observer:
     """An observer that also tells the budget when money may be gone."""
 
@@ -197,18 +237,3 @@ def _with_hold(observer: Observer, hold: Hold) -> Observer:
         observer(event)
 
     return observe
-
-
-def _inspected(path: Path, source: str) -> SavedImage:
-    """A file on disk as an image."""
-    name = show(source, limit=None)
-    try:
-        if not path.is_file():
-            raise UsageError(f"{name} does not exist or is not a file", hint="check the path")
-        with path.open("rb"):  # says why it cannot be read
-            image = saved_image_at(str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}", hint="check its permissions") from None
-    if image is None:
-        raise UsageError(f"{name} is not an image by its first bytes", hint="png, jpeg, webp, gif or svg")
-    return image

@@ -10,15 +10,24 @@ from collections.abc import Callable, Iterable
 from mcp import types
 
 from gpt_image2.core.api import cost, models, sizes
+from gpt_image2.core.commands.package_extras import EXTRAS
 
 from . import schemas
-from .schemas import COUNT, NUMBER, TEXT, Schema
+from .picture_tools import (
+    CHECK,
+    CUT_OUT,
+    MASK,
+    PICTURE_COMMANDS,
+    are_pictures_installed,
+    edit_arguments,
+    picture_tools,
+)
+from .schemas import COUNT, NUMBER, PATH, TEXT, Schema
 
 GENERATE, EDIT, ESTIMATE, GET = "generate_image", "edit_image", "estimate_cost", "get_image"
 #: The tools that call the API, and the command of core that each is.
 COMMANDS = {GENERATE: "generate", EDIT: "edit"}
 
-_PATH: Schema = {"type": "string", "minLength": 1, "maxLength": schemas.MAX_PATH_CHARS}
 _PRICED_SIZES = ("square", "landscape", "2k", "4k")
 _PRICED_QUALITIES = ("low", "medium", "high")
 
@@ -30,13 +39,20 @@ def instructions() -> str:
         f"money and takes {_seconds(min)} to {_seconds(max)} seconds: wait for it. {_prices()} Draft at "
         "quality low, and ask the user before an expensive call; estimate_cost is free. Images are files in "
         "the output folder; an existing file is never replaced. When a result says billed 'maybe' or 'yes', "
-        "do not send the same call again without asking: it may have been paid for."
+        "do not send the same call again without asking: it may have been paid for. " + _about_pictures()
     )
+
+
+def _about_pictures() -> str:
+    if are_pictures_installed():
+        return f"{MASK}, {CHECK} and {CUT_OUT} are free, and work on files that are there."
+    install = EXTRAS[PICTURE_COMMANDS[MASK]].install
+    return f"Tools for masks, checks and cut-outs are missing here; the user gets them by: {install}"
 
 
 def tools() -> list[types.Tool]:
     """All tools."""
-    return [_generate(), _edit(), _estimate(), _get()]
+    return [_generate(), _edit(), _estimate(), _get(), *picture_tools()]
 
 
 def input_schema(name: str) -> Schema | None:
@@ -67,7 +83,7 @@ def _generate() -> types.Tool:
 def _edit() -> types.Tool:
     images = {
         "type": "array",
-        "items": _PATH,
+        "items": PATH,
         "minItems": 1,
         "maxItems": models.MAX_INPUT_IMAGES,
         "description": (
@@ -78,14 +94,14 @@ def _edit() -> types.Tool:
         ),
     }
     mask = {
-        **_PATH,
+        **PATH,
         "description": (
             "PNG with the dimensions of the first image, under "
             f"{models.MAX_MASK_BYTES >> 20} MB; only where it is transparent is the image edited"
         ),
     }
     markup = {
-        **_PATH,
+        **PATH,
         "description": (
             "PNG with the dimensions of the first image as it is shown, transparent but for what is drawn on "
             "it, which guides the edit; not with a mask; needs a model from 2.5 on"
@@ -105,6 +121,7 @@ def _edit() -> types.Tool:
                 "images": images,
                 "mask": mask,
                 "markup": markup,
+                **edit_arguments(),
                 **schemas.image_arguments(),
             },
             ["prompt", "images"],
@@ -171,7 +188,7 @@ def _estimate() -> types.Tool:
 def _get() -> types.Tool:
     arguments = {
         "path": {
-            **_PATH,
+            **PATH,
             "description": "A file in a folder that this server may read: absolute, or relative to the "
             "output folder",
         },

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import select
+import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -23,23 +24,29 @@ from .sizes import flattened
 
 METHODS = ("kitty", "iterm", "sixel", "blocks")
 _MAX_EDGE_PX = 1200
-_ANSWER_S = 0.3
+_ANSWER_S = 1.0
+_TMUX_S = 5.0
 _CELL_PX = (10, 20)
 _MESSAGE = re.compile(r"\x1b_G.*?\x1b\\", re.DOTALL)
 _QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
-_WHO = "\x1b[c"  # every terminal answers this one, so that nobody waits for the other's answer
+#: Every terminal answers this one, so that nobody waits for the other's answer. tmux does so for itself,
+#: before the terminal behind it has answered.
+_WHO = "\x1b[c"
+_IS, _TAKES_KITTY = re.compile(r"\x1b\[\?([\d;]*)c"), re.compile("_Gi=31;OK")
 
 
 def method_for(env: Mapping[str, str], answer: str = "") -> str:
     """Which way of drawing a terminal takes, by its environment, else by its answer to `asked`."""
-    program, term = env.get("TERM_PROGRAM", ""), env.get("TERM", "")
-    if term == "xterm-kitty" or program == "ghostty" or term == "xterm-ghostty":
+    program, term = env.get("TERM_PROGRAM", "").lower(), env.get("TERM", "")
+    if term in ("xterm-kitty", "xterm-ghostty") or program.startswith(("kitty", "ghostty")):
         return "kitty"
-    if program in ("iTerm.app", "WezTerm") or (env.get("LC_TERMINAL") == "iTerm2" and not env.get("TMUX")):
+    if program.startswith(("iterm", "wezterm")) or (
+        env.get("LC_TERMINAL") == "iTerm2" and not env.get("TMUX")
+    ):
         return "iterm"
-    if re.search(r"_Gi=31;OK", answer):
+    if _TAKES_KITTY.search(answer):
         return "kitty"
-    attributes = re.search(r"\x1b\[\?([\d;]+)c", answer)
+    attributes = _IS.search(answer)
     if attributes and "4" in attributes[1].split(";"):
         return "sixel"
     return "blocks"
@@ -58,6 +65,20 @@ def drawn(image: Image.Image, method: str, columns: int, rows: int, in_tmux: boo
     return _MESSAGE.sub(lambda match: through_tmux(match[0]), text) if in_tmux else text
 
 
+def behind_tmux() -> dict[str, str] | None:
+    """What tmux knows of the terminal behind it, as that one's environment would say it; None where it lets
+    no messages through to it, as it does unless it is told to."""
+    what = "#{allow-passthrough}\t#{client_termname}\t#{client_termtype}"
+    try:
+        done = subprocess.run(
+            ["tmux", "display-message", "-p", what], capture_output=True, timeout=_TMUX_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    passes, term, program = done.stdout.decode("utf-8", "replace").rstrip("\n").split("\t")
+    return None if passes in ("off", "0") else {"TERM": term, "TERM_PROGRAM": program}
+
+
 def through_tmux(message: str) -> str:
     """A message for the terminal behind tmux (its `allow-passthrough` must be on)."""
     escaped = message.replace("\x1b", "\x1b\x1b")
@@ -71,26 +92,30 @@ def asked(descriptor: int, in_tmux: bool) -> str:
     import termios
     import tty
 
+    with suppress(OSError):  # of another session's terminal nobody is in the background
+        if os.tcgetpgrp(descriptor) != os.getpgrp():
+            return ""  # one in the background is stopped when it changes its terminal
     with suppress(OSError, termios.error):
         before = termios.tcgetattr(descriptor)
         try:
             tty.setcbreak(descriptor)
             question = through_tmux(_QUESTION) if in_tmux else _QUESTION
             os.write(descriptor, (question + _WHO).encode())
-            return _answer(descriptor)
-        finally:
-            termios.tcsetattr(descriptor, termios.TCSANOW, before)
+            return _answer(descriptor, _TAKES_KITTY if in_tmux else _IS)
+        finally:  # what comes later than that is not left for the shell
+            termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
     return ""
 
 
-def _answer(descriptor: int) -> str:
-    answer, until = b"", time.monotonic() + _ANSWER_S
-    while not re.search(rb"\x1b\[\?[\d;]*c", answer):
+def _answer(descriptor: int, last: re.Pattern[str]) -> str:
+    """What has come when `last` has, or time is up."""
+    answer, until = "", time.monotonic() + _ANSWER_S
+    while not last.search(answer):
         left = until - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
             break
-        answer += os.read(descriptor, 1024)
-    return answer.decode("latin-1")
+        answer += os.read(descriptor, 1024).decode("latin-1")
+    return answer
 
 
 def _cells(size: tuple[int, int], columns: int, rows: int) -> tuple[int, int]:

@@ -69,10 +69,10 @@ def main(argv: list[str] | None = None) -> int:
 @contextmanager
 def serve_in_thread(latency_s: float, settings: Settings | None = None) -> Generator[str]:
     """A running sandbox: yields its base URL and stops the server at exit."""
-    sock = socket.create_server((_HOST, 0), backlog=_BACKLOG)
     listening = threading.Event()
     chosen = replace(settings or Settings(), latency_s=latency_s)
-    server, close = _build(chosen, lambda _: listening.set())
+    server, close = _build(chosen, lambda _: listening.set())  # first: what it needs may not be installed
+    sock = socket.create_server((_HOST, 0), backlog=_BACKLOG)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="sandbox", daemon=True)
     thread.start()
     listening.wait()

@@ -73,8 +73,9 @@ def _warnings(place: Place, plan: CopyPlan, needs_force: bool) -> List[str]:
     warnings: List[str] = []
     if plan.replaces and needs_force:
         warnings.append(f"{plan.target} exists already; to replace it, --force is needed")
-    if place.also_read is not None and place.also_read.is_dir():
-        warnings.append(f"{place.also_read} is read too and would show the skill twice: remove it")
+    for path in place.also_read:
+        if path.is_dir():
+            warnings.append(f"{path} is read too and may show the skill twice: one of the two is enough")
     return warnings
 
 

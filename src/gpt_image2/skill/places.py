@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Mapping, Optional, Tuple
 
 from gpt_image2.core.base.about import VERSION
 from gpt_image2.core.base.errors import UsageError
@@ -17,12 +17,13 @@ Env = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of skills: `base` is the agent's own, which a copy may not leave; None for a folder named."""
+    """A folder of skills: `base` is the agent's own, which a copy may not leave; None for a folder named.
+    `also_read` are other places where the agent would find this skill."""
 
     folder: Path
     base: Optional[Path] = None
     hermes: bool = False
-    also_read: Optional[Path] = None
+    also_read: Tuple[Path, ...] = ()
 
     @property
     def target(self) -> Path:
@@ -38,7 +39,7 @@ def claude(env: Env) -> Place:
 def codex(env: Env) -> Place:
     """Codex's user skills; it still reads the older `$CODEX_HOME/skills` too."""
     older = _own_folder(env, "CODEX_HOME", ".codex") / "skills" / SKILL
-    return _place(home_folder(env) / ".agents", "skills", also_read=older)
+    return _place(home_folder(env) / ".agents", "skills", also_read=(older,))
 
 
 def openclaw(env: Env) -> Place:
@@ -51,11 +52,44 @@ def hermes(env: Env) -> Place:
     return _place(_own_folder(env, "HERMES_HOME", ".hermes"), "skills/creative", hermes=True)
 
 
+def cursor(env: Env) -> Place:
+    """Cursor's skills for all projects (https://cursor.com/docs/skills)."""
+    return _place(
+        home_folder(env) / ".cursor", "skills", also_read=_shared(env, ".agents", ".claude", ".codex")
+    )
+
+
+def gemini(env: Env) -> Place:
+    """Gemini CLI's user skills (https://geminicli.com/docs/cli/using-agent-skills)."""
+    return _place(home_folder(env) / ".gemini", "skills", also_read=_shared(env, ".agents"))
+
+
+def opencode(env: Env) -> Place:
+    """OpenCode's skills for all projects (https://opencode.ai/docs/skills)."""
+    config = _own_folder(env, "XDG_CONFIG_HOME", ".config")
+    return _place(config / "opencode", "skills", also_read=_shared(env, ".agents", ".claude"))
+
+
+def windsurf(env: Env) -> Place:
+    """Windsurf's skills for all workspaces (https://docs.windsurf.com/windsurf/cascade/skills)."""
+    return _place(home_folder(env) / ".codeium" / "windsurf", "skills")
+
+
+def antigravity(env: Env) -> Place:
+    """Antigravity's skills for all workspaces (https://antigravity.google/docs/skills)."""
+    return _place(home_folder(env) / ".gemini" / "config", "skills")
+
+
 AGENTS: Dict[str, Callable[[Env], Place]] = {
     "claude": claude,
     "codex": codex,
     "openclaw": openclaw,
     "hermes": hermes,
+    "cursor": cursor,
+    "gemini": gemini,
+    "opencode": opencode,
+    "windsurf": windsurf,
+    "antigravity": antigravity,
 }
 
 
@@ -140,5 +174,10 @@ def _own_folder(env: Env, variable: str, name: str) -> Path:
     return Path(own) if Path(own).is_absolute() else home_folder(env) / name
 
 
-def _place(base: Path, below: str, *, hermes: bool = False, also_read: Optional[Path] = None) -> Place:
+def _shared(env: Env, *names: str) -> Tuple[Path, ...]:
+    """Where the folders of other agents would have this skill."""
+    return tuple(home_folder(env) / name / "skills" / SKILL for name in names)
+
+
+def _place(base: Path, below: str, *, hermes: bool = False, also_read: Tuple[Path, ...] = ()) -> Place:
     return Place(base / below, base, hermes, also_read)

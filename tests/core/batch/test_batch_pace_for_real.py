@@ -17,6 +17,7 @@ from harness import Home, Run, Sandbox
 from limiting import LimitingServer, limiting
 from pacing import AtRandom, Limited, Server
 from servers import refusal
+from terminals import open_terminal
 
 LONG = int(os.environ.get("GPT_IMAGE2_LONG_PACE", "1"))
 SANDBOX_PYTHON = os.environ.get("GPT_IMAGE2_SANDBOX_PYTHON", sys.executable)
@@ -87,11 +88,9 @@ def test_the_live_line_says_what_it_waits_for(home: Home) -> None:
 
 def live_lines_until(home: Home, server: LimitingServer, words: str, flags: tuple[str, ...]) -> str:
     """What the live line of a run has said when it says some words; the run is ended then."""
-    import pty
-
     path = write_jobs(home, *(f"{words} {number}" for number in range(40)))
     args = ("batch", "run", str(path), "--out-dir", f"{OUT}-{len(words)}", *flags)
-    ours, theirs = pty.openpty()
+    ours, theirs = open_terminal(200)
     said = ""
     with home.start(*args, base_url=server.base_url, stderr=theirs, stdout=subprocess.DEVNULL) as process:
         os.close(theirs)

@@ -10,7 +10,7 @@ import pytest
 from harness import Home
 from servers import Recorder
 
-from gpt_image2 import Billed, Result, SavedImage, Usage
+from gpt_image2.core import Billed, Result, SavedImage, Usage
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.ledger.entries import Ending, Opening, Status
 from gpt_image2.core.ledger.recording import Ledger

@@ -21,7 +21,7 @@ from ledgers import change, rows_of
 from pictures import png
 from servers import Answer, Recorder, images, refusal
 
-from gpt_image2 import Billed, Client, Result, SavedImage, Usage
+from gpt_image2.core import Billed, Client, Result, SavedImage, Usage
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.ledger.entries import Ending, Opening, Status
 from gpt_image2.core.ledger.recording import Ledger

@@ -110,7 +110,7 @@ def call(base_url: str, home: Path, stream: bool, fatal: int) -> int:
 def resume(base_url: str, home: Path) -> int:
     """Resumes what is left; of how many calls something was."""
     client = client_of(base_url, home)
-    host = host_of(client.settings, client._env, client._stop)
+    host = host_of(client.settings, client.env, client._stop)
     return len(list(Resumer(host, client.ledger, lambda _: None, 20.0).run()))
 
 

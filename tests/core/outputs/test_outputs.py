@@ -384,7 +384,7 @@ def test_on_a_terminal_the_elapsed_time_and_an_estimate_are_shown_while_waiting(
     recorder.release()
     screen.read_to_end()
     assert "\x1b[33mwarning\x1b[0m: " in screen.text
-    assert re.search(r"\x1b\[KHTTP 200 in", screen.text)
+    assert re.search(r"\r\x1b\[J(\x1b\[33mwarning\x1b\[0m: [^\r]*\r\n)?HTTP 200 in", screen.text)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no pseudo terminals")

@@ -1,4 +1,4 @@
-"""The protocol by which a job is paid for once, whoever works at it: docs/adr/0011.
+"""The protocol by which a job is paid for once, whoever works at it: docs/adr/0013.
 
 A job's claim is a row of objects, `claims/JOB/0001`, `0002` …, each made once and never changed. Its last one
 says how the job stands; who makes the next one has moved it there, and nobody else can. The result, in

@@ -31,7 +31,7 @@ class GptImage2Error(Exception):
     names none), and `result`: the images that were saved all the same, or None when nothing was sent.
     """
 
-    exit_code = ExitCode.INTERNAL
+    exit_code: ExitCode = ExitCode.INTERNAL
     default_code = "internal_error"
 
     def __init__(
@@ -49,7 +49,7 @@ class GptImage2Error(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.code = code or self.default_code
+        self.code: str = code or self.default_code
         self.billed = billed
         self.http_status = http_status
         self.request_id = request_id
@@ -137,10 +137,10 @@ class PartialError(GptImage2Error):
 class InterruptedCall(GptImage2Error):
     """The call was stopped by a signal; images that were whole by then are saved."""
 
-    exit_code = ExitCode.INTERRUPTED
+    exit_code: ExitCode = ExitCode.INTERRUPTED
     default_code = "interrupted"
 
-    def __init__(self, message: str, *, signum: int, billed: Billed = Billed.NO, hint: str = "") -> None:
+    def __init__(self, message: str, *, signum: int = 2, billed: Billed = Billed.NO, hint: str = "") -> None:
         super().__init__(message, hint=hint, billed=billed)
         self.signum = signum
         if signum != 2:

@@ -42,11 +42,16 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview has come; `path` is where it was saved, None when it was not asked for."""
+    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+
+    `part` is a file that holds it while this is told, and maybe no longer.
+    """
 
     partial_image_index: int
     path: Optional[str]
     elapsed_s: float
+    number: int = 1
+    part: str = ""
 
 
 class TaskUnderWay(Record):

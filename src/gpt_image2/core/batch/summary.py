@@ -186,8 +186,11 @@ class Progress:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + self._every_s
-            tell = self._output.live if self._output.is_live else self._output.say
-            tell(self._line(tally))
+            if self._output.is_live:
+                ended = (tally.done + tally.failed) / max(1, self.jobs)
+                self._output.live(self._parts(tally), ended)
+            else:
+                self._output.say(", ".join(self._parts(tally)))
 
     @property
     def elapsed_s(self) -> float:
@@ -196,20 +199,20 @@ class Progress:
     def images_per_minute(self, tally: Tally) -> float:
         return tally.images * MINUTE_S / self.elapsed_s
 
-    def _line(self, tally: Tally) -> str:
+    def _parts(self, tally: Tally) -> List[str]:
+        """How far the run is; what a narrow terminal has no room for stands last."""
         parts = [
             f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
             f"{tally.in_flight} in flight",
-            f"{self.images_per_minute(tally):.1f} images/min",
+            *what_it_waits_for(tally),
             f"${tally.spent_usd:.4f} spent",
         ]
-        if self._max_cost_usd is not None:
-            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
         if tally.rest_s is not None:
             parts.append(f"about {duration(tally.rest_s)} to go")
-        parts += what_it_waits_for(tally)
-        return ", ".join(parts)
+        if self._max_cost_usd is not None:
+            parts.append(f"${max(0.0, self._max_cost_usd - tally.spent_usd):.4f} left")
+        return [*parts, f"{self.images_per_minute(tally):.1f} images/min"]
 
 
 def what_it_waits_for(tally: Tally) -> List[str]:

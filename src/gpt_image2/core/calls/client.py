@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -78,9 +79,9 @@ class Client:
             raise UsageError(
                 f"retries is {retries}; it must be 0 or more", hint=f"the default is {DEFAULT_RETRIES}"
             )
-        self._env: Mapping[str, str] = os.environ if env is None else env
+        self.env: Mapping[str, str] = os.environ if env is None else env
         self.settings: Settings = load_settings(
-            self._env,
+            self.env,
             config=None if config is None else os.fspath(config),
             profile=profile,
             base_url=base_url,
@@ -95,18 +96,30 @@ class Client:
             waits_for_server=waits_for_server,
         )
         self._swept: Set[Path] = set()
-        self._has_resumed = False
+        self._has_resumed = threading.Event()
         self._room = Room()
         self.observer: Observer = observer or _ignore
         self._stop = stop or StopSwitch()
         self.ledger: Optional[Ledger] = None
         if self.settings.history if history is None else history:
-            self.ledger = Ledger(state_folder(self._env), self.settings.secrets)
+            self.ledger = Ledger(state_folder(self.env), self.settings.secrets)
+
+    def under(self, stop: StopSwitch, waits_for_server: bool = True) -> Client:
+        """This client with another switch that ends its calls: all else is shared between the two."""
+        twin = object.__new__(type(self))
+        policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
+        vars(twin).update(vars(self), _stop=stop, _policy=policy)
+        return twin
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a call may take with its retries."""
+        return self._policy.timeout_s
 
     @property
     def rescue_folder(self) -> Path:
         """Where images go that their output does not take, and answers that hold none."""
-        return state_folder(self._env) / "rescued"
+        return state_folder(self.env) / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:
         """The request with the model of the settings where it names none."""
@@ -225,7 +238,7 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        curl = host_of(self.settings, self._env, self._stop).curl
+        curl = host_of(self.settings, self.env, self._stop).curl
         until = time.monotonic() + self._policy.timeout_s
         downloader = Downloader(
             curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
@@ -254,9 +267,7 @@ class Client:
             UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         """
         request, warnings = checked(request)
-        name = (
-            os.fspath(output) if output is not None else default_output(self._env, request.effective_format)
-        )
+        name = os.fspath(output) if output is not None else default_output(self.env, request.effective_format)
         plan = plan_output(
             name, request.effective_format, request.count, request.prompt, self.rescue_folder, no_clobber
         )
@@ -285,7 +296,7 @@ class Client:
         folders = folders_to_write(prepared)
         for folder in folders:
             prepare_folder(folder)
-        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self._env)))
+        give_back = self._room.take(prepared.request.most_bytes, (*folders, state_folder(self.env)))
         try:
             return self._run(prepared, save_partials, observer or self.observer, not no_wait)
         finally:
@@ -296,7 +307,7 @@ class Client:
         self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
     ) -> Result:
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
@@ -327,11 +338,11 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        host_of(self.settings, self._env, self._stop).curl.proxy_for(self.settings.base_url)
+        host_of(self.settings, self.env, self._stop).curl.proxy_for(self.settings.base_url)
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
-        host = host_of(self.settings, self._env, self._stop)
+        host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
@@ -347,10 +358,10 @@ class Client:
     def finish_leftovers(self, waits: bool = False) -> Tuple[str, ...]:
         """Finishes what killed processes left, once a client and before its first call; what came of it, in
         words. With `waits` tasks that the host works on are waited for."""
-        if self._has_resumed:
+        if self._has_resumed.is_set():
             return ()
-        self._has_resumed = True
-        host = host_of(self.settings, self._env, self._stop)
+        self._has_resumed.set()
+        host = host_of(self.settings, self.env, self._stop)
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
@@ -364,7 +375,7 @@ class Client:
 
     def tasks_under_way(self) -> FrozenSet[str]:
         """The outputs, by the path of their first image, that a host still works on."""
-        folder = state_folder(self._env)
+        folder = state_folder(self.env)
         if not is_anything_left(folder, and_tried=True):
             return frozenset()
         from ..outputs.left import outputs_of_tasks

@@ -238,5 +238,5 @@ class Lane:
         limits = read_rate_limits(head.headers)
         self._call.emit(HeadersReceived(head.status, self._call.elapsed_s, limits))
 
-    def _partial_came(self, index: int, path: Optional[str]) -> None:
-        self._call.emit(PartialImage(index, path, self._call.elapsed_s))
+    def _partial_came(self, index: int, path: Optional[str], number: int, part: str) -> None:
+        self._call.emit(PartialImage(index, path, self._call.elapsed_s, number, part))

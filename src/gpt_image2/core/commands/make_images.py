@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, suppress
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from ..base.about import called
 from ..base.errors import ConfigError, OutputError, UsageError
@@ -41,6 +41,7 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         client = client_of(command, stop)
         request = client.with_model(command.request)
         finishing = _finishing(command, stack, output)
+        show_images = _showing(command, output)
         if command.sources or command.command == "edit":
             inputs = client.with_inputs(request, command.sources, command.mask, command.markup)
             request = stack.enter_context(inputs)
@@ -78,6 +79,8 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
     outcome = result_json(result)
     if prepared.request.background == "transparent":
         _look_at(outcome, output)
+    if show_images is not None:
+        show_images(result)
     if command.output == "-":
         _pour(result)
         for image in result.images[1:]:
@@ -109,6 +112,15 @@ def _finishing(command: ImageCommand, stack: ExitStack, output: Output) -> Any:
     from .finishing import Finishing
 
     return Finishing(wishes, stack, output.say)
+
+
+def _showing(command: ImageCommand, output: Output) -> Optional[Callable[[Result], None]]:
+    """What draws the images on the terminal; None where that is not asked for."""
+    if not getattr(command, "show", False):
+        return None
+    from .showing import showing
+
+    return showing(output)
 
 
 def _target(command: ImageCommand, client: Client) -> Optional[str]:

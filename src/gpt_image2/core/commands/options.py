@@ -42,6 +42,7 @@ PICTURE_FLAGS = (
     "--under",
     "--cutout",
     "--glass",
+    "--show",
 )
 YES_NO = {True: "yes", False: "no", None: "unknown"}
 

@@ -31,6 +31,7 @@ _CLUSTER = INSTALL_HINT.format(extra="cluster")
 #: The commands that come with an optional part of the package.
 EXTRAS = {
     "sandbox": Extra("gpt_image2.sandbox"),
+    "studio": Extra("gpt_image2.studio"),
     "mcp": Extra("gpt_image2.mcp"),
     "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
     **{

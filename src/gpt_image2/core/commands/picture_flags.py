@@ -55,6 +55,7 @@ def add_picture_flags(parser: Parser, is_edit: bool) -> None:
         add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
     add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
     add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
+    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
     add(
         "--cutout",

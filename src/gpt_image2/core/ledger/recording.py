@@ -66,7 +66,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, secrets: Tuple[str, ...] = ()) -> None:
-        self.path = folder / LEDGER_NAME
+        self.path: Path = folder / LEDGER_NAME
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARS)
         self._lock = threading.Lock()
         self._database: Optional[Database] = None

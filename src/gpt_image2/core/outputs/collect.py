@@ -30,7 +30,7 @@ class ImageCollector:
         plan: OutputPlan,
         indices: Iterator[int],
         on_saved: Callable[[SavedImage, str], object] = lambda _image, _reason: None,
-        on_partial: Callable[[int, Optional[str]], object] = lambda _index, _path: None,
+        on_partial: Callable[[int, Optional[str], int, str], object] = lambda _i, _path, _n, _part: None,
         save_partials: bool = False,
         asked: Optional[int] = None,
         on_warning: Callable[[str], None] = lambda _: None,
@@ -121,10 +121,10 @@ class ImageCollector:
     def preview(self, writer: ImageWriter, partial_index: int) -> None:
         """A preview is whole: it is saved when asked for, else held until something better comes."""
         path: Optional[str] = None
-        self._note({"part": str(writer.part), "preview": partial_index})
+        index, part = self._index or 1, str(writer.part)
+        self._note({"part": part, "preview": partial_index})
         if self._save_partials:
             self._writers.remove(writer)
-            index = self._index or 1
             try:
                 path = writer.commit(self._plan.partial_path(index, partial_index), index).path
                 for warning in writer.warnings:
@@ -136,7 +136,7 @@ class ImageCollector:
         else:
             self._drop_preview()
             self._preview = writer
-        self._on_partial(partial_index, path)
+        self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer: ImageWriter, name: str) -> None:
         """What arrived is no image: it is kept under another name."""

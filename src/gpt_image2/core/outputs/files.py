@@ -274,6 +274,10 @@ def rename(part: Path, target: Path, file: IO[bytes]) -> None:
 def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     """Gives the part this name unless something has it; False when it is taken."""
     try:
+        if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
+            file.close()
+            os.rename(str(part), str(target))
+            return True
         os.link(str(part), str(target))
     except FileExistsError:
         return False

@@ -108,6 +108,8 @@ class MovingFile:
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
+                if self._open and self.file.closed:  # for a rename on Windows, which failed
+                    self._open = self.path, open(str(self.path), "rb", buffering=0)  # noqa: SIM115
                 part, file = open_part(private_folder(folder) / self._name, 0o600)
                 try:
                     if self._open:

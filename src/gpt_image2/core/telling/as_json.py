@@ -108,6 +108,8 @@ def event_json(event: Event) -> Optional[Dict[str, object]]:
     values: Dict[str, object] = dict(vars(event))
     if isinstance(event, (ImageSaved, ModelImageSaved)):
         values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
     if isinstance(event, HeadersReceived):
         del values["limits"]
         if event.limits:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Generator, Iterable, List, Mapping, Optional
+from typing import Generator, Iterable, List, Mapping, Optional, Sequence, TextIO
 
 from ..base.errors import GptImage2Error
 from ..base.events import (
@@ -28,15 +28,14 @@ from ..base.events import (
     Warned,
 )
 from ..base.redact import show
-from ..base.terminal import columns_of
 from .as_json import error_json, event_json
 from .in_words import ending_in_words, saved_line
+from .live_line import LiveLine
 from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
 LINE_EVERY_S = 60.0
 _TICK_S = 1.0
-_CLEAR_LINE = "\r\x1b[K"
 _RED, _YELLOW = "31", "33"
 
 
@@ -57,15 +56,17 @@ class Output:
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
         self.is_live = is_terminal and not self._quiet
         self._lock = threading.Lock()
+        self._line = LiveLine(sys.stderr)
         self._started_s = time.monotonic()
         self._typical_s: Optional[float] = None
+        self._preview_s: List[float] = []
+        self._done: Optional[float] = None
         self._note = ""
         self._line_every_s = line_every_s
 
     def result(self, text: str) -> None:
         if not self.is_json:
-            self.live("")
-            print_text(text + "\n", sys.stdout)
+            self._write_line(text, sys.stdout)
 
     def say(self, text: str) -> None:
         if not self._quiet:
@@ -80,12 +81,12 @@ class Output:
         if not self.is_json:
             self._print(text, "error", _RED)
 
-    def live(self, text: str) -> None:
+    def live(self, parts: Sequence[str], share: Optional[float], marks: Sequence[float] = ()) -> None:
+        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        share there is no bar."""
         if self.is_live:
-            columns = columns_of(2)  # a line that is folded could not be taken back
-            text = text[: columns - 1] if columns else text
             with self._lock:
-                print_text(_CLEAR_LINE + text, sys.stderr)
+                self._line.draw(parts, share, marks)
 
     def event(self, line: Mapping[str, object]) -> None:
         """Something happened; only `--events` shows it."""
@@ -142,28 +143,42 @@ class Output:
             with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
-            self.live("")
+            with self._lock:
+                self._line.clear()
 
     def _show_clock(self) -> None:
-        about = f" of about {self._typical_s:.0f} s" if self._typical_s else ""
-        tell = self.live if self.is_live else self.say
-        tell(f"{time.monotonic() - self._started_s:.0f} s{about}{self._note}")
+        elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
+        headline, marks = f"{elapsed_s:.0f} s", []
+        if typical_s is not None:
+            headline += f" of about {typical_s:.0f} s"
+            whole_s = max(typical_s, elapsed_s)
+            share = max(share or 0.0, elapsed_s / whole_s)
+            marks = [preview_s / whole_s for preview_s in self._preview_s]
+        parts = [headline, self._note] if self._note else [headline]
+        if self.is_live:
+            self.live(parts, share, marks)
+        else:
+            self.say(", ".join(parts))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, RequestStarted):
-            self._typical_s, self._note = event.typical_s, ""
+            # One that is sent again begins again: what has passed comes before its usual time.
+            self._typical_s = event.elapsed_s + event.typical_s
+            self._preview_s, self._done, self._note = [], None, ""
             if not self.is_live:
                 again = " again" if event.attempt > 1 else ""
                 self.say(f"sent{again}; usually {event.typical_s:.0f} s")
         elif isinstance(event, PartialImage):
-            self._note = f", preview {event.partial_image_index} has come"
+            self._preview_s.append(event.elapsed_s)
+            self._note = f"preview {event.partial_image_index} has come"
             if event.path:
                 self.say(f"preview {event.partial_image_index}: {show(event.path, limit=None)}")
         elif isinstance(event, TaskUnderWay):
             if not self._note:
                 self.say(f"the host made it task {show(event.task_id)}, and is asked after it")
             done = "" if event.percent is None else f", {event.percent:.0f} %"
-            self._note = f", {show(event.status)}{done}"
+            self._done = None if event.percent is None else event.percent / 100
+            self._note = f"{show(event.status)}{done}"
         elif isinstance(event, RetryWaiting):
             self.say(f"sending again in {event.wait_s:.1f} s ({event.reason})")
         elif isinstance(event, ModelImageSaved):
@@ -176,8 +191,12 @@ class Output:
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
         if label:
             text = f"\x1b[{colour}m{label}\x1b[0m: {text}" if self._has_colours else f"{label}: {text}"
-        self.live("")
-        print_text(text + "\n", sys.stderr)
+        self._write_line(text, sys.stderr)
+
+    def _write_line(self, text: str, stream: TextIO) -> None:
+        with self._lock:
+            self._line.clear()
+            print_text(text + "\n", stream)
 
 
 class EventsOutput(Output):

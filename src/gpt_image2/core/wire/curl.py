@@ -153,6 +153,7 @@ class _Transfer:
                 pass_fds=self._heads.inherited,
                 # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
                 start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             self._heads.close()

@@ -12,7 +12,7 @@ from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode, SavedImage
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser, amount
-from gpt_image2.core.telling.output import output_for
+from gpt_image2.core.telling.output import Output, output_for
 
 from ..check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map
 from ..files import Picture, check_output, encode, format_for, open_picture, save
@@ -23,9 +23,9 @@ from .ending import finish, picture_parser
 COMMAND = "check"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the command; its exit code: 10 where a check does not hold."""
-    output = output_for(list(argv))
+def main(argv: Sequence[str], output: Output | None = None) -> int:
+    """Runs the command, which tells `output` what it did; its exit code: 10 where a check does not hold."""
+    output = output or output_for(list(argv))
     options = _parser().parse_args(argv)
     size = _checked(options)
     target = None

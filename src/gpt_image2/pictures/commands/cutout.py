@@ -9,7 +9,7 @@ import numpy as np
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.commands.options import Parser
-from gpt_image2.core.telling.output import output_for
+from gpt_image2.core.telling.output import Output, output_for
 
 from ..check import CLEAR, OPAQUE, check_alpha
 from ..files import Picture, check_output, encode, format_for, open_picture, save
@@ -27,9 +27,9 @@ from .ending import (
 COMMAND = "cutout"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the command; its exit code."""
-    output = output_for(list(argv))
+def main(argv: Sequence[str], output: Output | None = None) -> int:
+    """Runs the command, which tells `output` what it did; its exit code."""
+    output = output or output_for(list(argv))
     options = _parser().parse_args(argv)
     kind = format_for(options.output)
     if kind == "jpeg":

@@ -11,7 +11,7 @@ from typing import cast
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.commands.options import Parser
-from gpt_image2.core.telling.output import output_for
+from gpt_image2.core.telling.output import Output, output_for
 
 from ..files import check_output, encode, format_for, open_picture, save
 from ..masks import make_mask, mask_png, overlay
@@ -35,9 +35,9 @@ from .ending import add_target, finish, picture_parser
 COMMAND = "mask"
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs the command; its exit code."""
-    output = output_for(list(argv))
+def main(argv: Sequence[str], output: Output | None = None) -> int:
+    """Runs the command, which tells `output` what it did; its exit code."""
+    output = output or output_for(list(argv))
     options = _parser().parse_args(argv)
     plan = _plan(options)
     if format_for(options.output) != "png":

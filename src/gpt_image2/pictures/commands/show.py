@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import Parser
@@ -12,7 +12,7 @@ from gpt_image2.core.telling.output import output_for
 from gpt_image2.core.telling.streams import print_text
 
 from ..files import Picture, open_picture
-from ..terminal import METHODS, asked, drawn, method_for
+from ..terminal import METHODS, asked, behind_tmux, drawn, method_for
 from .ending import finish, picture_parser
 
 COMMAND = "show"
@@ -39,6 +39,12 @@ def main(argv: Sequence[str]) -> int:
     return finish(output, COMMAND, [], [picture.path for picture in pictures], method, {}, (), warnings)
 
 
+def drawer() -> Callable[[str], None]:
+    """What draws the picture in a file on the terminal of standard error."""
+    method = _found()
+    return lambda path: draw(open_picture(path), method)
+
+
 def draw(picture: Picture, method: str) -> None:
     """Draws a picture on standard error, as wide as the terminal and not higher."""
     size = os.get_terminal_size(sys.stderr.fileno())
@@ -48,8 +54,11 @@ def draw(picture: Picture, method: str) -> None:
 
 def _found() -> str:
     """What this terminal takes; it is asked only where its environment does not tell."""
-    known = method_for(os.environ)
-    return method_for(os.environ, asked(sys.stderr.fileno(), _in_tmux())) if known == "blocks" else known
+    env = behind_tmux() if _in_tmux() else os.environ
+    if env is None:
+        return "blocks"
+    known = method_for(env)
+    return method_for(env, asked(sys.stderr.fileno(), _in_tmux())) if known == "blocks" else known
 
 
 def _in_tmux() -> bool:
@@ -64,5 +73,9 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE", help="the pictures")
-    add("--via", choices=METHODS, help="how to draw (default: what the terminal speaks)")
+    add(
+        "--via",
+        choices=METHODS,
+        help="how to draw (default: what the terminal speaks; inside tmux it needs allow-passthrough)",
+    )
     return parser

@@ -1,0 +1,106 @@
+// Draws a painting over its picture, in the pixels of the screen: what is painted costs no more for a large
+// picture than for a small one.
+
+/** @typedef {{ x: number, y: number, zoom: number }} View Where the picture's corner is, and its scale. */
+const TINT = "rgb(255, 0, 80)";
+const STRENGTH = 0.5;
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageBitmap | HTMLImageElement} image
+ * @param {[number, number]} size of the picture, in its pixels
+ * @param {View} view
+ * @param {import("./drawing.js").Painting} painting
+ * @param {HTMLCanvasElement} layer to draw the mask on first
+ * @param {Map<string, HTMLImageElement>} inputs masks that were imported, by their ids
+ */
+export function draw(context, image, size, view, painting, layer, inputs) {
+  const { canvas } = context;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = view.zoom < 3;
+  context.drawImage(image, view.x, view.y, size[0] * view.zoom, size[1] * view.zoom);
+  if (layer.width !== canvas.width || layer.height !== canvas.height) {
+    layer.width = canvas.width;
+    layer.height = canvas.height;
+  }
+  const mask = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+  mask.setTransform(1, 0, 0, 1, 0, 0);
+  mask.globalCompositeOperation = "source-over";
+  mask.clearRect(0, 0, layer.width, layer.height);
+  mask.save();
+  mask.setTransform(view.zoom, 0, 0, view.zoom, view.x, view.y);
+  mask.beginPath();
+  mask.rect(0, 0, ...size);
+  mask.clip();
+  mask.fillStyle = mask.strokeStyle = TINT;
+  mask.lineCap = mask.lineJoin = "round";
+  for (const item of painting.items) paint(mask, item, size, inputs);
+  if (painting.invert) {
+    mask.globalCompositeOperation = "xor";
+    mask.fillRect(0, 0, ...size);
+  }
+  mask.restore();
+  context.save();
+  context.globalAlpha = STRENGTH;
+  if (painting.feather) context.filter = `blur(${(painting.feather * view.zoom) / 4}px)`;
+  context.drawImage(layer, 0, 0);
+  context.restore();
+}
+
+/**
+ * @param {CanvasRenderingContext2D} mask
+ * @param {import("./drawing.js").Item} item
+ * @param {[number, number]} size
+ * @param {Map<string, HTMLImageElement>} inputs
+ */
+function paint(mask, item, size, inputs) {
+  mask.globalCompositeOperation = item.op === "subtract" ? "destination-out" : "source-over";
+  mask.beginPath();
+  if (item.stroke && item.radius) {
+    const [first, ...rest] = item.stroke;
+    if (!first) return;
+    mask.lineWidth = 2 * item.radius;
+    mask.moveTo(...first);
+    for (const point of rest.length ? rest : [first]) mask.lineTo(...point);
+    mask.stroke();
+  } else if (item.rect) {
+    mask.fillRect(...item.rect);
+  } else if (item.ellipse) {
+    const [x, y, width, height] = item.ellipse;
+    mask.ellipse(x + width / 2, y + height / 2, width / 2, height / 2, 0, 0, 2 * Math.PI);
+    mask.fill();
+  } else if (item.polygon) {
+    item.polygon.forEach((point) => mask.lineTo(...point));
+    mask.fill("evenodd");
+  } else if (item.input) {
+    const image = inputs.get(item.input);
+    if (image?.complete) mask.drawImage(image, 0, 0, ...size);
+  }
+}
+
+/**
+ * The view in which the whole picture is seen.
+ * @param {[number, number]} size
+ * @param {number} width
+ * @param {number} height
+ * @returns {View}
+ */
+export function whole(size, width, height) {
+  const zoom = Math.min(width / size[0], height / size[1]) * 0.96;
+  return { zoom, x: (width - size[0] * zoom) / 2, y: (height - size[1] * zoom) / 2 };
+}
+
+/**
+ * The view with another scale, the same point of the picture under the pointer.
+ * @param {View} view
+ * @param {number} factor
+ * @param {number} x
+ * @param {number} y
+ * @returns {View}
+ */
+export function zoomed(view, factor, x, y) {
+  const zoom = Math.min(Math.max(view.zoom * factor, 0.02), 40);
+  const real = zoom / view.zoom;
+  return { zoom, x: x - (x - view.x) * real, y: y - (y - view.y) * real };
+}

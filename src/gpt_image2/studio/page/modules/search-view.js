@@ -1,0 +1,104 @@
+// What is shown of the gallery: searched, filtered, counted and summed up.
+import { compareChosen } from "./compare/compare-view.js";
+import { money } from "./format.js";
+import { t } from "./i18n.js";
+import { choices, chosen, filters, gallery, running } from "./store.js";
+import { Typed } from "./typed.js";
+import { html, signal } from "./view.js";
+
+const WAIT_MS = 150;
+let waiting = 0;
+/** What is typed, until it is searched for. */
+const typed = signal(/** @type {string | null} */ (null));
+
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+function filter(name, value) {
+  const next = { ...filters.peek() };
+  if (value) next[name] = value;
+  else delete next[name];
+  filters.value = next;
+}
+
+/** @param {Event} event */
+const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value;
+
+export function Search() {
+  const { total, cost_usd } = gallery.value;
+  // What is under way here counts as maybe until it has ended.
+  const maybe_billed = Math.max(0, gallery.value.maybe_billed - running.value.length);
+  const now = filters.value;
+  return html`<div class="search" role="search">
+    <input
+      type="search"
+      id="search"
+      aria-label=${t("search")}
+      placeholder=${t("search")}
+      value=${typed.value ?? now.search ?? ""}
+      onInput=${(/** @type {Event} */ event) => {
+        typed.value = valueOf(event);
+        clearTimeout(waiting);
+        waiting = window.setTimeout(() => {
+          filter("search", typed.peek() ?? "");
+          typed.value = null;
+        }, WAIT_MS);
+      }}
+    />
+    <${Pick} name="model" />
+    <${Pick} name="command" />
+    <${Pick} name="status" />
+    <label class="day">${t("since")}<${Typed} type="date" value=${now.day ?? ""} onDone=${since} /></label>
+    <label class="day">
+      ${t("least")}
+      <${Typed}
+        type="number"
+        name="least"
+        min="0"
+        step="any"
+        value=${now.least_usd ?? ""}
+        onDone=${(/** @type {string} */ text) => filter("least_usd", text)}
+      />
+    </label>
+    ${Object.keys(now).length > 0 && html`<button class="quiet" onClick=${() => (filters.value = {})}>${t("showAll")}</button>`}
+    <p class="sum" aria-live="polite">
+      ${t("sum", { count: total, cost: money(cost_usd) })}${maybe_billed ? ` · ${t("sumMaybe", { count: maybe_billed })}` : ""}
+      ${chosen.value.length > 0 && ` · ${t("chosenCount", { count: chosen.value.length })}`}
+    </p>
+    ${chosen.value.length > 0 &&
+    html`<div class="row">
+      <a class="button" href=${`api/export?ids=${chosen.value.join(",")}`} download="pictures.zip">${t("exportZip")}</a>
+      <button disabled=${chosen.value.length !== 2} onClick=${compareChosen}>${t("compareTitle")}</button>
+      <button class="quiet" onClick=${() => (chosen.value = [])}>${t("chooseNone")}</button>
+    </div>`}
+  </div>`;
+}
+
+/** From the beginning of a day where the user is. @param {string} day */
+function since(day) {
+  const next = { ...filters.peek() };
+  delete next.since;
+  delete next.day;
+  const start = new Date(`${day}T00:00:00`);
+  if (day && !Number.isNaN(start.getTime())) {
+    next.since = start.toISOString();
+    next.day = day;
+  }
+  filters.value = next;
+}
+
+/** @param {{ name: "model" | "command" | "status" }} props */
+function Pick({ name }) {
+  const values = choices.value[name] ?? [];
+  if (values.length < 2 && !filters.value[name]) return null;
+  return html`<select
+    name=${`filter-${name}`}
+    aria-label=${t(name)}
+    value=${filters.value[name] ?? ""}
+    onChange=${(/** @type {Event} */ event) => filter(name, valueOf(event))}
+  >
+    <option value="">${t(`any_${name}`)}</option>
+    ${values.map((value) => html`<option value=${value}>${value}</option>`)}
+  </select>`;
+}

@@ -1,0 +1,56 @@
+"""A person at a real browser. Imports nothing of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from studio_driving import Studio
+
+#: How long the page may take for what it does; a busy machine is slow.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Visitor:
+    """Opens pages, and keeps what they complain of: a page of ours has nothing to complain of."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.complaints: list[str] = []
+
+    def open(self, studio: Studio, **options: Any) -> Page:
+        """A new window on a studio, in a profile of its own; the token or the cookie lets it in."""
+        cookies: list[Any] = []
+        if studio.cookie:
+            name, _, value = studio.cookie.partition("=")
+            place = {"domain": "127.0.0.1", "path": studio.root, "sameSite": "Strict"}
+            cookies = [{"name": name, "value": value, **place}]
+        page = self.at(f"{studio.origin}{studio.root}/" if cookies else studio.address, cookies, **options)
+        page.locator("header").wait_for()
+        return page
+
+    def at(self, address: str, cookies: Sequence[Any] = (), **options: Any) -> Page:
+        """A new window at an address."""
+        given = {"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", **options}
+        context = self._browser.new_context(**given)
+        self._contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_cookies(list(cookies))
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("console", self._hear)
+        page.goto(address)
+        return page
+
+    def close(self) -> None:
+        """Closes all windows."""
+        for context in self._contexts:
+            context.close()
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        # What is refused, or gone with its studio, the browser tells of by itself.
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            self.complaints.append(f"console: {said.text}")
