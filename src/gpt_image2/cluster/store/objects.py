@@ -11,16 +11,17 @@ import os
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 import obstore
 from obstore import exceptions as refused
 from obstore.store import LocalStore, MemoryStore, from_url
 
-from gpt_image2.core.base.errors import OutputError, UsageError
+from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
+
+from .found import Found, StoreError
 
 #: Addresses whose stores make an object once, which claims rest on.
 CLAIMABLE = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory")
@@ -30,22 +31,6 @@ _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
 _MOST_TAGS = 1000
 _SIGNED_DAYS = 7  # the most that S3 and Azure take
-
-
-class StoreError(OutputError):
-    """A store did not do what was asked of it; nobody knows whether it half did."""
-
-    default_code = "store"
-
-
-@dataclass(frozen=True)
-class Found:
-    """An object by its name below the address, its size in bytes, and when it was written by the store's own
-    clock."""
-
-    name: str
-    size_bytes: int
-    modified: datetime
 
 
 class Objects(Protocol):
