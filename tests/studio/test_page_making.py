@@ -10,7 +10,7 @@ import pytest
 from harness import Home, Sandbox, serve_sandbox
 from npm import installed
 from pictures import png
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 from processes import until
 from servers import Recorder
 from studio_driving import Studio, made, studio_of
@@ -105,6 +105,27 @@ def test_a_reload_in_the_middle_of_a_call_sends_nothing_and_finds_it_again(
             window.locator(".call.done").wait_for()
             window.locator(".card").wait_for()
         assert len(recorder.requests) == 1
+
+
+def test_an_answer_to_a_click_that_comes_late_does_not_set_its_call_back(
+    home: Home, recorder: Recorder, visitor: Visitor, prompt: str
+) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+    with studio_of(home, recorder.base_url) as studio:
+        page = visitor.open(studio.enter())
+        page.route("**/api/calls", lambda route: held.append((route, route.fetch())))
+        type_prompt(page, prompt)
+        recorder.hold()
+        page.locator(".click .primary").click()
+        recorder.wait_for_request()
+        page.locator(".call.running").wait_for()
+        until(lambda: page.evaluate("1") and held)
+        ((route, answer),) = held
+        route.fulfill(response=answer, json={**answer.json(), "state": "queued"})
+        expect(page.locator(".click .primary")).to_be_enabled()
+        expect(page.locator(".call.running")).to_have_count(1)
+        recorder.release()
+        page.locator(".call.done").wait_for()
 
 
 def test_a_request_that_is_looked_at_becomes_its_picture(
