@@ -72,7 +72,8 @@ function asked() {
   const isExtended = "extend" in wishes || "to" in wishes; // it makes its own mask
   const sent = isExtended ? null : (mask?.id ?? null);
   if (sent && keep_outside) wishes.keep_outside = true;
-  return { fields, inputs: inputs.map((input) => input.id), mask: sent, wishes };
+  const names = inputs.map((input) => input.name);
+  return { fields, inputs: inputs.map((input) => input.id), names, mask: sent, wishes };
 }
 
 /** Begins to follow the form. */
