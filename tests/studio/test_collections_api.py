@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
+from threading import Thread
 from urllib.parse import quote
 
 import pytest
@@ -84,6 +87,20 @@ def test_two_studios_over_one_home_take_nothing_from_each_other(
         other.enter()
         assert star(studio, "1-1") == star(other, "2-1") == star(studio, "3-1") == 200
         assert ids(studio, "starred=1") == ids(other, "starred=1") == ["3-1", "2-1", "1-1"]
+    file = home.ledger.with_name("collections.json")
+    between = {**json.loads(file.read_bytes()), "collections": {"of another": ["0" * 64]}}
+    writing = Thread(target=star, args=(studio, "1-1"), kwargs={"is_starred": False})
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:  # as another studio does while it writes
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        writing.start()
+        writing.join(0.2)
+        file.write_text(json.dumps(between), encoding="utf-8")
+    finally:
+        os.close(folder)
+    writing.join()
+    assert ids(studio, "starred=1") == ["3-1", "2-1"]
+    assert studio.get("api/pictures").json["choices"]["collection"] == ["of another"]
 
 
 def test_a_collection_is_exported_whole_in_the_order_in_which_it_was_made(
