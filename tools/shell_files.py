@@ -20,7 +20,7 @@ from consoles import prepare_consoles
 
 from gpt_image2.core.base.about import PROGRAM, VERSION
 from gpt_image2.core.base.exit_codes import EXIT_MEANINGS
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPLETIONS = {"bash": f"{PROGRAM}.bash", "zsh": f"_{PROGRAM}", "fish": f"{PROGRAM}.fish"}

@@ -16,7 +16,7 @@ from pictures import png
 from gpt_image2.cluster.jobs.job import ClusterJob
 from gpt_image2.cluster.jobs.results import Row
 from gpt_image2.cluster.store.claims import Claims
-from gpt_image2.cluster.store.objects import Found, StoreError
+from gpt_image2.cluster.store.found import Found, StoreError
 from gpt_image2.cluster.work.admission import Admission
 from gpt_image2.cluster.work.worker import Halt, JobWorker, Place
 from gpt_image2.core.api.images import saved_image_at

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict
 
@@ -57,7 +58,9 @@ def test_what_the_guide_says_in_python_works(
 ) -> None:
     pytest.importorskip(engine)
     (text,) = blocks(f"run: {engine}")
-    done = home.run_program(sys.executable, "-c", text, base_url=sandbox.base_url, env=shell)
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # its sockets need a short name
+        env = {**shell, "RAY_TMPDIR": folder}
+        done = home.run_program(sys.executable, "-c", text, base_url=sandbox.base_url, env=env)
     assert done.code == 0, done.stderr
     assert "'done'" in done.stdout
 

@@ -9,7 +9,8 @@ import pytest
 from faulty import WAIT_S
 
 from gpt_image2.cluster.store.claims import Claims, State
-from gpt_image2.cluster.store.objects import StoreError, open_objects
+from gpt_image2.cluster.store.found import StoreError
+from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Presence, Times
 from gpt_image2.core.base.errors import UsageError
 

@@ -66,7 +66,7 @@ def test_rows_come_out_with_what_became_of_them_and_none_raises(cluster: Sandbox
     found = jobs.take_all()
     assert Counter(row["status"] for row in found) == {"done": 12, "invalid": 2}
     assert {row["label"] for row in found} == {*range(12), 98, 99}
-    for row in found[:12]:
+    for row in (each for each in found if each["status"] == "done"):
         assert (row["billed"], row["attempts"], row["width"]) == ("yes", 1, 1024)
         assert Path(row["uri"][len("file://") :]).stat().st_size > 0
     again = jobs.take_all()

@@ -252,6 +252,11 @@ def look_at_dialogs(page: Page, is_clean: Callable[[str], None]) -> None:
     until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
     is_clean("mask")
     page.keyboard.press("Escape")
+    page.locator("select[name=model]").select_option("gpt-image-2.5-flare")
+    page.locator(".inputs .row button").nth(1).click()
+    until(lambda: page.evaluate("document.querySelector('dialog.markup canvas').width > 300"))
+    is_clean("markup")
+    page.keyboard.press("Escape")
     for number in (0, 1):
         page.locator("header > button").nth(number).click()
         page.locator("dialog.overview table").first.wait_for()

@@ -25,7 +25,8 @@ ARCHIVES = {
     f"gpt_image2-{VERSION}.tar.gz",
 }
 #: What may be in an archive: nothing that is not one of these gets in.
-PACKAGE = r"gpt_image2/([a-z_0-9]+/)*[a-z_0-9]+\.pyi?|gpt_image2/py\.typed"
+PAGE = r"gpt_image2/studio/page/([a-z]+/)*[A-Za-z0-9-]+\.(d\.ts|js|css|html|svg|json|md)"
+PACKAGE = rf"gpt_image2/([a-z_0-9]+/)*[a-z_0-9]+\.pyi?|gpt_image2/py\.typed|{PAGE}"
 SKILL = r"SKILL\.md|agents/openai\.yaml|references/[a-z-]+\.(md|schema\.json)|scripts/gpt_image2(_more)?\.py"
 WHEEL = (
     rf"{PACKAGE}|gpt_image2/skill/gpt-image-2/({SKILL})|gpt_image2-[\d.]+\.data/data/share/([a-z1._-]+/)+_?gpt-image2(\.fish|\.1)?"

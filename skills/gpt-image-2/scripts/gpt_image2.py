@@ -11563,6 +11563,68 @@ def add_field_flags(add):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/parser
+#
+# The parser of every command line, and what is said of one that is mistyped.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
+    process."""
+
+    def __init__(self, **settings):
+        kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
+        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
+
+    def parse_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            raise mistake("words", unrecognized(unknown), self, args, unknown)
+        return found
+
+    def error(self, message):
+        raise UsageError(message, hint=f"see {self.prog} --help")
+
+    def format_help(self):
+        return narrowed(super().format_help())
+
+    def _print_message(self, message, file=None):
+        print_text(message, file or sys.stderr)
+
+
+def mistake(kind, plain, *facts):
+    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    beside the script that knows."""
+    try:
+        MISTAKES = load_side("gpt_image2_more").MISTAKES
+        return MISTAKES[kind](*facts)
+    except UsageError as missing:
+        if missing.code != "extra_missing":
+            raise
+        return UsageError(plain, hint=f"see {called()} --help")
+
+
+def unrecognized(words):
+    """What is wrong with words that nothing takes: names the flags alone where there are any, for a value may
+    be a key."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags or words)}"
+
+
+def parser_of(command, description, usage="", epilog=EXIT_CODES):
+    """The parser of a command; by default its usage is made from its flags."""
+    return Parser(
+        prog=f"{called()} {command}",
+        usage=f"%(prog)s {usage}" if usage else None,
+        description=description,
+        epilog=epilog,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/options
 #
 # The flags that commands have, and from the words of `generate`, `edit` and `history redo` to a request.
@@ -11588,60 +11650,6 @@ PICTURE_FLAGS = (
     "--show",
 )
 YES_NO = {True: "yes", False: "no", None: "unknown"}
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
-    process."""
-
-    def __init__(self, **settings):
-        kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
-        settings.setdefault("allow_abbrev", False)
-        super().__init__(**settings)
-
-    def parse_args(self, args=None, namespace=None):  # pyright: ignore[reportIncompatibleMethodOverride]
-        found, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            raise mistake("words", _unrecognized(unknown), self, args, unknown)
-        return found
-
-    def error(self, message):
-        raise UsageError(message, hint=f"see {self.prog} --help")
-
-    def format_help(self):
-        return narrowed(super().format_help())
-
-    def _print_message(self, message, file=None):
-        print_text(message, file or sys.stderr)
-
-
-def mistake(kind, plain, *facts):
-    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
-    beside the script that knows."""
-    try:
-        MISTAKES = load_side("gpt_image2_more").MISTAKES
-        return MISTAKES[kind](*facts)
-    except UsageError as missing:
-        if missing.code != "extra_missing":
-            raise
-        return UsageError(plain, hint=f"see {called()} --help")
-
-
-def _unrecognized(words):
-    """Names the flags alone where there are any: a value may be a key."""
-    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
-    return f"unrecognized arguments: {' '.join(flags or words)}"
-
-
-def parser_of(command, description, usage="", epilog=EXIT_CODES):
-    """The parser of a command; by default its usage is made from its flags."""
-    return Parser(
-        prog=f"{called()} {command}",
-        usage=f"%(prog)s {usage}" if usage else None,
-        description=description,
-        epilog=epilog,
-    )
 
 
 class ServerFlags(argparse.Namespace):
@@ -11789,7 +11797,7 @@ def _parse(name, argv):
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
     if more or len(words) > len(places):
-        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
+        raise mistake("words", unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command

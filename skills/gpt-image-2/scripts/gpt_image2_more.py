@@ -1963,6 +1963,106 @@ MISTAKES = {
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/picture_flags
+#
+# The flags for what is done with pictures before and after a call, and what they ask for. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+FIT_WAYS = ("crop", "pad", "stretch")
+
+
+class PictureWishes(Record):
+    """What is to be done with pictures around a call, in the words of the flags; empty where nothing is."""
+
+    area: Tuple[str, ...] = ()
+    keep_outside: bool = False
+    extend: str = ""
+    to: str = ""
+    exact: str = ""
+    fit: str = ""
+    under: str = ""
+    cutout: bool = False
+    glass: bool = False
+
+    @property
+    def need_extra(self):
+        """Whether the optional part for pictures is needed; a mask of plain shapes is made without it."""
+        return self != PictureWishes(area=self.area)
+
+
+def add_picture_flags(parser, is_edit):
+    """Adds the flags to the parser of `generate` or `edit`, and what reads them."""
+    add = parser.add_argument_group("the picture, before and after the call").add_argument
+    if is_edit:
+        add(
+            "--area",
+            action="append",
+            metavar="X,Y,W,H",
+            help="edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%%) or fractions "
+            "(0.25) of the picture as it is seen; repeatable",
+        )
+        add(
+            "--keep-outside",
+            action="store_true",
+            help="put the first image back outside the mask: there not one pixel changes",
+        )
+        add(
+            "--extend",
+            metavar="SIDES",
+            help="paint further beyond these sides, as left=25%%,right=200; all=10%% is every side",
+        )
+        add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
+    add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
+    add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
+    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
+    add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
+    add(
+        "--cutout",
+        action="store_true",
+        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
+        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
+    )
+    add(
+        "--glass",
+        action="store_true",
+        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    )
+    parser.set_defaults(read_wishes=read_wishes)
+
+
+def read_wishes(flags):
+    """What the flags of a command line ask for, None where none is set.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
+    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
+    return None if wishes == PictureWishes() else checked_wishes(wishes)
+
+
+def checked_wishes(wishes):
+    """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
+    wishes = replace(wishes, area=tuple(wishes.area))
+    if wishes.extend and wishes.to:
+        raise UsageError("--extend and --to both say how far", hint="leave one of them out")
+    if (wishes.extend or wishes.to) and wishes.area:
+        raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
+    if wishes.fit and not wishes.exact:
+        raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+    if wishes.cutout and wishes.glass:
+        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+    if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
+        raise UsageError(
+            "a clear background, and the source put back around the edit, do not go together",
+            hint="leave --cutout or --glass out, or edit in two calls",
+        )
+    return wishes
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/showing
 #
 # `--show`: the images of a call on the terminal of standard error, once they are saved.
@@ -2198,6 +2298,311 @@ def _of_both(first, second, billed):
         warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
         tasks=(*first.tasks, *second.tasks),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/finishing
+#
+# Pictures as steps before and after a call: what is sent is made from the inputs, and what the model sent
+# becomes the picture that was asked for.
+#
+# The steps themselves are an optional part of the package, above core. Nothing that one of them does changes
+# how a call ends that was paid for: where one fails, the model's own image takes the name that was asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What the steps can open and write.
+FINISHED_FORMATS = ("png", "jpeg", "webp")
+
+
+class FinishedPicture(Record):
+    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
+    is the picture, as it came, and the derivation says what is known of it."""
+
+    data: bytes
+    derivation: Derivation
+    warnings: Tuple[str, ...] = ()
+
+
+class PictureSteps(FurtherSteps, Protocol):
+    """What stands above core and works with the pictures themselves."""
+
+    def before(self, request, folder):
+        """The request as it is to be sent, its new files in `folder`. Raises `UsageError`."""
+        ...
+
+    def after(self, image, kind):
+        """The finished picture, as a file of this format. May raise anything."""
+        ...
+
+
+class Finishing:
+    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
+
+    `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
+
+    Raises:
+        UsageError: the wishes do not go together, or the optional part is not installed.
+    """
+
+    def __init__(
+        self, wishes, stack, say=lambda _: None
+    ):
+        self._wishes = checked_wishes(wishes)
+        self._stack = stack
+        self._say = say
+        self._steps = None
+        if wishes.need_extra:
+            with errors_as_ours():
+                self._steps = import_pictures("steps").steps_for(self._wishes)
+        self._further = None
+        if wishes.cutout or wishes.glass:
+            assert self._steps is not None
+            self._further = FurtherCalls(self._steps, say)
+        self._asked = None
+        self._count = 0
+        self._started = time.monotonic()
+        self._emit = lambda _: None
+        self._warnings = []
+
+    def before(self, request):
+        """The request as it is to be sent.
+
+        Raises:
+            UsageError: it cannot be made so.
+        """
+        folder = self._stack.enter_context(temporary_folder())
+        if self._wishes.area:
+            request = _with_area_mask(request, self._wishes.area, folder)
+        if self._steps is None:
+            return request
+        if request.effective_format not in FINISHED_FORMATS:
+            raise UsageError(
+                f"{request.effective_format} is not worked on further",
+                hint="leave `output_format` out, or the flags that change the picture afterwards",
+            )
+        with errors_as_ours():
+            return self._steps.before(request, folder)
+
+    def set_aside(self, prepared):
+        """The call with its images under names of their own, beside those that were asked for.
+
+        Raises:
+            UsageError: a name that was asked for is that of an input, or leaves no room for another.
+        """
+        if self._steps is None:
+            return prepared
+        asked, request = prepared.plan, prepared.request
+        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        inputs = (*request.images, *(image for _, image in request.beside))
+        for path in paths:
+            for image in inputs:
+                if _is_same_file(path, image.made_from or image.path):
+                    raise UsageError(
+                        f"the output {show(str(path), limit=None)} is an input as well",
+                        hint="give -o another name; nothing is ever changed in place",
+                    )
+        suffix = f".{extension(request.effective_format)}"
+        aside = replace(
+            asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
+        )
+        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+            raise UsageError(
+                "the output's name is too long for another beside it", hint="give -o a shorter name"
+            )
+        self._asked, self._count = asked, request.count
+        output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
+        return replace(prepared, plan=aside, output=output)
+
+    def price(self, client, prepared, max_cost_usd=None):
+        """Looks at what may follow the call: a second one is made only where this allows it.
+
+        Raises:
+            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
+        """
+        if self._further is not None:
+            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
+                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
+            self._further.price(client, prepared, max_cost_usd)
+
+    def show_price(self, output):
+        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        if self._further is None:
+            return {}
+        for line in self._further.show():
+            output.result(line)
+        return self._further.as_json()
+
+    def run(
+        self,
+        client,
+        prepared,
+        save_partials=False,
+        observer=None,
+    ):
+        """As `Client.run`, with the finished pictures for its images.
+
+        Raises:
+            GptImage2Error: as there; `result` holds what was finished of it.
+        """
+        if self._asked is None:
+            return client.run(prepared, save_partials, observer)
+        for folder in folders_to_write(replace(prepared, plan=self._asked)):
+            prepare_folder(folder)
+        self._emit = observer or client.observer
+        try:
+            result = client.run(prepared, save_partials, self._hear)
+            if self._further is not None:
+                result = self._further.run(client, self._asked, result, self._hear, self._warn)
+        except GptImage2Error as error:
+            if error.result is not None:
+                stopped = error if isinstance(error, InterruptedCall) else None
+                error.result = self._finished(error.result, client, stopped)
+            raise
+        return self._finished(result, client)
+
+    def _hear(self, event):
+        if isinstance(event, ImageSaved):
+            event = ModelImageSaved(event.image, event.elapsed_s)
+        self._emit(event)
+
+    def _finished(self, result, client, already=None):
+        """The result with the finished pictures in place of what they were made from; after an interruption
+        with what the model sent.
+
+        Raises:
+            InterruptedCall: there was none `already`, and there is now; `result` holds all that came.
+        """
+        images = list(result.images)
+        stopped = already
+        for at, image in enumerate(images):
+            try:
+                images[at] = self._made_of(image) if stopped is None else self._as_it_came(image)
+            except InterruptedCall as interruption:
+                stopped = interruption
+                images[at] = self._as_it_came(image)
+            if client.ledger is not None:
+                with suppress(Exception):  # the call has ended as it ended
+                    if images[at].sha256 != image.sha256:
+                        client.ledger.derived(images[at], self._warn)
+                    client.ledger.renamed(image, images[at], self._warn)
+            self._tell(ImageSaved(images[at], self._elapsed_s))
+        result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
+        if stopped is already:
+            return result
+        assert stopped is not None
+        error = InterruptedCall(
+            "interrupted while the pictures were finished",
+            signum=stopped.signum,
+            billed=result.billed,
+            hint="what the model sent is saved; do not send the request again",
+        )
+        error.result = result
+        raise error
+
+    def _made_of(self, image):
+        assert self._asked is not None and self._steps is not None
+        if image.rescued:
+            return image
+        try:
+            target = self._asked.path(image.number)
+            finished = self._steps.after(image, _format_of(target, image.format))
+            if not finished.data:
+                return self._looked_at(image, finished)
+            writer = ImageWriter(self._asked, target)
+            try:
+                writer.write(finished.data)
+                if writer.rescue_reason:
+                    raise OSError(writer.rescue_reason)
+                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+            except BaseException:
+                with suppress(OSError):
+                    writer.discard()
+                raise
+        except InterruptedCall:
+            raise
+        except Exception as problem:
+            self._warn(f"the picture could not be finished: {reason_of(problem)}")
+            return self._as_it_came(image)
+        self._say_notes(finished)
+        if writer.rescue_reason:
+            place = show(saved.path, limit=None)
+            self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
+        for warning in (*finished.warnings, *writer.warnings):
+            self._warn(warning)
+        if not has_matching_extension(saved.path, saved.format):
+            place = show(saved.path, limit=None)
+            self._warn(f"{place} holds {saved.format} data, whatever its name says")
+        return replace(saved, derivation=finished.derivation)
+
+    def _looked_at(self, image, finished):
+        """An image in which nothing is to be changed, or can be, with what is known of it."""
+        self._say_notes(finished)
+        for warning in finished.warnings:
+            self._warn(warning)
+        named = self._as_it_came(image, is_wanted=not finished.warnings)
+        return replace(named, derivation=finished.derivation)
+
+    def _say_notes(self, finished):
+        for note in finished.derivation.notes:
+            self._say(show(note, limit=None))
+
+    def _as_it_came(self, image, is_wanted=False):
+        """What the model sent, under the name that was asked for, where it can have that."""
+        assert self._asked is not None
+        if image.rescued:
+            return image
+        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        try:
+            writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
+            named = writer.take_name(image)
+        except Exception as problem:
+            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
+            return image
+        if not is_wanted:
+            self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
+        for warning in writer.warnings:
+            self._warn(warning)
+        return named
+
+    def _warn(self, message):
+        self._warnings.append(message)
+        self._tell(Warned(message, self._elapsed_s))
+
+    def _tell(self, event):
+        with suppress(Exception):  # what is said must not change how the call ends
+            self._emit(event)
+
+    @property
+    def _elapsed_s(self):
+        return time.monotonic() - self._started
+
+
+def _with_area_mask(request, texts, folder):
+    """The request with a mask of these areas over its first image.
+
+    Raises:
+        UsageError: there is no image, or a mask already; or the areas make no mask for it.
+    """
+    if not request.images:
+        raise UsageError("`area` is for edits", hint="name the image to edit")
+    if request.mask is not None or request.markup is not None:
+        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+    mask, data = area_mask(texts, request.images[0], folder / "area.png")
+    write_private(folder / "area.png", data)
+    return replace(request, mask=mask)
+
+
+def _format_of(path, otherwise):
+    """The format that a file is to have by its name."""
+    return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _is_same_file(path, other):
+    try:
+        return os.path.samefile(str(path), other)
+    except OSError:
+        return False
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2551,411 +2956,6 @@ def two_hosts():
     return UsageError(
         "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/picture_flags
-#
-# The flags for what is done with pictures before and after a call, and what they ask for. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-FIT_WAYS = ("crop", "pad", "stretch")
-
-
-class PictureWishes(Record):
-    """What is to be done with pictures around a call, in the words of the flags; empty where nothing is."""
-
-    area: Tuple[str, ...] = ()
-    keep_outside: bool = False
-    extend: str = ""
-    to: str = ""
-    exact: str = ""
-    fit: str = ""
-    under: str = ""
-    cutout: bool = False
-    glass: bool = False
-
-    @property
-    def need_extra(self):
-        """Whether the optional part for pictures is needed; a mask of plain shapes is made without it."""
-        return self != PictureWishes(area=self.area)
-
-
-def add_picture_flags(parser, is_edit):
-    """Adds the flags to the parser of `generate` or `edit`, and what reads them."""
-    add = parser.add_argument_group("the picture, before and after the call").add_argument
-    if is_edit:
-        add(
-            "--area",
-            action="append",
-            metavar="X,Y,W,H",
-            help="edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%%) or fractions "
-            "(0.25) of the picture as it is seen; repeatable",
-        )
-        add(
-            "--keep-outside",
-            action="store_true",
-            help="put the first image back outside the mask: there not one pixel changes",
-        )
-        add(
-            "--extend",
-            metavar="SIDES",
-            help="paint further beyond these sides, as left=25%%,right=200; all=10%% is every side",
-        )
-        add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
-    add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
-    add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
-    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
-    add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
-    add(
-        "--cutout",
-        action="store_true",
-        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
-        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
-    )
-    add(
-        "--glass",
-        action="store_true",
-        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
-        "and edited to black",
-    )
-    parser.set_defaults(read_wishes=read_wishes)
-
-
-def read_wishes(flags):
-    """What the flags of a command line ask for, None where none is set.
-
-    Raises:
-        UsageError: they do not go together.
-    """
-    given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
-    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
-    return None if wishes == PictureWishes() else checked_wishes(wishes)
-
-
-def checked_wishes(wishes):
-    """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
-    wishes = replace(wishes, area=tuple(wishes.area))
-    if wishes.extend and wishes.to:
-        raise UsageError("--extend and --to both say how far", hint="leave one of them out")
-    if (wishes.extend or wishes.to) and wishes.area:
-        raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
-    if wishes.fit and not wishes.exact:
-        raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
-    if wishes.cutout and wishes.glass:
-        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
-    if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
-        raise UsageError(
-            "a clear background, and the source put back around the edit, do not go together",
-            hint="leave --cutout or --glass out, or edit in two calls",
-        )
-    return wishes
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/finishing
-#
-# Pictures as steps before and after a call: what is sent is made from the inputs, and what the model sent
-# becomes the picture that was asked for.
-#
-# The steps themselves are an optional part of the package, above core. Nothing that one of them does changes
-# how a call ends that was paid for: where one fails, the model's own image takes the name that was asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What the steps can open and write.
-FINISHED_FORMATS = ("png", "jpeg", "webp")
-
-
-class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
-    is the picture, as it came, and the derivation says what is known of it."""
-
-    data: bytes
-    derivation: Derivation
-    warnings: Tuple[str, ...] = ()
-
-
-class PictureSteps(FurtherSteps, Protocol):
-    """What stands above core and works with the pictures themselves."""
-
-    def before(self, request, folder):
-        """The request as it is to be sent, its new files in `folder`. Raises `UsageError`."""
-        ...
-
-    def after(self, image, kind):
-        """The finished picture, as a file of this format. May raise anything."""
-        ...
-
-
-class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
-
-    `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
-
-    Raises:
-        UsageError: the wishes do not go together, or the optional part is not installed.
-    """
-
-    def __init__(
-        self, wishes, stack, say=lambda _: None
-    ):
-        self._wishes = checked_wishes(wishes)
-        self._stack = stack
-        self._say = say
-        self._steps = None
-        if wishes.need_extra:
-            with errors_as_ours():
-                self._steps = import_pictures("steps").steps_for(self._wishes)
-        self._further = None
-        if wishes.cutout or wishes.glass:
-            assert self._steps is not None
-            self._further = FurtherCalls(self._steps, say)
-        self._asked = None
-        self._count = 0
-        self._started = time.monotonic()
-        self._emit = lambda _: None
-        self._warnings = []
-
-    def before(self, request):
-        """The request as it is to be sent.
-
-        Raises:
-            UsageError: it cannot be made so.
-        """
-        folder = self._stack.enter_context(temporary_folder())
-        if self._wishes.area:
-            request = _with_area_mask(request, self._wishes.area, folder)
-        if self._steps is None:
-            return request
-        if request.effective_format not in FINISHED_FORMATS:
-            raise UsageError(
-                f"{request.effective_format} is not worked on further",
-                hint="leave `output_format` out, or the flags that change the picture afterwards",
-            )
-        with errors_as_ours():
-            return self._steps.before(request, folder)
-
-    def set_aside(self, prepared):
-        """The call with its images under names of their own, beside those that were asked for.
-
-        Raises:
-            UsageError: a name that was asked for is that of an input, or leaves no room for another.
-        """
-        if self._steps is None:
-            return prepared
-        asked, request = prepared.plan, prepared.request
-        paths = [asked.path(number) for number in range(1, request.count + 1)]
-        inputs = (*request.images, *(image for _, image in request.beside))
-        for path in paths:
-            for image in inputs:
-                if _is_same_file(path, image.made_from or image.path):
-                    raise UsageError(
-                        f"the output {show(str(path), limit=None)} is an input as well",
-                        hint="give -o another name; nothing is ever changed in place",
-                    )
-        suffix = f".{extension(request.effective_format)}"
-        aside = replace(
-            asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
-        )
-        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
-            raise UsageError(
-                "the output's name is too long for another beside it", hint="give -o a shorter name"
-            )
-        self._asked, self._count = asked, request.count
-        output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
-        return replace(prepared, plan=aside, output=output)
-
-    def price(self, client, prepared, max_cost_usd=None):
-        """Looks at what may follow the call: a second one is made only where this allows it.
-
-        Raises:
-            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
-        """
-        if self._further is not None:
-            if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
-                raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
-            self._further.price(client, prepared, max_cost_usd)
-
-    def show_price(self, output):
-        """Prints what may follow the call, for a dry run; the same for its JSON."""
-        if self._further is None:
-            return {}
-        for line in self._further.show():
-            output.result(line)
-        return self._further.as_json()
-
-    def run(
-        self,
-        client,
-        prepared,
-        save_partials=False,
-        observer=None,
-    ):
-        """As `Client.run`, with the finished pictures for its images.
-
-        Raises:
-            GptImage2Error: as there; `result` holds what was finished of it.
-        """
-        if self._asked is None:
-            return client.run(prepared, save_partials, observer)
-        for folder in folders_to_write(replace(prepared, plan=self._asked)):
-            prepare_folder(folder)
-        self._emit = observer or client.observer
-        try:
-            result = client.run(prepared, save_partials, self._hear)
-            if self._further is not None:
-                result = self._further.run(client, self._asked, result, self._hear, self._warn)
-        except GptImage2Error as error:
-            if error.result is not None:
-                stopped = error if isinstance(error, InterruptedCall) else None
-                error.result = self._finished(error.result, client, stopped)
-            raise
-        return self._finished(result, client)
-
-    def _hear(self, event):
-        if isinstance(event, ImageSaved):
-            event = ModelImageSaved(event.image, event.elapsed_s)
-        self._emit(event)
-
-    def _finished(self, result, client, already=None):
-        """The result with the finished pictures in place of what they were made from; after an interruption
-        with what the model sent.
-
-        Raises:
-            InterruptedCall: there was none `already`, and there is now; `result` holds all that came.
-        """
-        images = list(result.images)
-        stopped = already
-        for at, image in enumerate(images):
-            try:
-                images[at] = self._made_of(image) if stopped is None else self._as_it_came(image)
-            except InterruptedCall as interruption:
-                stopped = interruption
-                images[at] = self._as_it_came(image)
-            if client.ledger is not None:
-                with suppress(Exception):  # the call has ended as it ended
-                    if images[at].sha256 != image.sha256:
-                        client.ledger.derived(images[at], self._warn)
-                    client.ledger.renamed(image, images[at], self._warn)
-            self._tell(ImageSaved(images[at], self._elapsed_s))
-        result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
-        if stopped is already:
-            return result
-        assert stopped is not None
-        error = InterruptedCall(
-            "interrupted while the pictures were finished",
-            signum=stopped.signum,
-            billed=result.billed,
-            hint="what the model sent is saved; do not send the request again",
-        )
-        error.result = result
-        raise error
-
-    def _made_of(self, image):
-        assert self._asked is not None and self._steps is not None
-        if image.rescued:
-            return image
-        try:
-            target = self._asked.path(image.number)
-            finished = self._steps.after(image, _format_of(target, image.format))
-            if not finished.data:
-                return self._looked_at(image, finished)
-            writer = ImageWriter(self._asked, target)
-            try:
-                writer.write(finished.data)
-                if writer.rescue_reason:
-                    raise OSError(writer.rescue_reason)
-                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
-            except BaseException:
-                with suppress(OSError):
-                    writer.discard()
-                raise
-        except InterruptedCall:
-            raise
-        except Exception as problem:
-            self._warn(f"the picture could not be finished: {reason_of(problem)}")
-            return self._as_it_came(image)
-        self._say_notes(finished)
-        if writer.rescue_reason:
-            place = show(saved.path, limit=None)
-            self._warn(f"the output could not be written ({writer.rescue_reason}); it was saved as {place}")
-        for warning in (*finished.warnings, *writer.warnings):
-            self._warn(warning)
-        if not has_matching_extension(saved.path, saved.format):
-            place = show(saved.path, limit=None)
-            self._warn(f"{place} holds {saved.format} data, whatever its name says")
-        return replace(saved, derivation=finished.derivation)
-
-    def _looked_at(self, image, finished):
-        """An image in which nothing is to be changed, or can be, with what is known of it."""
-        self._say_notes(finished)
-        for warning in finished.warnings:
-            self._warn(warning)
-        named = self._as_it_came(image, is_wanted=not finished.warnings)
-        return replace(named, derivation=finished.derivation)
-
-    def _say_notes(self, finished):
-        for note in finished.derivation.notes:
-            self._say(show(note, limit=None))
-
-    def _as_it_came(self, image, is_wanted=False):
-        """What the model sent, under the name that was asked for, where it can have that."""
-        assert self._asked is not None
-        if image.rescued:
-            return image
-        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
-        try:
-            writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
-            named = writer.take_name(image)
-        except Exception as problem:
-            self._warn(f"what the model sent stays {show(image.path, limit=None)}: {reason_of(problem)}")
-            return image
-        if not is_wanted:
-            self._warn(f"what the model sent is saved as it came: {show(named.path, limit=None)}")
-        for warning in writer.warnings:
-            self._warn(warning)
-        return named
-
-    def _warn(self, message):
-        self._warnings.append(message)
-        self._tell(Warned(message, self._elapsed_s))
-
-    def _tell(self, event):
-        with suppress(Exception):  # what is said must not change how the call ends
-            self._emit(event)
-
-    @property
-    def _elapsed_s(self):
-        return time.monotonic() - self._started
-
-
-def _with_area_mask(request, texts, folder):
-    """The request with a mask of these areas over its first image.
-
-    Raises:
-        UsageError: there is no image, or a mask already; or the areas make no mask for it.
-    """
-    if not request.images:
-        raise UsageError("`area` is for edits", hint="name the image to edit")
-    if request.mask is not None or request.markup is not None:
-        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
-    mask, data = area_mask(texts, request.images[0], folder / "area.png")
-    write_private(folder / "area.png", data)
-    return replace(request, mask=mask)
-
-
-def _format_of(path, otherwise):
-    """The format that a file is to have by its name."""
-    return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
-
-
-def _is_same_file(path, other):
-    try:
-        return os.path.samefile(str(path), other)
-    except OSError:
-        return False
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 from .jobs.job import ClusterJob
 from .jobs.results import Row
 from .jobs.table_rows import beside, invalid_row, job_of_line, job_of_row
-from .store.objects import StoreError, open_objects
+from .store.found import StoreError
+from .store.objects import open_objects
 from .store.presence import Presence
 from .work.admission import Answer
 from .work.workplace import Terms, new_name, open_admission, open_workplace

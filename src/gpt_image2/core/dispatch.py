@@ -30,7 +30,7 @@ def run_command(arguments: List[str], names: List[str]) -> int:
     try:
         with SignalsHandled(stop):
             if command not in names:
-                from .commands.options import mistake
+                from .commands.parser import mistake
 
                 raise mistake("command", f"unknown command {command!r}", arguments, names)
             return int(_dispatch(arguments, output, stop))
@@ -115,7 +115,7 @@ def _runners(command: str) -> Mapping[str, CommandRunner]:
 def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """`batch` without a command below it: its help."""
     from .batch.options import BATCH_COMMANDS, batch_parser
-    from .commands.options import mistake
+    from .commands.parser import mistake
 
     if words and words[0] not in ("-h", "--help"):
         names = [name for name, _ in BATCH_COMMANDS]

@@ -17,8 +17,9 @@ from gpt_image2.core.base.about import PROGRAM, called
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.commands.options import PROFILE_HELP, Parser, amount
+from gpt_image2.core.commands.options import PROFILE_HELP, amount
 from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.settings.keys import KEY_VARIABLE
 from gpt_image2.core.telling.streams import prepare_streams, print_text
 

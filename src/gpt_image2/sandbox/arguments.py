@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar, get_args
 
-from gpt_image2.core.commands.options import Parser, parser_of
+from gpt_image2.core.commands.parser import Parser, parser_of
 
 from .settings import DialectName, Limits, Settings, Tasks, tasks_of
 

@@ -9,7 +9,8 @@ from typing import Dict, List, Optional, Sequence
 from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import ExitCode
-from gpt_image2.core.commands.options import Parser, add_output_flags
+from gpt_image2.core.commands.options import add_output_flags
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import Output, output_for
 
 from .copying import CopyPlan, copy_skill, plan_copy

@@ -23,7 +23,8 @@ from gpt_image2.core.batch.journal import scratch_database
 
 from ..jobs.results import DOUBT, ELSEWHERE, FAILED, NOT_STARTED, SAVED, read_result
 from ..store.claims import CLAIMS, RESULTS, Claim, State, read_claim, result_name
-from ..store.objects import Objects, StoreError
+from ..store.found import StoreError
+from ..store.objects import Objects
 
 _AT_ONCE, _THREADS = 2000, 16
 #: A row an image; a job without one has a row too.

@@ -22,13 +22,8 @@ from gpt_image2.core.batch.options import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, 
 from gpt_image2.core.batch.summary import duration
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.field_flags import add_field_flags
-from gpt_image2.core.commands.options import (
-    Parser,
-    add_config_flags,
-    add_output_flags,
-    amount,
-    parser_of,
-)
+from gpt_image2.core.commands.options import add_config_flags, add_output_flags, amount
+from gpt_image2.core.commands.parser import Parser, parser_of
 from gpt_image2.core.history.search import find_requests
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
 from gpt_image2.core.outputs.files import prepare_folder, write_whole

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gpt_image2.core.base.outcome import ExitCode
-from gpt_image2.core.commands.options import Parser, add_output_flags, parser_of
+from gpt_image2.core.commands.options import add_output_flags
+from gpt_image2.core.commands.parser import Parser, parser_of
 from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import output_for

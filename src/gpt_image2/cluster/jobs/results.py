@@ -12,7 +12,7 @@ from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 from gpt_image2.core.telling.as_json import image_json
 
-from ..store.objects import StoreError
+from ..store.found import StoreError
 
 DONE, PARTIAL, FAILED, DOUBT = "done", "partial", "failed", "ambiguous"
 #: Its images are on a machine and not in the store; another worker has it; it was not begun.

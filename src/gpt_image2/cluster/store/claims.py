@@ -17,7 +17,8 @@ from typing import Any
 from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 
-from .objects import Objects, StoreError
+from .found import StoreError
+from .objects import Objects
 
 CLAIMS, RESULTS = "claims", "results"
 #: Beyond the time that a call may take: for what follows it, and for clocks.

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
 
-from .objects import Found, StoreError
+from .found import Found, StoreError
 
 
 class FsspecObjects:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 
 from gpt_image2.core.calls.budget import Hold
 
-from .objects import Objects, StoreError
+from .found import StoreError
+from .objects import Objects
 
 MONEY = "money"
 _PARTS = 4  # of what is left for one worker: set aside at once

@@ -11,16 +11,17 @@ import os
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 import obstore
 from obstore import exceptions as refused
 from obstore.store import LocalStore, MemoryStore, from_url
 
-from gpt_image2.core.base.errors import OutputError, UsageError
+from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
+
+from .found import Found, StoreError
 
 #: Addresses whose stores make an object once, which claims rest on.
 CLAIMABLE = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory")
@@ -28,23 +29,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
 _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
+_MOST_TAGS = 1000
 _SIGNED_DAYS = 7  # the most that S3 and Azure take
-
-
-class StoreError(OutputError):
-    """A store did not do what was asked of it; nobody knows whether it half did."""
-
-    default_code = "store"
-
-
-@dataclass(frozen=True)
-class Found:
-    """An object by its name below the address, its size in bytes, and when it was written by the store's own
-    clock."""
-
-    name: str
-    size_bytes: int
-    modified: datetime
 
 
 class Objects(Protocol):
@@ -162,12 +148,13 @@ class _Obstore:
         self._store = store
         self._prefix = prefix
         self._takes_types = takes_types
+        self._tags: dict[str, str] = {}  # what the store made of what was put, until it is looked at
 
     def create(self, name: str, data: bytes, content_type: str = "") -> bool:
         kind: Any = {"Content-Type": content_type} if content_type and self._takes_types else None
         with _told(self.address, name):
             try:
-                obstore.put(
+                made = obstore.put(
                     self._store,
                     self._prefix + name,
                     data,
@@ -178,6 +165,9 @@ class _Obstore:
             except (refused.AlreadyExistsError, refused.PreconditionError):
                 # Ours all the same where the store had taken it and its answer was lost.
                 return self.get(name) == data
+        if len(self._tags) >= _MOST_TAGS:
+            self._tags.clear()  # of claims, which nobody looks at again
+        self._tags[name] = str(made["e_tag"])
         return True
 
     def put(self, name: str, data: bytes) -> None:
@@ -204,6 +194,8 @@ class _Obstore:
                 yield from map(self._found, page)
 
     def is_whole(self, name: str, data: bytes) -> bool:
+        if _is_md5(self._tags.pop(name, ""), data):
+            return True  # by the store's own count of what it has taken
         with _told(self.address, name):
             try:
                 meta = obstore.head(self._store, self._prefix + name)
@@ -211,9 +203,8 @@ class _Obstore:
                 return False
         if meta["size"] != len(data):
             return False
-        tag = _MD5.fullmatch(meta["e_tag"] or "")
-        if tag and tag.group(1) == hashlib.md5(data, usedforsecurity=False).hexdigest():
-            return True  # what S3 makes of a plain upload; with its own encryption it is something else
+        if _is_md5(meta["e_tag"] or "", data):
+            return True
         return self.get(name) == data
 
     def remove(self, name: str) -> None:
@@ -231,6 +222,13 @@ class _Obstore:
 
     def _found(self, meta: Any) -> Found:
         return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])
+
+
+def _is_md5(tag: str, data: bytes) -> bool:
+    """Whether a tag is the MD5 of some bytes, as S3 makes it of a plain upload; with its own encryption it is
+    something else."""
+    found = _MD5.fullmatch(tag)
+    return found is not None and found.group(1) == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @contextmanager

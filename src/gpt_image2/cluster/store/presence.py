@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .objects import Objects, StoreError
+from .found import StoreError
+from .objects import Objects
 
 WORKERS = "workers"
 

@@ -18,7 +18,8 @@ from ..jobs.job import ClusterJob
 from ..jobs.results import DONE, PARTIAL, SAVED, Row, read_result, result_bytes
 from ..jobs.rows import CLAIMED, elsewhere_row
 from ..store.claims import Claim, Claims, State, result_name
-from ..store.objects import Objects, StoreError
+from ..store.found import StoreError
+from ..store.objects import Objects
 
 _MARK_CHARS = 12  # of a hash, in the name of an image whose own is taken
 

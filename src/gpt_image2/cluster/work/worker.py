@@ -33,8 +33,9 @@ from ..jobs.job import ClusterJob
 from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
 from ..jobs.rows import CLAIMED, elsewhere_row, failed_row, standing_row
 from ..store.claims import Claim, Claims, State, Verdict, verdict
+from ..store.found import StoreError
 from ..store.inputs import fetched
-from ..store.objects import Objects, StoreError
+from ..store.objects import Objects
 from ..store.presence import Presence
 from .admission import Gate
 from .publishing import Publisher

@@ -10,15 +10,14 @@ from ..base.errors import UsageError
 from ..commands.field_flags import add_field_flags
 from ..commands.options import (
     CallFlags,
-    Parser,
     ServerFlags,
     add_output_flags,
     add_sending_flags,
     add_setting_flags,
     amount,
-    parser_of,
     request_of,
 )
+from ..commands.parser import Parser, parser_of
 from .job import Job
 
 DEFAULT_CONCURRENCY = 4

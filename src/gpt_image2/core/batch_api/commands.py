@@ -15,15 +15,9 @@ from ..base.record import Record
 from ..base.redact import mask_secrets, show
 from ..batch.options import JobsOptions, add_jobs_flags
 from ..commands.field_flags import add_field_flags
-from ..commands.options import (
-    Parser,
-    ServerFlags,
-    add_output_flags,
-    add_setting_flags,
-    amount,
-    parser_of,
-)
+from ..commands.options import ServerFlags, add_output_flags, add_setting_flags, amount
 from ..commands.package_extras import use_sandbox
+from ..commands.parser import Parser, parser_of
 from ..history.dates import local_time
 from ..ledger.database import LEDGER_NAME, open_database
 from ..settings.base_url import OWN_SANDBOXES

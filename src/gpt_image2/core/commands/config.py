@@ -16,7 +16,8 @@ from ..settings.config import Settings
 from ..settings.keys import OFFICIAL_KEY_VARIABLE
 from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
-from .options import YES_NO, Parser, ServerFlags, add_config_flags, add_output_flags, parser_of
+from .options import YES_NO, ServerFlags, add_config_flags, add_output_flags
+from .parser import Parser, parser_of
 
 TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY_VARIABLE}, indent=2) + "\n"
 

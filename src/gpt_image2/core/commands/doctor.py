@@ -13,7 +13,8 @@ from ..settings.hosts import forget_facts
 from ..settings.places import state_folder
 from ..telling.output import Output
 from .checks import Check, check_json, examine, not_tested, verdict
-from .options import Parser, ServerFlags, add_output_flags, add_server_flags, parser_of
+from .options import ServerFlags, add_output_flags, add_server_flags
+from .parser import Parser, parser_of
 
 _STATUS_WIDTH = 5
 _NAME_WIDTH = 13

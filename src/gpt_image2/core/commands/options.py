@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..api.models import MAX_INPUT_IMAGES, MAX_PROMPT_CHARS
 from ..api.request import REQUEST_FIELDS, ImageRequest, parse_extra
-from ..base.about import called
 from ..base.errors import UsageError
-from ..base.exit_codes import EXIT_CODES
 from ..base.interrupt import StopSwitch
-from ..base.terminal import help_columns, narrowed
 from ..base.untrusted import written_text
 from ..calls.client import DEFAULT_TIMEOUT_S, Client
 from ..calls.download import DEFAULT_MAX_DOWNLOAD_BYTES
 from ..calls.inputs import open_stdin
 from ..calls.retry import DEFAULT_RETRIES
 from ..settings.config import Settings, load_settings
-from ..telling.streams import print_text
 from .field_flags import add_field_flags
+from .parser import Parser, mistake, parser_of, unrecognized
 
 MEGABYTE = 1024 * 1024
 PROFILE_HELP = "this profile of the config file (see: config --list)"
@@ -45,61 +40,6 @@ PICTURE_FLAGS = (
     "--show",
 )
 YES_NO = {True: "yes", False: "no", None: "unknown"}
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
-    process."""
-
-    def __init__(self, **settings: Any) -> None:
-        kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
-        settings.setdefault("allow_abbrev", False)
-        super().__init__(**settings)
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        found, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            raise mistake("words", _unrecognized(unknown), self, args, unknown)
-        return found
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"see {self.prog} --help")
-
-    def format_help(self) -> str:
-        return narrowed(super().format_help())
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        print_text(message, file or sys.stderr)
-
-
-def mistake(kind: str, plain: str, *facts: Any) -> UsageError:
-    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
-    beside the script that knows."""
-    try:
-        from .mistakes import MISTAKES
-
-        return MISTAKES[kind](*facts)
-    except UsageError as missing:
-        if missing.code != "extra_missing":
-            raise
-        return UsageError(plain, hint=f"see {called()} --help")
-
-
-def _unrecognized(words: Sequence[str]) -> str:
-    """Names the flags alone where there are any: a value may be a key."""
-    flags = [word.partition("=")[0] for word in words if word.startswith("-")]
-    return f"unrecognized arguments: {' '.join(flags or words)}"
-
-
-def parser_of(command: str, description: str, usage: str = "", epilog: str = EXIT_CODES) -> Parser:
-    """The parser of a command; by default its usage is made from its flags."""
-    return Parser(
-        prog=f"{called()} {command}",
-        usage=f"%(prog)s {usage}" if usage else None,
-        description=description,
-        epilog=epilog,
-    )
 
 
 class ServerFlags(argparse.Namespace):
@@ -248,7 +188,7 @@ def _parse(name: str, argv: List[str]) -> ImageCommand:
     words = [word for word in (getattr(command, place) for place in places) if word is not None]
     words += argv[end + 1 :]
     if more or len(words) > len(places):
-        raise mistake("words", _unrecognized(more or words[len(places) :]), parser, argv, more)
+        raise mistake("words", unrecognized(more or words[len(places) :]), parser, argv, more)
     for place, word in zip(places, words):
         setattr(command, place, word)
     return command

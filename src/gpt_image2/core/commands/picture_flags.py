@@ -7,7 +7,7 @@ from typing import Optional, Tuple
 
 from ..base.errors import UsageError
 from ..base.record import Record, replace
-from .options import Parser
+from .parser import Parser
 
 FIT_WAYS = ("crop", "pad", "stretch")
 

@@ -21,7 +21,8 @@ from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
-from .options import Parser, add_config_flags, add_output_flags, add_timeout_flag
+from .options import add_config_flags, add_output_flags, add_timeout_flag
+from .parser import Parser
 
 
 def resume_parser() -> Parser:

@@ -11,16 +11,15 @@ from ..api.sizes import SIZE_NAMES
 from ..base.about import called
 from ..commands.options import (
     ImageCommand,
-    Parser,
     add_call_flags,
     add_config_flags,
     add_image_flags,
     add_output_flags,
     add_setting_flags,
-    parser_of,
     read_prompt,
     request_of,
 )
+from ..commands.parser import Parser, parser_of
 from ..commands.picture_flags import add_picture_flags
 from .dates import read_moment
 from .spending import GROUPINGS

@@ -11,7 +11,8 @@ from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode, SavedImage
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.options import Parser, amount
+from gpt_image2.core.commands.options import amount
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import Output, output_for
 
 from ..check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from gpt_image2.core.base.outcome import ExitCode
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import output_for
 
 from ..compose import changed_outside, compose

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import Output, output_for
 
 from ..check import CLEAR, OPAQUE, check_alpha

@@ -10,7 +10,8 @@ from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Derivation, ExitCode, MadeFrom, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.options import Parser, add_output_flags, parser_of
+from gpt_image2.core.commands.options import add_output_flags
+from gpt_image2.core.commands.parser import Parser, parser_of
 from gpt_image2.core.ledger.recording import Ledger
 from gpt_image2.core.settings.config import load_settings
 from gpt_image2.core.settings.places import state_folder

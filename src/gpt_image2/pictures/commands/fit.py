@@ -9,7 +9,7 @@ from PIL import Image
 from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import output_for
 
 from ..files import Picture, check_output, encode, format_for, open_picture, save

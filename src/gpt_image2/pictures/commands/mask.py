@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import Output, output_for
 
 from ..files import check_output, encode, format_for, open_picture, save

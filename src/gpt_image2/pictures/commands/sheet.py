@@ -8,7 +8,7 @@ from contextlib import closing
 
 from gpt_image2.core.base.errors import LedgerError, UsageError
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.history.search import made_by_file
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
 from gpt_image2.core.settings.places import state_folder

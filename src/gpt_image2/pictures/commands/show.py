@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.options import Parser
+from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import output_for
 from gpt_image2.core.telling.streams import print_text
 

@@ -17,8 +17,9 @@ from ..api.access import identity, json_delivered, new_request_id
 from ..api.errors import Refused, invalid, unknown_parameter, unsupported_value
 from ..connection import Delivery
 from ..faults.admission import admit
-from .file_store import FileStore, StoredFile
+from .file_store import FileStore
 from .paging import page
+from .stored_file import StoredFile
 
 MAX_BATCH_BYTES = 200 * 1024 * 1024
 MAX_FILE_BYTES = 512 * 1024 * 1024

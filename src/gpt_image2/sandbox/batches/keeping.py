@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .batch import Batch, BatchOrder
-from .file_store import StoredFile
 from .input_file import LineError
+from .stored_file import StoredFile
 
 _LIVES_S = 30 * 86400.0
 _ENDED = ("failed", "completed", "expired", "cancelled")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..api.errors import check_range, invalid, unsupported_value, wrong_type
 from .batch import Batch
-from .file_store import StoredFile
+from .stored_file import StoredFile
 
 _ORDERS = ("asc", "desc")
 

@@ -8,7 +8,8 @@ import { isDragged, startInputs } from "./inputs.js";
 import { Help, startKeys } from "./keys.js";
 import { start } from "./loading.js";
 import { Ceiling, Make } from "./make-view.js";
-import { MaskEditor } from "./mask/editor.js";
+import { MarkupEditor } from "./painting/markup-editor.js";
+import { MaskEditor } from "./painting/mask-editor.js";
 import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
 import { Approval } from "./overview/approval-view.js";
@@ -33,6 +34,7 @@ function App() {
     ${dialog.value === "compare" && html`<${Compare} />`}
     ${dialog.value === "versions" && looked.value && html`<${Versions} card=${looked.value} />`}
     ${dialog.value === "mask" && html`<${MaskEditor} />`}
+    ${dialog.value === "markup" && html`<${MarkupEditor} />`}
     ${isDragged.value && html`<div class="drop-here">${t("dropHere")}</div>`}
     <${Toasts} />
   `;

@@ -1,7 +1,7 @@
 // The pictures that are sent along: dropped, pasted, chosen from the disk, or taken from the gallery.
 import { ApiError, post } from "./api.js";
 import { t } from "./i18n.js";
-import { change, form } from "./making.js";
+import { change, form, model } from "./making.js";
 import { say } from "./toasts.js";
 import { Typed } from "./typed.js";
 import { html, signal } from "./view.js";
@@ -79,9 +79,10 @@ function rename(at, name) {
   change({ inputs: form.peek().inputs.map((input, each) => (each === at ? { ...input, name } : input)) });
 }
 
-/** @param {{ onMask: () => void }} props */
-export function Inputs({ onMask }) {
-  const { inputs, mask, keep_outside } = form.value;
+/** @param {{ onMask: () => void, onMarkup: () => void }} props */
+export function Inputs({ onMask, onMarkup }) {
+  const { inputs, mask, markup, keep_outside } = form.value;
+  const canMarkUp = model()?.takes_markup;
   return html`<section class="inputs" aria-label=${t("inputs")}>
     <ol>
       ${inputs.map(
@@ -130,9 +131,17 @@ export function Inputs({ onMask }) {
           }}
         />
       </label>
-      ${inputs.length > 0 && html`<button onClick=${onMask}>${mask ? t("changeMask") : t("paintMask")}</button>`}
+      ${inputs.length > 0 &&
+      !markup &&
+      html`<button onClick=${onMask}>${mask ? t("changeMask") : t("paintMask")}</button>`}
       ${mask && html`<button class="quiet" onClick=${() => change({ mask: null })}>${t("dropMask")}</button>`}
+      ${inputs.length > 0 &&
+      !mask &&
+      canMarkUp &&
+      html`<button onClick=${onMarkup}>${markup ? t("changeMarkup") : t("drawMarkup")}</button>`}
+      ${markup && html`<button class="quiet" onClick=${() => change({ markup: null })}>${t("dropMarkup")}</button>`}
     </div>
+    ${markup && html`<p class="share">${t("markupSent")}</p>`}
     ${mask &&
     html`<p class="share">${t("maskShare", { share: (mask.share * 100).toFixed(1) })}</p>
       <label class="check">

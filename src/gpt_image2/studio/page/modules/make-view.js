@@ -31,7 +31,7 @@ export function Make() {
         onInput=${(/** @type {Event} */ event) => change({ prompt: valueOf(event) })}
       ></textarea>
     </label>
-    <${Inputs} onMask=${() => (dialog.value = "mask")} />
+    <${Inputs} onMask=${() => (dialog.value = "mask")} onMarkup=${() => (dialog.value = "markup")} />
     <${Fields} />
     <${Click} />
   </form>`;

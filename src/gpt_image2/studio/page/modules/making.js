@@ -23,6 +23,7 @@ const EMPTY = {
   partial_images: 0,
   inputs: [],
   mask: null,
+  markup: null,
   keep_outside: true,
   exact: "",
   extend: "",
@@ -45,7 +46,7 @@ export const isSending = signal(false);
 export function change(changes) {
   const next = { ...form.peek(), ...changes };
   if ("inputs" in changes && !("mask" in changes) && next.inputs[0]?.id !== form.peek().inputs[0]?.id) {
-    next.mask = null; // it belongs to the first input
+    next.mask = next.markup = null; // they belong to the first input
   }
   form.value = next;
 }
@@ -58,7 +59,7 @@ export function model() {
 
 /** What the form asks for, by the API's names. */
 function asked() {
-  const { inputs, mask, prompt, n, partial_images, keep_outside, exact, extend, to, ...texts } = form.peek();
+  const { inputs, mask, markup, prompt, n, partial_images, keep_outside, exact, extend, to, ...texts } = form.peek();
   /** @type {Record<string, string | number>} */
   const fields = { prompt };
   for (const [name, value] of Object.entries(texts)) if (value) fields[name] = value;
@@ -73,7 +74,8 @@ function asked() {
   const sent = isExtended ? null : (mask?.id ?? null);
   if (sent && keep_outside) wishes.keep_outside = true;
   const names = inputs.map((input) => input.name);
-  return { fields, inputs: inputs.map((input) => input.id), names, mask: sent, wishes };
+  const ids = inputs.map((input) => input.id);
+  return { fields, inputs: ids, names, mask: sent, markup: markup?.id ?? null, wishes };
 }
 
 /** Begins to follow the form. */

@@ -42,7 +42,7 @@ export const chosen = signal(/** @type {readonly string[]} */ ([]));
 /** The card that is looked at. */
 export const looked = signal(/** @type {import("./types.js").Card | null} */ (null));
 
-/** @type {import("../vendor/signals-core.js").Signal<"" | "help" | "compare" | "mask" | "versions" | "spending" | "settings">} */
+/** @type {import("../vendor/signals-core.js").Signal<"" | "help" | "compare" | "mask" | "markup" | "versions" | "spending" | "settings">} */
 export const dialog = signal("");
 
 /** On narrow screens one of the two is shown. */

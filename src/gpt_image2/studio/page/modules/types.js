@@ -86,7 +86,8 @@
  * @property {string} background
  * @property {number} partial_images
  * @property {Input[]} inputs
- * @property {{ id: string, share: number, painting: import("./mask/drawing.js").Painting } | null} mask
+ * @property {{ id: string, share: number, painting: import("./painting/drawing.js").Painting } | null} mask
+ * @property {{ id: string, painting: import("./painting/drawing.js").Painting } | null} markup
  * @property {boolean} keep_outside
  * @property {string} exact
  * @property {string} extend

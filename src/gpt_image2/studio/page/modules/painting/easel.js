@@ -1,27 +1,26 @@
-// The mask editor: what is painted over the first input is what may change.
-import { post } from "../api.js";
+// A picture to draw on: it zooms at the pointer and moves, what is drawn is undone and redone. The editors of
+// masks and of markups say what is drawn, and what becomes of it.
 import { t } from "../i18n.js";
-import { change, form } from "../making.js";
-import { Modal } from "../modal.js";
+import { form } from "../making.js";
 import { dialog } from "../store.js";
 import { say } from "../toasts.js";
 import { Component, createRef, html, signal } from "../view.js";
 import { draw, whole, zoomed } from "./canvas.js";
-import { add, asPlan, begin, box, items, move, painting, step } from "./drawing.js";
+import { add, begin, box, items, move, painting, step } from "./drawing.js";
 
-/** @typedef {"brush" | "eraser" | "rect" | "ellipse" | "lasso"} Tool */
-const TOOLS = /** @type {const} */ (["brush", "eraser", "rect", "ellipse", "lasso"]);
-const TOOL_KEYS = { b: "brush", e: "eraser", r: "rect", o: "ellipse", l: "lasso" };
 const STEP = 1.15;
 
-const tool = signal(/** @type {Tool} */ ("brush"));
-/** The brush's radius, in pixels of the picture. */
-const radius = signal(40);
-const drawing = signal(begin(null));
-const isKeeping = signal(false);
-
-export class MaskEditor extends Component {
+export class Easel extends Component {
   canvas = createRef();
+  drawing = signal(begin(null));
+  isKeeping = signal(false);
+  /** Half the width of a line, in pixels of the picture. */
+  radius = signal(40);
+  /** The radius to begin with: this share of the shorter side, and its least. */
+  radiiAcross = 24;
+  leastRadius = 4;
+  /** How strongly what is drawn covers the picture, from 0 to 1. */
+  strength = 1;
   layer = document.createElement("canvas");
   image = new Image();
   /** @type {import("./canvas.js").View} */ view = { x: 0, y: 0, zoom: 1 };
@@ -36,6 +35,48 @@ export class MaskEditor extends Component {
   /** @type {Map<string, HTMLImageElement>} */ inputs = new Map();
   /** @type {ResizeObserver | null} */ watched = null;
 
+  /** What was drawn before. @returns {import("./drawing.js").Painting | null} */
+  kept() {
+    return null;
+  }
+
+  /** Whether the pointer is a brush, whose size is shown. */
+  isBrush() {
+    return false;
+  }
+
+  /**
+   * What a pointer begins to draw; null where it is nothing.
+   * @param {[number, number]} _point
+   * @param {boolean} _isErasing by Alt or the right button
+   * @returns {import("./drawing.js").Item | null}
+   */
+  begun(_point, _isErasing) {
+    return null;
+  }
+
+  /** Whether a key chose a tool. @param {string} _key */
+  onToolKey(_key) {
+    return false;
+  }
+
+  /** Makes use of what is drawn; raises where it cannot be used. */
+  async use() {}
+
+  async keep() {
+    if (this.isKeeping.peek() || !this.size[0]) return;
+    this.isKeeping.value = true;
+    try {
+      await this.use();
+      dialog.value = "";
+    } catch (error) {
+      const hint = /** @type {{ hint?: string }} */ (error).hint ?? "";
+      say(`${error instanceof Error ? error.message : error} ${hint}`.trim(), true);
+    } finally {
+      this.isKeeping.value = false;
+    }
+  }
+
   get frame() {
     return /** @type {HTMLCanvasElement} */ (/** @type {unknown} */ (this.canvas.current));
   }
@@ -44,11 +85,11 @@ export class MaskEditor extends Component {
     const [input] = form.peek().inputs;
     if (!input) return;
     this.frame.focus();
-    drawing.value = begin(form.peek().mask?.painting ?? null);
-    for (const item of items(drawing.peek())) if (item.input) this.see(item.input);
+    this.drawing.value = begin(this.kept());
+    for (const item of items(this.drawing.peek())) if (item.input) this.see(item.input);
     this.image.onload = () => {
       this.size = [this.image.naturalWidth, this.image.naturalHeight];
-      radius.value = Math.round(Math.max(4, Math.min(...this.size) / 24));
+      this.radius.value = Math.round(Math.max(this.leastRadius, Math.min(...this.size) / this.radiiAcross));
       this.fit();
     };
     this.image.onerror = () => say(t("fileGone"), true);
@@ -78,21 +119,21 @@ export class MaskEditor extends Component {
       this.isWaiting = false;
       const context = this.frame?.getContext("2d");
       if (!context || !this.size[0]) return;
-      const now = painting(drawing.peek());
+      const now = painting(this.drawing.peek());
       if (this.wet) now.items = [...now.items, this.wet];
-      draw(context, this.image, this.size, this.view, now, this.layer, this.inputs);
+      draw(context, this.image, this.size, this.view, now, this.layer, this.inputs, this.strength);
       this.drawCursor(context);
     });
   }
 
   /** The brush at its true size. @param {CanvasRenderingContext2D} context */
   drawCursor(context) {
-    if (!this.hover || (tool.peek() !== "brush" && tool.peek() !== "eraser")) return;
+    if (!this.hover || !this.isBrush()) return;
     for (const [colour, width] of /** @type {const} */ ([["#000", 3], ["#fff", 1.5]])) {
       context.strokeStyle = colour;
       context.lineWidth = width * devicePixelRatio;
       context.beginPath();
-      context.arc(...this.hover, radius.peek() * this.view.zoom, 0, 2 * Math.PI);
+      context.arc(...this.hover, this.radius.peek() * this.view.zoom, 0, 2 * Math.PI);
       context.stroke();
     }
   }
@@ -121,23 +162,8 @@ export class MaskEditor extends Component {
     if (this.isPanning || this.pointers.size > 1 || event.button > 1) return;
     const point = this.on(at);
     this.start = point;
-    const op = event.button === 2 || event.altKey || tool.peek() === "eraser" ? "subtract" : "add";
-    this.wet = this.begun(point, op);
+    this.wet = this.begun(point, event.button === 2 || event.altKey);
     this.redraw();
-  }
-
-  /** @param {[number, number]} point @param {"add" | "subtract"} op @returns {import("./drawing.js").Item} */
-  begun(point, op) {
-    switch (tool.peek()) {
-      case "rect":
-        return { rect: box(point, point), op };
-      case "ellipse":
-        return { ellipse: box(point, point), op };
-      case "lasso":
-        return { polygon: [point], op };
-      default:
-        return { stroke: [point], radius: radius.peek(), op };
-    }
   }
 
   /** @param {PointerEvent} event */
@@ -172,6 +198,8 @@ export class MaskEditor extends Component {
       const point = this.on(this.at(each));
       if (wet.rect) wet.rect = box(this.start, point);
       else if (wet.ellipse) wet.ellipse = box(this.start, point);
+      else if (wet.arrow) wet.arrow = [this.start, point];
+      else if (wet.at) wet.at = point;
       else (wet.stroke ?? wet.polygon ?? []).push(point);
     }
   }
@@ -182,7 +210,8 @@ export class MaskEditor extends Component {
     if (!this.pointers.size) this.isPanning = false;
     const { wet } = this;
     this.wet = null;
-    if (wet && !(wet.polygon && wet.polygon.length < 3)) drawing.value = add(drawing.peek(), wet);
+    const isTooLittle = (wet?.polygon && wet.polygon.length < 3) || (wet?.arrow && isPoint(wet.arrow));
+    if (wet && !isTooLittle) this.drawing.value = add(this.drawing.peek(), wet);
     this.redraw();
   }
 
@@ -195,7 +224,7 @@ export class MaskEditor extends Component {
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
-    if (event.target instanceof HTMLInputElement && event.target.type === "number") return;
+    if (event.target instanceof HTMLInputElement && ["number", "text"].includes(event.target.type)) return;
     const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
     if (isUndo) this.turn(event.shiftKey ? 1 : -1);
     else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y") this.turn(1);
@@ -205,8 +234,7 @@ export class MaskEditor extends Component {
     else if (event.key === "+") this.zoom(STEP);
     else if (event.key === "-") this.zoom(1 / STEP);
     else if (event.key === "0") this.fit();
-    else if (event.key === "i") this.set({ invert: !drawing.peek().invert });
-    else if (event.key in TOOL_KEYS) tool.value = /** @type {any} */ (TOOL_KEYS)[event.key];
+    else if (this.onToolKey(event.key)) this.redraw();
     else if (event.key === " " && !(event.target instanceof HTMLButtonElement)) this.isSpaceDown = true;
     else return;
     event.preventDefault();
@@ -214,7 +242,7 @@ export class MaskEditor extends Component {
 
   /** @param {number} factor */
   resize(factor) {
-    radius.value = Math.min(Math.max(Math.round(radius.peek() * factor + (factor > 1 ? 0.5 : -0.5)), 1), 2000);
+    this.radius.value = Math.min(Math.max(Math.round(this.radius.peek() * factor + (factor > 1 ? 0.5 : -0.5)), 1), 2000);
     this.redraw();
   }
 
@@ -226,19 +254,13 @@ export class MaskEditor extends Component {
 
   /** @param {-1 | 1} direction */
   turn(direction) {
-    drawing.value = move(drawing.peek(), direction);
-    this.redraw();
-  }
-
-  /** @param {Partial<import("./drawing.js").Drawing>} changes */
-  set(changes) {
-    drawing.value = { ...drawing.peek(), ...changes };
+    this.drawing.value = move(this.drawing.peek(), direction);
     this.redraw();
   }
 
   /** @param {import("./drawing.js").Item[]} next */
   replace(next) {
-    drawing.value = step(drawing.peek(), next);
+    this.drawing.value = step(this.drawing.peek(), next);
     this.redraw();
   }
 
@@ -250,114 +272,46 @@ export class MaskEditor extends Component {
     this.inputs.set(id, image);
   }
 
-  /** @param {File} file */
-  async importMask(file) {
-    try {
-      const { id } = await post("api/inputs", file);
-      this.see(id);
-      drawing.value = add(drawing.peek(), { input: id, op: "add" });
-    } catch (error) {
-      say(error instanceof Error ? error.message : String(error), true);
-    }
+  /** The picture with what is drawn on it. @param {string} label */
+  stage(label) {
+    return html`<canvas
+      ref=${this.canvas}
+      tabindex="0"
+      role="img"
+      aria-label=${label}
+      onPointerDown=${(/** @type {PointerEvent} */ event) => this.onDown(event)}
+      onPointerMove=${(/** @type {PointerEvent} */ event) => this.onMove(event)}
+      onPointerUp=${(/** @type {PointerEvent} */ event) => this.onUp(event)}
+      onPointerCancel=${(/** @type {PointerEvent} */ event) => this.onUp(event)}
+      onPointerLeave=${() => {
+        this.hover = null;
+        this.redraw();
+      }}
+      onContextMenu=${(/** @type {Event} */ event) => event.preventDefault()}
+    ></canvas>`;
   }
 
-  async keep() {
-    const [input] = form.peek().inputs;
-    if (!input || isKeeping.peek()) return;
-    isKeeping.value = true;
-    try {
-      const now = painting(drawing.peek());
-      const made = await post("api/masks", { picture: input.id, painting: asPlan(now) });
-      change({ mask: { id: made.id, share: made.share, painting: now } });
-      if (made.notes.length) say(made.notes.join("; "));
-      dialog.value = "";
-    } catch (error) {
-      const hint = /** @type {{ hint?: string }} */ (error).hint ?? "";
-      say(`${error instanceof Error ? error.message : error} ${hint}`.trim(), true);
-    } finally {
-      isKeeping.value = false;
-    }
-  }
-
-  render() {
-    const now = drawing.value;
-    return html`<${Modal}
-      kind="mask"
-      label=${t("paintMask")}
-      onClose=${() => (dialog.value = "")}
-      onKeyDown=${(/** @type {KeyboardEvent} */ event) => this.onKey(event)}
-      onKeyUp=${(/** @type {KeyboardEvent} */ event) => event.key === " " && (this.isSpaceDown = false)}
-    >
-      <div class="tools" role="toolbar" aria-label=${t("tools")}>
-        ${TOOLS.map(
-          (name) => html`<button aria-pressed=${tool.value === name} onClick=${() => (tool.value = name)}>
-            ${t(`tool_${name}`)}
-          </button>`,
-        )}
-        <label>
-          ${t("brushSize")}
-          <input
-            type="range"
-            min="1"
-            max="400"
-            value=${radius.value}
-            onInput=${(/** @type {any} */ event) => (radius.value = Number(event.target.value))}
-          />
-        </label>
-        <button onClick=${() => this.replace([...items(now), { rect: [0, 0, ...this.size], op: "add" }])}>${t("fill")}</button>
-        <button aria-pressed=${now.invert} onClick=${() => this.set({ invert: !now.invert })}>${t("invert")}</button>
-        <button onClick=${() => this.replace([])}>${t("clear")}</button>
-        <button disabled=${now.at === 0} onClick=${() => this.turn(-1)}>${t("undo")}</button>
-        <button disabled=${now.at === now.steps.length - 1} onClick=${() => this.turn(1)}>${t("redo")}</button>
-        <${Pixels} name="feather" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />
-        <${Pixels} name="grow" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />
-        <label class="button file">
-          ${t("importMask")}
-          <input
-            type="file"
-            accept="image/*"
-            onChange=${(/** @type {any} */ event) => event.target.files[0] && this.importMask(event.target.files[0])}
-          />
-        </label>
-        ${form.value.mask &&
-        html`<a class="button" href=${`inputs/${form.value.mask.id}`} download="mask.png">${t("exportMask")}</a>`}
-      </div>
-      <canvas
-        ref=${this.canvas}
-        tabindex="0"
-        role="img"
-        aria-label=${t("maskCanvas")}
-        onPointerDown=${(/** @type {PointerEvent} */ event) => this.onDown(event)}
-        onPointerMove=${(/** @type {PointerEvent} */ event) => this.onMove(event)}
-        onPointerUp=${(/** @type {PointerEvent} */ event) => this.onUp(event)}
-        onPointerCancel=${(/** @type {PointerEvent} */ event) => this.onUp(event)}
-        onPointerLeave=${() => {
-          this.hover = null;
-          this.redraw();
-        }}
-        onContextMenu=${(/** @type {Event} */ event) => event.preventDefault()}
-      ></canvas>
-      <div class="row foot">
-        <p>${t("maskKeys")}</p>
-        <button class="primary" disabled=${isKeeping.value || !items(now).length} onClick=${() => this.keep()}>
-          ${t("keepMask")}
-        </button>
-      </div>
-    </${Modal}>`;
+  /** The tools that every editor has; `others` come after the size. @param {unknown} others */
+  common(others) {
+    const now = this.drawing.value;
+    return html`<label>
+        ${t("brushSize")}
+        <input
+          type="range"
+          min="1"
+          max="400"
+          value=${this.radius.value}
+          onInput=${(/** @type {any} */ event) => (this.radius.value = Number(event.target.value))}
+        />
+      </label>
+      ${others}
+      <button onClick=${() => this.replace([])}>${t("clear")}</button>
+      <button disabled=${now.at === 0} onClick=${() => this.turn(-1)}>${t("undo")}</button>
+      <button disabled=${now.at === now.steps.length - 1} onClick=${() => this.turn(1)}>${t("redo")}</button>`;
   }
 }
 
-/** @param {{ name: "feather" | "grow", drawing: import("./drawing.js").Drawing, set: (changes: object) => void }} props */
-function Pixels({ name, drawing, set }) {
-  return html`<label>
-    ${t(name)}
-    <input
-      type="number"
-      name=${name}
-      min=${name === "feather" ? 0 : -400}
-      max="400"
-      value=${drawing[name]}
-      onInput=${(/** @type {any} */ event) => set({ [name]: Number(event.target.value) || 0 })}
-    />
-  </label>`;
+/** @param {[[number, number], [number, number]]} arrow */
+function isPoint([from, to]) {
+  return from[0] === to[0] && from[1] === to[1];
 }

@@ -3,7 +3,9 @@
 
 /** @typedef {{ x: number, y: number, zoom: number }} View Where the picture's corner is, and its scale. */
 const TINT = "rgb(255, 0, 80)";
-const STRENGTH = 0.5;
+/** How high text is, and how long an arrow's head, in radii of the line. */
+const TEXT_RADII = 10;
+const HEAD_RADII = 8;
 
 /**
  * @param {CanvasRenderingContext2D} context
@@ -11,10 +13,11 @@ const STRENGTH = 0.5;
  * @param {[number, number]} size of the picture, in its pixels
  * @param {View} view
  * @param {import("./drawing.js").Painting} painting
- * @param {HTMLCanvasElement} layer to draw the mask on first
+ * @param {HTMLCanvasElement} layer to draw the painting on first
  * @param {Map<string, HTMLImageElement>} inputs masks that were imported, by their ids
+ * @param {number} strength of what is painted, from 0 to 1
  */
-export function draw(context, image, size, view, painting, layer, inputs) {
+export function draw(context, image, size, view, painting, layer, inputs, strength) {
   const { canvas } = context;
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -33,16 +36,15 @@ export function draw(context, image, size, view, painting, layer, inputs) {
   mask.beginPath();
   mask.rect(0, 0, ...size);
   mask.clip();
-  mask.fillStyle = mask.strokeStyle = TINT;
-  mask.lineCap = mask.lineJoin = "round";
   for (const item of painting.items) paint(mask, item, size, inputs);
   if (painting.invert) {
     mask.globalCompositeOperation = "xor";
+    mask.fillStyle = TINT;
     mask.fillRect(0, 0, ...size);
   }
   mask.restore();
   context.save();
-  context.globalAlpha = STRENGTH;
+  context.globalAlpha = strength;
   if (painting.feather) context.filter = `blur(${(painting.feather * view.zoom) / 4}px)`;
   context.drawImage(layer, 0, 0);
   context.restore();
@@ -55,6 +57,8 @@ export function draw(context, image, size, view, painting, layer, inputs) {
  * @param {Map<string, HTMLImageElement>} inputs
  */
 function paint(mask, item, size, inputs) {
+  mask.fillStyle = mask.strokeStyle = item.colour ?? TINT;
+  mask.lineCap = mask.lineJoin = "round";
   mask.globalCompositeOperation = item.op === "subtract" ? "destination-out" : "source-over";
   mask.beginPath();
   if (item.stroke && item.radius) {
@@ -64,6 +68,13 @@ function paint(mask, item, size, inputs) {
     mask.moveTo(...first);
     for (const point of rest.length ? rest : [first]) mask.lineTo(...point);
     mask.stroke();
+  } else if (item.arrow && item.radius) {
+    paintArrow(mask, ...item.arrow, item.radius);
+  } else if (item.text && item.at && item.radius) {
+    mask.font = `600 ${TEXT_RADII * item.radius}px system-ui, sans-serif`;
+    mask.textAlign = "center";
+    mask.textBaseline = "middle";
+    mask.fillText(item.text, ...item.at);
   } else if (item.rect) {
     mask.fillRect(...item.rect);
   } else if (item.ellipse) {
@@ -77,6 +88,41 @@ function paint(mask, item, size, inputs) {
     const image = inputs.get(item.input);
     if (image?.complete) mask.drawImage(image, 0, 0, ...size);
   }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} mask
+ * @param {[number, number]} from
+ * @param {[number, number]} to
+ * @param {number} radius
+ */
+function paintArrow(mask, from, to, radius) {
+  const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);
+  mask.lineWidth = 2 * radius;
+  mask.moveTo(...from);
+  mask.lineTo(...to);
+  for (const side of [-1, 1]) {
+    const turned = angle + (side * Math.PI * 5) / 6;
+    mask.moveTo(...to);
+    mask.lineTo(to[0] + HEAD_RADII * radius * Math.cos(turned), to[1] + HEAD_RADII * radius * Math.sin(turned));
+  }
+  mask.stroke();
+}
+
+/**
+ * What was drawn, alone, on a transparent picture of a size; null where nothing is seen of it.
+ * @param {import("./drawing.js").Item[]} items
+ * @param {[number, number]} size
+ * @returns {HTMLCanvasElement | null}
+ */
+export function alone(items, size) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = size;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  for (const item of items) paint(context, item, size, new Map());
+  const { data } = context.getImageData(0, 0, ...size);
+  for (let at = 3; at < data.length; at += 4) if (data[at]) return canvas;
+  return null;
 }
 
 /**

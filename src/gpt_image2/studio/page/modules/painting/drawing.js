@@ -3,11 +3,15 @@
 /**
  * @typedef {object} Item One stroke or shape. Points are pixels of the picture as it is seen.
  * @property {[number, number][]} [stroke]
- * @property {number} [radius]
+ * @property {number} [radius] half the width of a line; a text is as high as ten of it
  * @property {[number, number, number, number]} [rect]
  * @property {[number, number, number, number]} [ellipse]
  * @property {[number, number][]} [polygon]
  * @property {string} [input]
+ * @property {[[number, number], [number, number]]} [arrow] from, to
+ * @property {string} [text]
+ * @property {[number, number]} [at] the middle of a text
+ * @property {string} [colour] of a markup
  * @property {"add" | "subtract"} op
  */
 /**
