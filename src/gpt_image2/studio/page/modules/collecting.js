@@ -2,9 +2,9 @@
 // of the pictures; the gallery is loaded anew in every window after each change.
 import { ApiError, post } from "./api.js";
 import { t } from "./i18n.js";
-import { choices, filters, looked } from "./store.js";
+import { choices, filters, gallery, looked } from "./store.js";
 import { say, sayUndoable } from "./toasts.js";
-import { html, signal } from "./view.js";
+import { batch, html, signal } from "./view.js";
 
 const MOST_NAME = 80;
 
@@ -28,13 +28,17 @@ async function done(path, body) {
 }
 
 /**
- * What is looked at may not be in the gallery, which else brings the change.
+ * Shows a change at once: what is looked at may be in the gallery no more when that is loaded anew.
  * @param {readonly string[]} ids
  * @param {(card: import("./types.js").Card) => Partial<import("./types.js").Card>} change
  */
 function mark(ids, change) {
-  const card = looked.peek();
-  if (card && ids.includes(card.id)) looked.value = { ...card, ...change(card) };
+  /** @template {import("./types.js").Card | null | undefined} T @param {T} card */
+  const changed = (card) => (card && ids.includes(card.id) ? { ...card, ...change(card) } : card);
+  batch(() => {
+    gallery.value = { ...gallery.peek(), cards: gallery.peek().cards.map(changed) };
+    looked.value = changed(looked.peek());
+  });
 }
 
 /**

@@ -36,8 +36,9 @@ effect(() => {
 
 // Another window may star or collect what is looked at here.
 effect(() => {
-  const card = looked.value;
-  const now = card && gallery.value.cards.find((each) => each?.id === card.id);
+  const { cards } = gallery.value;
+  const card = looked.peek();
+  const now = card && cards.find((each) => each?.id === card.id);
   if (card && now && marksOf(now) !== marksOf(card)) looked.value = now;
 });
 
