@@ -199,6 +199,33 @@ def test_pictures_are_sent_along_by_their_ids(home: Home, recorder: Recorder, sa
     assert [file.data for file in recorder.only.files()] == [path.read_bytes(), dropped]
 
 
+def test_pictures_are_sent_under_the_names_they_were_given(home: Home, recorder: Recorder) -> None:
+    given = {
+        "the hat": "the hat.png",
+        "IMG_1.HEIC": "IMG_1.png",
+        "Kept.PNG": "Kept.PNG",
+        '../../etc/"passwd"\r\n: x': "etc passwd x.png",
+        "猫" * 100: "猫" * 40 + ".png",
+        " \u202e .": None,
+        "": None,
+    }
+    with studio_of(home, recorder.base_url) as studio:
+        studio.enter()
+        ids = [
+            studio.post("api/inputs", png(640 + 16 * at, 640), BYTES).json["id"] for at in range(len(given))
+        ]
+        body = {**asked("all of them"), "inputs": ids, "names": list(given)}
+        assert studio.post("api/calls", body).status == 200
+        assert ended(studio, body["id"])["state"] == "done"
+        (past,) = studio.get("api/requests/1").json["inputs"][:1]
+        assert past["filename"] == "the hat.png"
+        for wrong in (["one"], "the hat", [1] * len(given), ["\ud800"] * len(given)):
+            assert studio.post("api/calls", {**body, "id": str(uuid.uuid4()), "names": wrong}).status == 400
+    names = [file.filename for file in recorder.only.files()]
+    own = [each.removeprefix("in-") for each in ids]
+    assert names == [name or own[at] for at, name in enumerate(given.values())]
+
+
 def test_a_studio_that_is_killed_loses_nothing_and_the_next_sends_nothing_again(
     home: Home, recorder: Recorder
 ) -> None:

@@ -51,6 +51,7 @@ ATTACKS: dict[str, tuple[str, str, dict[str, str | None], int]] = {
     "no type at all": ("POST", _CLICK, {"Content-Type": None}, 415),
     "a sandboxed frame": ("POST", "/api/calls", {"Origin": "null"}, 403),
     "a click without an origin": ("POST", "/api/calls", {"Origin": None}, 403),
+    "a star from another site": ("POST", "/api/stars", {"Origin": EVIL}, 403),
     "an address typed by hand that posts": ("POST", "/api/calls", {"Sec-Fetch-Site": "none"}, 403),
     "a websocket": ("GET", "/api/events", {"Upgrade": "websocket", "Connection": "Upgrade"}, 400),
     "a websocket from elsewhere": (

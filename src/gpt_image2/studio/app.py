@@ -23,6 +23,8 @@ from .approving import Approving
 from .bodies import on_defect, on_error, on_http_error
 from .door import Door
 from .events import Events
+from .gallery.collected import CollectedFile
+from .gallery.collecting import Collecting
 from .gallery.endpoints import GalleryEndpoints
 from .gallery.picture_files import PictureFiles
 from .gallery.thumbnails import Thumbnails
@@ -49,12 +51,16 @@ class Studio:
         inputs = Inputs(settings.own_dir / "inputs", settings.state_dir, files)
         self._calls = Calls(settings, inputs, self.events.publish)
         self._approving = Approving(settings.state_dir, self.events.publish)
-        self._watcher = Watcher(settings.state_dir / LEDGER_NAME, self._ledger_changed)
-        gallery = GalleryEndpoints(settings, files, Thumbnails(settings.own_dir / "thumbnails"))
+        ledger = settings.state_dir / LEDGER_NAME
+        self._watcher = Watcher(ledger, self._gallery_changed)
+        collected = CollectedFile(settings.collected_path)
+        thumbnails = Thumbnails(settings.own_dir / "thumbnails")
+        gallery = GalleryEndpoints(settings, files, thumbnails, collected)
         routes = [
             Route("/api/state", self.state, methods=["GET"]),
             Route("/api/events", self.stream, methods=["GET"]),
             *gallery.routes(),
+            *Collecting(ledger, collected, self._gallery_changed).routes(),
             *CallEndpoints(self._calls, inputs).routes(),
             *Overview(settings).routes(),
             *self._approving.routes(),
@@ -115,7 +121,7 @@ class Studio:
         calls = {"kind": "calls", "calls": self._calls.all(), "budget": self._calls.budget.json()}
         return [calls, self._approving.as_event()]
 
-    def _ledger_changed(self) -> None:
+    def _gallery_changed(self) -> None:
         self.events.publish({"kind": "ledger"})
 
     @asynccontextmanager

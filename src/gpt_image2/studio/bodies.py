@@ -28,8 +28,13 @@ async def json_of(request: Request) -> Mapping[str, Any]:
     """The JSON object in a body; a `UsageError` for anything else."""
     if request.headers.get("content-type") != JSON_TYPE:
         raise HTTPException(415, f"send {JSON_TYPE}")
+    body = await _body(request, _MAX_JSON_BYTES)
     try:
-        document = json.loads(await _body(request, _MAX_JSON_BYTES))
+        document = json.loads(body)
+        if b"\\u" in body:  # half a character can be neither sent nor answered with: better now than midway
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("a text holds half a character", hint="delete what shows as \ufffd") from None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):

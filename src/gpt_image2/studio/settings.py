@@ -12,9 +12,9 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S
 class StudioSettings:
     """The settings of one studio. `config`, `profile`, `base_url` and `api_key` are like the CLI's flags.
 
-    New pictures go into `output_dir`; `state_dir` has the ledger, and a folder of the studio's own for
-    thumbnails and inputs. `max_cost_usd` bounds what all calls of this studio may cost together; None is no
-    bound.
+    New pictures go into `output_dir`; `state_dir` has the ledger, the stars and collections, and a folder of
+    the studio's own for thumbnails and inputs. `max_cost_usd` bounds what all calls of this studio may cost
+    together; None is no bound.
     """
 
     output_dir: Path
@@ -30,3 +30,8 @@ class StudioSettings:
     def own_dir(self) -> Path:
         """What only the studio writes: thumbnails and inputs, which can be made again."""
         return self.state_dir / "studio"
+
+    @property
+    def collected_path(self) -> Path:
+        """The file of stars and collections, which nothing can make again."""
+        return self.state_dir / "collections.json"

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpt_image2.core.outputs.files import open_part, private_folder, temporary_folder, write_all
+from gpt_image2.core.outputs.ours import folder_lock
 
-__all__ = ["private_place", "temporary_folder", "write_bytes"]
+__all__ = ["folder_lock", "private_place", "temporary_folder", "write_bytes"]
 
 
 def private_place(folder: Path) -> Path:

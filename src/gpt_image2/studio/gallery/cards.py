@@ -6,7 +6,8 @@ under way, or may have been billed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,12 @@ _NO_REQUEST: Mapping[str, Any] = {
     "error_code": None,
 }
 FILTERS = (*_CONDITIONS, "search")
+#: What leaves only some contents, of pictures, finished ones, and the sums. They are bound as one list.
+_AMONG = "sha256 IN (SELECT value FROM json_each(?))"
+_IMAGES_AMONG = f" AND images.{_AMONG}"
+_DERIVED_AMONG = f" AND derived.{_AMONG}"
+_ALL_CONTENTS = "(SELECT request, sha256 FROM images UNION ALL SELECT request, sha256 FROM derived)"
+_SUMS_AMONG = f" AND id IN (SELECT request FROM {_ALL_CONTENTS} WHERE {_AMONG})"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,24 @@ class Page:
     maybe_billed: int
 
 
-def page_of(database: Database, filters: Mapping[str, str], offset: int, limit: int) -> Page:
-    """The cards from an offset on, newest first; `filters` are some of `FILTERS`."""
+def page_of(
+    database: Database,
+    filters: Mapping[str, str],
+    offset: int,
+    limit: int,
+    among: Sequence[str] | None = None,
+) -> Page:
+    """The cards from an offset on, newest first; `filters` are some of `FILTERS`, `among` the SHA-256 of the
+    pictures that are left, None for all."""
     where, values = _where(filters)
+    images, derived, summed = where, where, where
+    if among is not None:
+        images, derived, summed = where + _IMAGES_AMONG, where + _DERIVED_AMONG, where + _SUMS_AMONG
+        values = [*values, json.dumps(among)]
     # Only conditions of ours are put together; what is asked for is bound.
-    both = f"{_OF_REQUESTS}{where} UNION ALL {_OF_DERIVED}{where}"
+    both = f"{_OF_REQUESTS}{images} UNION ALL {_OF_DERIVED}{derived}"
     (counted,) = database.rows(f"SELECT COUNT(*) AS cards FROM ({both})", (*values, *values))  # noqa: S608
-    sums = database.rows(f"{_SUMS}{where} GROUP BY host", values)
+    sums = database.rows(f"{_SUMS}{summed} GROUP BY host", values)
     real = [row for row in sums if not is_rehearsal(row)]
     keys = database.rows(f"{both} {_ORDER}", (*values, *values, min(limit, MAX_PAGE), offset))
     return Page(

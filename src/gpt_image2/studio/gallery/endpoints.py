@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -17,10 +18,12 @@ from starlette.routing import Route
 
 from gpt_image2.core.history.search import forget_requests, request_by_id
 from gpt_image2.core.ledger.database import LEDGER_NAME, Database, read_database
+from gpt_image2.core.outputs.naming import slug
 
 from ..settings import StudioSettings
 from ..writing import private_place
 from .cards import FILTERS, MAX_PAGE, card_of, choices, page_of
+from .collected import Collected, CollectedFile
 from .export import write_zip
 from .opening import open_folder
 from .picture_files import MEDIA_TYPES, PictureFiles, image_row
@@ -37,11 +40,18 @@ _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; san
 class GalleryEndpoints:
     """The endpoints of one ledger."""
 
-    def __init__(self, settings: StudioSettings, files: PictureFiles, thumbnails: Thumbnails) -> None:
+    def __init__(
+        self,
+        settings: StudioSettings,
+        files: PictureFiles,
+        thumbnails: Thumbnails,
+        collected: CollectedFile,
+    ) -> None:
         self._ledger = settings.state_dir / LEDGER_NAME
         self._own_dir = settings.own_dir
         self._files = files
         self._thumbnails = thumbnails
+        self._collected = collected
 
     def routes(self) -> list[Route]:
         """The routes, below the studio's root."""
@@ -60,15 +70,18 @@ class GalleryEndpoints:
         ]
 
     def pictures(self, request: Request) -> Response:
-        """`GET /api/pictures?offset=&limit=` and some of `FILTERS`."""
+        """`GET /api/pictures?offset=&limit=`, some of `FILTERS`, `starred=1`, `collection=NAME`."""
         query = request.query_params
         offset, limit = (_number(query.get(name, "0")) for name in ("offset", "limit"))
         filters = {name: query[name] for name in FILTERS if query.get(name)}
         with self._database() as database:
-            page = page_of(database, filters, offset, limit or MAX_PAGE)
-            found: dict[str, object] = asdict(page)
+            collected = self._collected.read()
+            among = _among(collected, query)
+            page = page_of(database, filters, offset, limit or MAX_PAGE, among)
+            marked = tuple(_marked(card, collected) for card in page.cards)
+            found: dict[str, object] = asdict(replace(page, cards=marked))
             if not offset:
-                found["choices"] = choices(database)
+                found["choices"] = {**choices(database), "collection": collected.names()}
         return JSONResponse(found)
 
     def request(self, request: Request) -> Response:
@@ -85,7 +98,7 @@ class GalleryEndpoints:
             card = card_of(database, request.path_params["picture"])
         if card is None:
             raise _no_picture()
-        return JSONResponse(card)
+        return JSONResponse(_marked(card, self._collected.read()))
 
     def versions(self, request: Request) -> Response:
         """`GET /api/pictures/ID/versions`: what it was made from, and what was made from it."""
@@ -118,8 +131,13 @@ class GalleryEndpoints:
         return JSONResponse({"ok": True})
 
     def export(self, request: Request) -> Response:
-        """`GET /api/export?ids=ID,ID`: the pictures as a zip, with what is known of them and a page."""
-        ids = request.query_params.get("ids", "").split(",")
+        """`GET /api/export?ids=ID,ID`: the pictures as a zip, with what is known of them and a page; or with
+        `starred=1` or `collection=NAME` all that are such, in the order in which they were added."""
+        query = request.query_params
+        ids = _among(self._collected.read(), query)
+        if ids is None:
+            ids = query.get("ids", "").split(",")
+        zip_name = f"{slug(query['collection'])}.zip" if query.get("collection") else "pictures.zip"
         handle, name = tempfile.mkstemp(".zip", dir=private_place(self._own_dir))
         os.close(handle)
         try:
@@ -129,7 +147,7 @@ class GalleryEndpoints:
             os.unlink(name)
             raise
         gone = BackgroundTask(os.unlink, name)
-        return FileResponse(name, media_type="application/zip", filename="pictures.zip", background=gone)
+        return FileResponse(name, media_type="application/zip", filename=zip_name, background=gone)
 
     def picture(self, request: Request) -> Response:
         """`GET /pictures/ID`: the file, under a type of ours."""
@@ -172,6 +190,16 @@ class GalleryEndpoints:
             yield database
         finally:
             database.close()
+
+
+def _among(collected: Collected, query: Mapping[str, str]) -> list[str] | None:
+    return collected.among(is_starred=bool(query.get("starred")), collection=query.get("collection", ""))
+
+
+def _marked(card: Mapping[str, Any], collected: Collected) -> dict[str, object]:
+    """A card with its star and its collections."""
+    picture = card["picture"]
+    return {**card, **collected.marks_of(picture["sha256"] if picture else "")}
 
 
 def _no_picture() -> HTTPException:

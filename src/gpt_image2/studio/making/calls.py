@@ -25,7 +25,7 @@ from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.commands.finishing import Finishing
 
 from ..settings import StudioSettings
-from .asking import Asked
+from .asking import Asked, with_names
 from .call_state import CallState, State
 from .inputs import Inputs
 
@@ -139,6 +139,7 @@ class Calls:
             paths = [self._inputs.path(each) for each in asked.inputs]
             beside = [each and self._inputs.path(each) for each in (asked.mask, asked.markup)]
             request = stack.enter_context(client.with_inputs(request, paths, *beside))
+            request = with_names(request, asked.names)
         if finishing is not None:
             request = finishing.before(request)
         prepared = client.prepare(request, f"{self.output_dir}/", no_clobber=True)

@@ -1,5 +1,6 @@
 // One picture, large: what was asked beside what came, and what can be done with it.
 import { get, post } from "./api.js";
+import { Marks, star } from "./collecting.js";
 import { money, weight, when } from "./format.js";
 import { costInWords, gone } from "./gallery-view.js";
 import { t } from "./i18n.js";
@@ -32,6 +33,17 @@ effect(() => {
   const now = gallery.value.cards.find((each) => each?.request === card.request);
   if (now && (now.picture || now.status !== card.status)) looked.value = now;
 });
+
+// Another window may star or collect what is looked at here.
+effect(() => {
+  const { cards } = gallery.value;
+  const card = looked.peek();
+  const now = card && cards.find((each) => each?.id === card.id);
+  if (card && now && marksOf(now) !== marksOf(card)) looked.value = now;
+});
+
+/** @param {import("./types.js").Card} card */
+const marksOf = (card) => JSON.stringify([card.is_starred, [...card.collections].sort()]);
 
 /** @param {number} step */
 function turn(step) {
@@ -82,7 +94,7 @@ function remove(card) {
 
 /** @param {import("./types.js").Card} card */
 function useAsInput(card) {
-  addInput({ id: card.id, name: card.prompt.slice(0, 40) || card.id, source: `thumbnails/${card.id}` });
+  addInput({ id: card.id, name: [...card.prompt].slice(0, 40).join("") || card.id, source: `thumbnails/${card.id}` });
   toForm();
 }
 
@@ -119,6 +131,8 @@ export function Detail() {
     label=${card.prompt.slice(0, 80)}
     onClose=${() => (looked.value = null)}
     onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+      if (event.target instanceof HTMLElement && event.target.matches("input, select")) return;
+      if (event.key === "s" && card.picture && !event.ctrlKey && !event.metaKey) star([card.id], !card.is_starred);
       if (event.key === "ArrowRight") turn(1);
       if (event.key === "ArrowLeft") turn(-1);
     }}
@@ -137,6 +151,7 @@ export function Detail() {
     </div>
     <div class="side">
       <p class="prompt" dir="auto">${past.value?.id === card.request ? past.value.prompt : card.prompt}</p>
+      ${card.picture && html`<${Marks} card=${card} />`}
       <${Facts} card=${card} />
       <${Actions} card=${card} />
     </div>

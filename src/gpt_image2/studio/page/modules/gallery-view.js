@@ -1,4 +1,5 @@
 // The gallery: a grid of which only the seen rows are drawn, moved through with the arrow keys.
+import { star } from "./collecting.js";
 import { money, when } from "./format.js";
 import { t } from "./i18n.js";
 import { need } from "./loading.js";
@@ -72,6 +73,7 @@ export class Gallery extends Component {
     const step = steps[/** @type {keyof typeof steps} */ (event.key)];
     const card = gallery.peek().cards[focused.peek()];
     if (event.key === "x" && card) choose(card.id);
+    if (event.key === "s" && card?.picture && !event.ctrlKey && !event.metaKey) star([card.id], !card.is_starred);
     if (step === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const at = Math.min(Math.max(focused.peek() + step, 0), gallery.peek().total - 1);
@@ -150,6 +152,14 @@ function CardView({ card, at, cell, isNext }) {
       aria-label=${t("choose", { prompt: card.prompt.slice(0, 60) })}
       checked=${isChosen}
       onChange=${() => choose(card.id)}
+    />
+    <input
+      type="checkbox"
+      class="star"
+      tabindex="-1"
+      aria-label=${t("star", { prompt: card.prompt.slice(0, 60) })}
+      checked=${card.is_starred}
+      onChange=${() => star([card.id], !card.is_starred)}
     />`}`;
 }
 

@@ -3,6 +3,7 @@ import { ApiError, post } from "./api.js";
 import { t } from "./i18n.js";
 import { change, form, model } from "./making.js";
 import { say } from "./toasts.js";
+import { Typed } from "./typed.js";
 import { html, signal } from "./view.js";
 
 const MOST = 16;
@@ -70,6 +71,14 @@ function remove(at) {
   change({ inputs: form.peek().inputs.filter((_, each) => each !== at) });
 }
 
+/**
+ * @param {number} at
+ * @param {string} name
+ */
+function rename(at, name) {
+  change({ inputs: form.peek().inputs.map((input, each) => (each === at ? { ...input, name } : input)) });
+}
+
 /** @param {{ onMask: () => void, onMarkup: () => void }} props */
 export function Inputs({ onMask, onMarkup }) {
   const { inputs, mask, markup, keep_outside } = form.value;
@@ -80,6 +89,15 @@ export function Inputs({ onMask, onMarkup }) {
         (input, at) => html`<li key=${`${at}-${input.id}`}>
           <img src=${input.source} alt=${input.name} />
           <span class="number">${at + 1}</span>
+          <${Typed}
+            class="name"
+            maxlength="100"
+            dir="auto"
+            aria-label=${t("nameInput", { number: at + 1 })}
+            title=${t("nameNote")}
+            value=${input.name}
+            onDone=${(/** @type {string} */ text) => rename(at, text.trim())}
+          />
           <div class="tools">
             <button
               aria-label=${t("moveBack", { name: input.name })}

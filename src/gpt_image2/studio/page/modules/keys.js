@@ -15,6 +15,7 @@ const KEYS = [
   ["← ↑ → ↓", "keyMove"],
   ["Enter", "keyOpen"],
   ["X", "keyChoose"],
+  ["S", "keyStar"],
   ["C", "keyCompare"],
   ["Esc", "keyClose"],
   ["?", "keyHelp"],

@@ -73,7 +73,9 @@ function asked() {
   const isExtended = "extend" in wishes || "to" in wishes; // it makes its own mask
   const sent = isExtended ? null : (mask?.id ?? null);
   if (sent && keep_outside) wishes.keep_outside = true;
-  return { fields, inputs: inputs.map((input) => input.id), mask: sent, markup: markup?.id ?? null, wishes };
+  const names = inputs.map((input) => input.name);
+  const ids = inputs.map((input) => input.id);
+  return { fields, inputs: ids, names, mask: sent, markup: markup?.id ?? null, wishes };
 }
 
 /** Begins to follow the form. */

@@ -1,4 +1,5 @@
 // What is shown of the gallery: searched, filtered, counted and summed up.
+import { Collect, collect, dissolve, dissolved, star } from "./collecting.js";
 import { compareChosen } from "./compare/compare-view.js";
 import { money } from "./format.js";
 import { t } from "./i18n.js";
@@ -49,6 +50,14 @@ export function Search() {
     <${Pick} name="model" />
     <${Pick} name="command" />
     <${Pick} name="status" />
+    <${Pick} name="collection" />
+    <button
+      class="starred"
+      aria-pressed=${now.starred === "1"}
+      onClick=${() => filter("starred", now.starred ? "" : "1")}
+    >
+      <span aria-hidden="true">★</span> ${t("starred")}
+    </button>
     <label class="day">${t("since")}<${Typed} type="date" value=${now.day ?? ""} onDone=${since} /></label>
     <label class="day">
       ${t("least")}
@@ -70,8 +79,30 @@ export function Search() {
     html`<div class="row">
       <a class="button" href=${`api/export?ids=${chosen.value.join(",")}`} download="pictures.zip">${t("exportZip")}</a>
       <button disabled=${chosen.value.length !== 2} onClick=${compareChosen}>${t("compareTitle")}</button>
+      <button onClick=${() => star(chosen.peek(), true)}>${t("starChosen")}</button>
+      <${Collect} ids=${chosen.value} place="chosen" />
+      ${now.collection &&
+      html`<button
+        onClick=${() => collect(chosen.peek(), now.collection ?? "", false).then(() => (chosen.value = []))}
+      >
+        ${t("takeOut", { name: now.collection })}
+      </button>`}
       <button class="quiet" onClick=${() => (chosen.value = [])}>${t("chooseNone")}</button>
     </div>`}
+    <${Whole} />
+  </div>`;
+}
+
+/** What can be done with a whole collection, or with all that is starred. */
+function Whole() {
+  const { starred, collection } = filters.value;
+  if (!(starred || collection) || !gallery.value.total) return null;
+  const query = new URLSearchParams({ ...(starred && { starred }), ...(collection && { collection }) });
+  return html`<div class="row">
+    <a class="button" href=${`api/export?${query}`} download="">
+      ${collection ? t("exportCollection", { name: collection }) : t("exportStarred")}
+    </a>
+    ${collection && html`<button class="danger" onClick=${() => dissolve(collection)}>${t("dissolve", { name: collection })}</button>`}
   </div>`;
 }
 
@@ -88,14 +119,17 @@ function since(day) {
   filters.value = next;
 }
 
-/** @param {{ name: "model" | "command" | "status" }} props */
+/** @param {{ name: "model" | "command" | "status" | "collection" }} props */
 function Pick({ name }) {
-  const values = choices.value[name] ?? [];
-  if (values.length < 2 && !filters.value[name]) return null;
+  const isCollection = name === "collection";
+  const values = (choices.value[name] ?? []).filter((value) => !(isCollection && dissolved.value.has(value)));
+  const picked = filters.value[name];
+  if (values.length < (isCollection ? 1 : 2) && !picked) return null;
+  if (picked && !values.includes(picked)) values.push(picked); // it has just become empty
   return html`<select
     name=${`filter-${name}`}
     aria-label=${t(name)}
-    value=${filters.value[name] ?? ""}
+    value=${picked ?? ""}
     onChange=${(/** @type {Event} */ event) => filter(name, valueOf(event))}
   >
     <option value="">${t(`any_${name}`)}</option>

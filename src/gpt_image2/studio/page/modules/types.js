@@ -16,6 +16,8 @@
  * @property {string | null} error_code
  * @property {string | null} method how a finished picture was made, null for one as the model sent it
  * @property {Picture | null} picture
+ * @property {boolean} is_starred
+ * @property {string[]} collections their names
  */
 /**
  * @typedef {object} Call One click.
@@ -72,7 +74,7 @@
  * @property {number} typical_s
  * @property {string[]} warnings
  */
-/** @typedef {{ id: string, name: string, source: string }} Input `source` is an address for an <img>. */
+/** @typedef {{ id: string, name: string, source: string }} Input It is sent under its name; `source` is an address for an <img>. */
 /**
  * @typedef {object} Form What the next click asks for. Empty texts are left to the server.
  * @property {string} prompt
