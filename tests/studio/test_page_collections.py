@@ -76,6 +76,8 @@ def test_a_picture_is_sent_under_the_name_that_is_typed(
         name = page.get_by_label("Name of picture 1")
         expect(name).to_have_value("IMG_4711.png")
         name.fill("the hat")
+        name.press("Enter")
+        expect(page.locator(".inputs img")).to_have_attribute("alt", "the hat")
         page.locator("#prompt").fill("the fox wears the hat")
         page.reload()
         expect(name).to_have_value("the hat")
