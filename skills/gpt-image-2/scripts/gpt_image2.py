@@ -670,6 +670,7 @@ class StopSwitch:
     def __init__(self):
         self.signum = None
         self._event = threading.Event()
+        self._is_stopping = False
         self._stoppers = set()
         self._calls = []  # its appends and pops need no lock between threads
         self._on_drain = None
@@ -693,10 +694,12 @@ class StopSwitch:
 
     def stop(self, signum):
         """Asks everything under way to end."""
+        self._is_stopping = True
         self.signum = signum
         self._event.set()
         for stopper in list(self._stoppers):
             stopper()
+        self._is_stopping = False
 
     def __enter__(self):
         self._calls.append(self)
@@ -719,6 +722,8 @@ class StopSwitch:
             on_drain, self._on_drain = self._on_drain, None
             on_drain()
             return
+        if self._is_stopping:
+            return  # raised here, it would leave a transfer that nobody ends
         if not self._calls or self.is_set:
             raise InterruptedCall("interrupted", signum=signum)
         self.stop(signum)
@@ -2262,6 +2267,8 @@ def ticking(tick, interval_s):
     done = threading.Event()
 
     def run():
+        if hasattr(signal, "pthread_sigmask"):  # they are for the thread that waits for the answer
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         while not done.wait(interval_s):
             tick()
 
@@ -3489,6 +3496,7 @@ def _first(env, *names):
 MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_LOOK_MS = 500
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -3746,7 +3754,8 @@ class _HeadsChannel:
     def drain_until_readable(self, body):
         """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
         while self._poll is not None:
-            ready = [fd for fd, _ in self._poll.poll()]
+            # Not for ever: a signal that comes just before, or to another thread, wakes nobody here.
+            ready = [fd for fd, _ in self._poll.poll(_LOOK_MS)]
             if self._fd in ready and not self.read():
                 self._poll = None
             if body in ready:

@@ -124,7 +124,7 @@ def test_an_upgrade_keeps_what_is_known_of_jobs_and_drops_what_was_only_prepared
     job = json.loads(row["job"])
     assert (job["name"], job["named"], job["id"]) == ("caf\udce9.png", True, "mine")
     assert [row["name"] for row in rows_of(home.ledger, "sqlite_master") if row["type"] == "table"] == [
-        *("requests", "sqlite_sequence", "images", "batches", "batch_jobs"),
+        *("requests", "sqlite_sequence", "images", "batches", "batch_jobs", "derived"),
     ]
 
 

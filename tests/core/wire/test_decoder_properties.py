@@ -194,7 +194,7 @@ def read(
     with tempfile.TemporaryDirectory() as folder:
         plan = OutputPlan(Path(folder), "cat", ".png", True, False, Path(folder) / "rescued")
         collector = ImageCollector(
-            plan, count(1), lambda image, reason: None, lambda index, path: None, save_partials
+            plan, count(1), lambda image, reason: None, lambda index, path, number, part: None, save_partials
         )
         reader = AnswerReader(collector, Spool(plan.rescue_folder))
         for piece in pieces:

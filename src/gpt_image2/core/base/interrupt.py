@@ -22,6 +22,7 @@ class StopSwitch:
     def __init__(self) -> None:
         self.signum: Optional[int] = None
         self._event = threading.Event()
+        self._is_stopping = False
         self._stoppers: Set[Callable[[], None]] = set()
         self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
         self._on_drain: Optional[Callable[[], None]] = None
@@ -45,10 +46,12 @@ class StopSwitch:
 
     def stop(self, signum: int) -> None:
         """Asks everything under way to end."""
+        self._is_stopping = True
         self.signum = signum
         self._event.set()
         for stopper in list(self._stoppers):
             stopper()
+        self._is_stopping = False
 
     def __enter__(self) -> StopSwitch:
         self._calls.append(self)
@@ -71,6 +74,8 @@ class StopSwitch:
             on_drain, self._on_drain = self._on_drain, None
             on_drain()
             return
+        if self._is_stopping:
+            return  # raised here, it would leave a transfer that nobody ends
         if not self._calls or self.is_set:
             raise InterruptedCall("interrupted", signum=signum)
         self.stop(signum)

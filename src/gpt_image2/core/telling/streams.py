@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
@@ -96,6 +97,8 @@ def ticking(tick: Callable[[], None], interval_s: float) -> Generator[None, None
     done = threading.Event()
 
     def run() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # they are for the thread that waits for the answer
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         while not done.wait(interval_s):
             tick()
 

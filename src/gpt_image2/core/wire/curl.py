@@ -38,6 +38,7 @@ from .proxies import PROXY_VARIABLES, is_known_kind, proxy_variable, without_cre
 MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
+_LOOK_MS = 500
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -295,7 +296,8 @@ class _HeadsChannel:
     def drain_until_readable(self, body: int) -> None:
         """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
         while self._poll is not None:
-            ready = [fd for fd, _ in self._poll.poll()]
+            # Not for ever: a signal that comes just before, or to another thread, wakes nobody here.
+            ready = [fd for fd, _ in self._poll.poll(_LOOK_MS)]
             if self._fd in ready and not self.read():
                 self._poll = None
             if body in ready:
