@@ -23,8 +23,15 @@ SIDES = {
     "gpt_image2_more": (
         *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
         *("api.area_masks", "api.covering", "api.gif_svg", "api.markup", "api.odd_inputs", "api.orientation"),
-        *("api.png_alpha", "api.read_fields", "api.shapes", "base.optional_part", "calls.leftovers"),
-        *("ledger.derived", "settings.profiles"),
+        *(
+            "api.png_alpha",
+            "api.read_fields",
+            "api.shapes",
+            "base.optional_part",
+            "base.terminal",
+            "calls.leftovers",
+        ),
+        *("ledger.derived", "settings.profiles", "telling.live_line"),
         *(
             "commands.checks",
             "commands.doctor",

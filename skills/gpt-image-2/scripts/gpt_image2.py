@@ -828,51 +828,6 @@ def _escape_of(match):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# base/terminal
-#
-# How wide a terminal is, and text that keeps within it.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PIPE_COLUMNS = 80
-
-
-def columns_of(descriptor=1):
-    """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
-    try:
-        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
-    except (OSError, ValueError):
-        return 0
-
-
-def help_columns():
-    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    return (columns_of() or _PIPE_COLUMNS) - 2
-
-
-def narrowed(text):
-    """A text whose lines fit the terminal, where there is one; what stands in a second column stays there."""
-    width = columns_of() - 2
-    if width <= 0:
-        return text
-    return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
-
-
-def _folded(line, width):
-    """A line as several, each below where its second column, or else its text, begins."""
-    start = len(line) - len(line.lstrip())
-    gap = line.find("  ", start)
-    column = len(line) - len(line[gap:].lstrip()) if gap > 0 else start
-    below = column if column < width // 2 else start
-    done, now = "", line[:column]
-    for word in line[column:].split():
-        if len(now) + len(word) > width and now.strip():
-            done, now = f"{done}{now.rstrip()}\n", " " * below
-        now += f"{word} "
-    return done + now.rstrip()
-
-
-# ------------------------------------------------------------------------------------------------------------
 # base/untrusted
 #
 # Values that a server sends, as far as they can be true: bounded, finite, ASCII digits, or absent. Pure.
@@ -2284,105 +2239,6 @@ def ticking(tick, interval_s):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# telling/live_line
-#
-# The line on a terminal that changes while a command waits: a headline, a bar, and what else has room.
-#
-# It never wraps, and leaves nothing behind: it is drawn within the width that the terminal has at that moment,
-# and the cursor goes back to where it begins, so that what a smaller window has wrapped of it is cleared.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_CLEAR = "\r\x1b[J"
-#: Around a line: a console that takes two cells where we count one cuts it off and does not wrap it.
-_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
-_BLOCKS, _ASCII = ("\u2588", "\u2591"), ("#", "-")
-_PREVIEW_CAME = "|"
-_LEAST_BAR, _MOST_BAR = 6, 30
-_USUAL_COLUMNS = 80
-
-
-class LiveLine:
-    """The one line of a terminal; whoever prints there clears it first."""
-
-    def __init__(self, terminal):
-        self._terminal = terminal
-        self._is_drawn = False
-
-    def draw(self, parts, share, marks):
-        try:
-            columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
-        except (OSError, ValueError):  # it has gone
-            return
-        text = live_text(parts, share, marks, columns - 1, glyphs_of(self._terminal.encoding))
-        print_text(f"{_CLEAR}{_NO_WRAP}{text}{_WRAP}\r", self._terminal)
-        self._is_drawn = True
-
-    def clear(self):
-        if self._is_drawn:
-            self._is_drawn = False
-            print_text(_CLEAR, self._terminal)
-
-
-def live_text(
-    parts,
-    share,
-    marks,
-    cells,
-    glyphs,
-):
-    """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
-    the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
-    head = _cut(parts[0], cells)
-    least = 0 if share is None else _LEAST_BAR + 1
-    left = cells - cells_of(head)
-    tail = ""
-    for part in parts[1:]:
-        longer = f"{tail}, {part}" if tail else f" {part}"
-        if cells_of(longer) <= left - least:
-            tail = longer
-    if share is None or left < least:
-        return head + tail
-    left -= 1
-    width = min(_MOST_BAR, left - cells_of(tail))
-    full = round(min(1.0, max(0.0, share)) * width)
-    bar = list(glyphs[0] * full + glyphs[1] * (width - full))
-    for mark in marks:
-        bar[min(width - 1, int(mark * width))] = _PREVIEW_CAME
-    return f"{head} {''.join(bar)}{tail}"
-
-
-def cells_of(text):
-    """How many cells of a terminal a text takes: two for a wide character, none for a joined one."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_cells, text))
-
-
-def glyphs_of(encoding):
-    """What a full and an empty cell of the bar are drawn with."""
-    try:
-        "".join(_BLOCKS).encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return _ASCII
-    return _BLOCKS
-
-
-def _cells(char):
-    from unicodedata import category, east_asian_width
-
-    if category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if east_asian_width(char) in "WF" else 1
-
-
-def _cut(text, cells):
-    while text and cells_of(text) > cells:
-        text = text[:-1]
-    return text
-
-
-# ------------------------------------------------------------------------------------------------------------
 # telling/output
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
@@ -2404,6 +2260,15 @@ def output_for(arguments):
     return EventsOutput(flags) if "--events" in flags else Output(flags)
 
 
+def _live_line():
+    """The line that changes; None where the script lies alone, which has none."""
+    try:
+        LiveLine = load_side("gpt_image2_more").LiveLine
+        return LiveLine(sys.stderr)
+    except UsageError:
+        return None
+
+
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
@@ -2413,9 +2278,9 @@ class Output:
         self._quiet = "--quiet" in flags
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
-        self.is_live = is_terminal and not self._quiet
+        self._line = _live_line() if is_terminal and not self._quiet else None
+        self.is_live = self._line is not None
         self._lock = threading.Lock()
-        self._line = LiveLine(sys.stderr)
         self._started_s = time.monotonic()
         self._typical_s = None
         self._preview_s = []
@@ -2443,7 +2308,7 @@ class Output:
     def live(self, parts, share, marks=()):
         """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
         share there is no bar."""
-        if self.is_live:
+        if self._line is not None and self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
 
@@ -2502,8 +2367,7 @@ class Output:
             with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
-            with self._lock:
-                self._line.clear()
+            self._clear_line()
 
     def _show_clock(self):
         elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
@@ -2554,8 +2418,14 @@ class Output:
 
     def _write_line(self, text, stream):
         with self._lock:
-            self._line.clear()
+            if self._line is not None:
+                self._line.clear()
             print_text(text + "\n", stream)
+
+    def _clear_line(self):
+        if self._line is not None:
+            with self._lock:
+                self._line.clear()
 
 
 class EventsOutput(Output):
@@ -11578,13 +11448,34 @@ def add_field_flags(add):
 # ------------------------------------------------------------------------------------------------------------
 
 
+_PIPE_COLUMNS = 80
+
+
+def _help_columns():
+    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
+    except (OSError, ValueError):
+        columns = 0
+    return (columns or _PIPE_COLUMNS) - 2
+
+
+def fitted_to_terminal(text):
+    """Help whose lines fit a narrow terminal; as it is, where the script lies alone."""
+    try:
+        narrowed = load_side("gpt_image2_more").narrowed
+        return narrowed(text)
+    except UsageError:
+        return text
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
     process."""
 
     def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
+        settings.setdefault("formatter_class", partial(kind, width=_help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
@@ -11598,7 +11489,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
     def format_help(self):
-        return narrowed(super().format_help())
+        return fitted_to_terminal(super().format_help())
 
     def _print_message(self, message, file=None):
         print_text(message, file or sys.stderr)
@@ -12318,7 +12209,7 @@ def _print(text):
 def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return narrowed(
+    return fitted_to_terminal(
         f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"

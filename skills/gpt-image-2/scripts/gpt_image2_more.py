@@ -251,6 +251,7 @@ from gpt_image2 import (
     plan_output,
     prepare_folder,
     priced,
+    print_text,
     read_database,
     read_object,
     read_prompt,
@@ -357,6 +358,43 @@ def reason_of(problem):
     """What an error says, whoever raised it."""
     message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
     return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# base/terminal
+#
+# How wide a terminal is, and text that keeps within it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def columns_of(descriptor=1):
+    """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
+    try:
+        return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def narrowed(text):
+    """A text whose lines fit the terminal, where there is one; what stands in a second column stays there."""
+    width = columns_of() - 2
+    if width <= 0:
+        return text
+    return "\n".join(line if len(line) <= width else _folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line, width):
+    """A line as several, each below where its second column, or else its text, begins."""
+    start = len(line) - len(line.lstrip())
+    gap = line.find("  ", start)
+    column = len(line) - len(line[gap:].lstrip()) if gap > 0 else start
+    below = column if column < width // 2 else start
+    done, now = "", line[:column]
+    for word in line[column:].split():
+        if len(now) + len(word) > width and now.strip():
+            done, now = f"{done}{now.rstrip()}\n", " " * below
+        now += f"{word} "
+    return done + now.rstrip()
 
 
 # ============================================================================================================
@@ -1043,6 +1081,113 @@ def clear_part_of(mask):
 def _is_seen_otherwise(image):
     """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
     return image.is_odd or orientation_of(image) > 1
+
+
+# ============================================================================================================
+# telling/
+#
+# What people and programs are told: lines and colours, `--json`, `--events`, `--quiet`. Touches standard
+# output and standard error, nothing else.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/live_line
+#
+# The line on a terminal that changes while a command waits: a headline, a bar, and what else has room.
+#
+# It never wraps, and leaves nothing behind: it is drawn within the width that the terminal has at that moment,
+# and the cursor goes back to where it begins, so that what a smaller window has wrapped of it is cleared.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_CLEAR = "\r\x1b[J"
+#: Around a line: a console that takes two cells where we count one cuts it off and does not wrap it.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
+_BLOCKS, _ASCII = ("\u2588", "\u2591"), ("#", "-")
+_PREVIEW_CAME = "|"
+_LEAST_BAR, _MOST_BAR = 6, 30
+_USUAL_COLUMNS = 80
+
+
+class LiveLine:
+    """The one line of a terminal; whoever prints there clears it first."""
+
+    def __init__(self, terminal):
+        self._terminal = terminal
+        self._is_drawn = False
+
+    def draw(self, parts, share, marks):
+        try:
+            columns = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):  # it has gone
+            return
+        text = live_text(parts, share, marks, columns - 1, glyphs_of(self._terminal.encoding))
+        print_text(f"{_CLEAR}{_NO_WRAP}{text}{_WRAP}\r", self._terminal)
+        self._is_drawn = True
+
+    def clear(self):
+        if self._is_drawn:
+            self._is_drawn = False
+            print_text(_CLEAR, self._terminal)
+
+
+def live_text(
+    parts,
+    share,
+    marks,
+    cells,
+    glyphs,
+):
+    """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
+    the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
+    head = _cut(parts[0], cells)
+    least = 0 if share is None else _LEAST_BAR + 1
+    left = cells - cells_of(head)
+    tail = ""
+    for part in parts[1:]:
+        longer = f"{tail}, {part}" if tail else f" {part}"
+        if cells_of(longer) <= left - least:
+            tail = longer
+    if share is None or left < least:
+        return head + tail
+    left -= 1
+    width = min(_MOST_BAR, left - cells_of(tail))
+    full = round(min(1.0, max(0.0, share)) * width)
+    bar = list(glyphs[0] * full + glyphs[1] * (width - full))
+    for mark in marks:
+        bar[min(width - 1, int(mark * width))] = _PREVIEW_CAME
+    return f"{head} {''.join(bar)}{tail}"
+
+
+def cells_of(text):
+    """How many cells of a terminal a text takes: two for a wide character, none for a joined one."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def glyphs_of(encoding):
+    """What a full and an empty cell of the bar are drawn with."""
+    try:
+        "".join(_BLOCKS).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _ASCII
+    return _BLOCKS
+
+
+def _cells(char):
+    from unicodedata import category, east_asian_width
+
+    if category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
+def _cut(text, cells):
+    while text and cells_of(text) > cells:
+        text = text[:-1]
+    return text
 
 
 # ============================================================================================================

@@ -67,11 +67,11 @@ def _print(text: str) -> int:
 
 
 def _help() -> str:
-    from .base.terminal import narrowed
+    from .commands.parser import fitted_to_terminal
 
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return narrowed(
+    return fitted_to_terminal(
         f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"

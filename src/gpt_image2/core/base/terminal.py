@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-_PIPE_COLUMNS = 80
-
 
 def columns_of(descriptor: int = 1) -> int:
     """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
@@ -13,11 +11,6 @@ def columns_of(descriptor: int = 1) -> int:
         return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
     except (OSError, ValueError):
         return 0
-
-
-def help_columns() -> int:
-    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
-    return (columns_of() or _PIPE_COLUMNS) - 2
 
 
 def narrowed(text: str) -> str:

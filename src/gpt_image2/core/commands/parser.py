@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 from typing import Any, NoReturn, Sequence
@@ -10,8 +11,28 @@ from typing import Any, NoReturn, Sequence
 from ..base.about import called
 from ..base.errors import UsageError
 from ..base.exit_codes import EXIT_CODES
-from ..base.terminal import help_columns, narrowed
 from ..telling.streams import print_text
+
+_PIPE_COLUMNS = 80
+
+
+def _help_columns() -> int:
+    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
+    except (OSError, ValueError):
+        columns = 0
+    return (columns or _PIPE_COLUMNS) - 2
+
+
+def fitted_to_terminal(text: str) -> str:
+    """Help whose lines fit a narrow terminal; as it is, where the script lies alone."""
+    try:
+        from ..base.terminal import narrowed
+
+        return narrowed(text)
+    except UsageError:
+        return text
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
-        settings.setdefault("formatter_class", partial(kind, width=help_columns()))
+        settings.setdefault("formatter_class", partial(kind, width=_help_columns()))
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
@@ -34,7 +55,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see {self.prog} --help")
 
     def format_help(self) -> str:
-        return narrowed(super().format_help())
+        return fitted_to_terminal(super().format_help())
 
     def _print_message(self, message: str, file: Any = None) -> None:
         print_text(message, file or sys.stderr)

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Generator, Iterable, List, Mapping, Optional, Sequence, TextIO
+from typing import Any, Generator, Iterable, List, Mapping, Optional, Sequence, TextIO
 
-from ..base.errors import GptImage2Error
+from ..base.errors import GptImage2Error, UsageError
 from ..base.events import (
     Event,
     Finished,
@@ -30,7 +30,6 @@ from ..base.events import (
 from ..base.redact import show
 from .as_json import error_json, event_json
 from .in_words import ending_in_words, saved_line
-from .live_line import LiveLine
 from .streams import prepare_streams, print_json, print_text, ticking
 
 HEARTBEAT_S = 15.0
@@ -45,6 +44,16 @@ def output_for(arguments: List[str]) -> Output:
     return EventsOutput(flags) if "--events" in flags else Output(flags)
 
 
+def _live_line() -> Any:
+    """The line that changes; None where the script lies alone, which has none."""
+    try:
+        from .live_line import LiveLine
+
+        return LiveLine(sys.stderr)
+    except UsageError:
+        return None
+
+
 class Output:
     """For people: one line a message, colours and a live line where a terminal shows them."""
 
@@ -54,9 +63,9 @@ class Output:
         self._quiet = "--quiet" in flags
         is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
-        self.is_live = is_terminal and not self._quiet
+        self._line = _live_line() if is_terminal and not self._quiet else None
+        self.is_live = self._line is not None
         self._lock = threading.Lock()
-        self._line = LiveLine(sys.stderr)
         self._started_s = time.monotonic()
         self._typical_s: Optional[float] = None
         self._preview_s: List[float] = []
@@ -84,7 +93,7 @@ class Output:
     def live(self, parts: Sequence[str], share: Optional[float], marks: Sequence[float] = ()) -> None:
         """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
         share there is no bar."""
-        if self.is_live:
+        if self._line is not None and self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
 
@@ -143,8 +152,7 @@ class Output:
             with ticking(self._show_clock, _TICK_S if self.is_live else self._line_every_s):
                 yield
         finally:
-            with self._lock:
-                self._line.clear()
+            self._clear_line()
 
     def _show_clock(self) -> None:
         elapsed_s, typical_s, share = time.monotonic() - self._started_s, self._typical_s, self._done
@@ -195,8 +203,14 @@ class Output:
 
     def _write_line(self, text: str, stream: TextIO) -> None:
         with self._lock:
-            self._line.clear()
+            if self._line is not None:
+                self._line.clear()
             print_text(text + "\n", stream)
+
+    def _clear_line(self) -> None:
+        if self._line is not None:
+            with self._lock:
+                self._line.clear()
 
 
 class EventsOutput(Output):
