@@ -12209,11 +12209,16 @@ def _print(text):
 def _help():
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return fitted_to_terminal(
+    text = (
         f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"
     )
+    try:
+        narrowed = load_side("gpt_image2_more").narrowed
+        return narrowed(text)
+    except Exception:  # the script lies alone
+        return text
 
 
 # ------------------------------------------------------------------------------------------------------------

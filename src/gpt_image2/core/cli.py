@@ -67,12 +67,16 @@ def _print(text: str) -> int:
 
 
 def _help() -> str:
-    from .commands.parser import fitted_to_terminal
-
     width = max(len(name) for name, _ in COMMANDS)
     commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS)
-    return fitted_to_terminal(
+    text = (
         f"usage: {called()} COMMAND [options]\n\n"
         f"Generate and edit images with gpt-image-2.\n\ncommands:\n{commands}\n\n"
         f"Help for one: {called()} help COMMAND. Version: {called()} --version.\n\n{EXIT_CODES}"
     )
+    try:
+        from .base.terminal import narrowed
+
+        return narrowed(text)
+    except Exception:  # the script lies alone
+        return text
