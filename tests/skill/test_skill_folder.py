@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,14 @@ def desk(user: User) -> User:
 
 
 def run_block(desk: User, code: str) -> Run:
-    return desk.run_program("bash", "-euo", "pipefail", "-c", code)
+    """Runs it where `python3` is a Python that has the package with all its extras."""
+    python3 = desk.cwd / "bin" / "python3"
+    if not python3.exists():
+        python3.parent.mkdir()
+        python3.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python3.chmod(0o755)
+    path = f"{python3.parent}:{os.environ['PATH']}"
+    return desk.run_program("bash", "-euo", "pipefail", "-c", code, env={"PATH": path})
 
 
 def test_the_skill_is_valid_by_the_validator_of_agent_skills(user: User) -> None:
