@@ -20,6 +20,7 @@ import json
 import math
 import os
 import re
+import shutil
 import struct
 import sys
 import threading
@@ -51,16 +52,21 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, urlsplit
 
 from gpt_image2 import (
+    API_VERSION,
     ASKED,
+    AZURE_PATH,
+    BAD_FIELD,
     BATCH_DISCOUNT,
     BODY,
+    CODES_OF_SUCCESS,
     DEFAULT_FRAMES,
     DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
     EDGE_STEP,
+    ENDPOINTS,
     EXIT_CODES,
     FAMILY,
     FOLDER,
@@ -79,15 +85,23 @@ from gpt_image2 import (
     MAX_PARTIAL_IMAGES,
     MAX_PIXELS,
     MAX_RATIO,
+    MAX_REDIRECTS,
+    MAX_SERVER_WAIT_S,
     MIN_FRAMES,
     MIN_PIXELS,
     MIN_VERSION,
     MODELS,
+    MODERATION,
+    NO_ENCODING,
     NO_SPACE,
-    OVER_MAX_COST,
     OWN_SANDBOXES,
+    PART,
+    PRICES,
     PROGRAM,
+    PROXY,
     QUALITIES,
+    RATE_LIMIT,
+    REDIRECTS,
     REQUEST_FIELDS,
     SANDBOX_HOST,
     SIZE_NAMES,
@@ -104,11 +118,13 @@ from gpt_image2 import (
     ApiError,
     Attempt,
     AuthenticationError,
+    BadEncoding,
+    BaseUrl,
     Billed,
-    Budget,
     Call,
     CallFlags,
     CallPolicy,
+    Cause,
     Client,
     ConfigError,
     CostEstimate,
@@ -123,7 +139,6 @@ from gpt_image2 import (
     FormPart,
     GptImage2Error,
     HeadersReceived,
-    Hold,
     Host,
     HostFacts,
     HostField,
@@ -154,15 +169,19 @@ from gpt_image2 import (
     OwnedFolder,
     Parser,
     PartialError,
+    PartialImage,
     Poll,
     PreparedCall,
     Prices,
     QuotaError,
     RateLimit,
     RateLimitError,
+    Received,
     Record,
+    RequestStarted,
     ResponseHead,
     Result,
+    RetryWaiting,
     Room,
     SavedImage,
     ServerError,
@@ -173,8 +192,9 @@ from gpt_image2 import (
     StopSwitch,
     SvgUsage,
     Task,
-    TaskPoller,
     TaskState,
+    TaskUnderWay,
+    TextPrices,
     TransferEnd,
     Usage,
     UsageError,
@@ -191,7 +211,6 @@ from gpt_image2 import (
     add_timeout_flag,
     adopt,
     amount,
-    asks_sandbox,
     backoff_s,
     called,
     canonical,
@@ -202,14 +221,16 @@ from gpt_image2 import (
     cost_in_words,
     cost_of_usage,
     cost_warnings,
+    count_of,
     curl_version,
     ending_of,
+    error_of,
     estimate_json,
     explain,
     extension,
-    failed_task,
     failure_json,
     fetch_images,
+    file_parts,
     find_config,
     find_curl,
     folders_to_write,
@@ -224,20 +245,25 @@ from gpt_image2 import (
     input_file,
     input_file_of,
     is_address,
+    is_azure,
+    is_digits,
     is_loopback,
+    is_official,
     is_quota,
     is_refusal,
+    is_same,
     is_sandbox,
+    is_too_large,
     is_whole_image,
     json_escaped,
     judge,
-    known_addresses,
     limit_in_words,
     load_settings,
     local_input,
     local_inputs,
     make_images,
     mask_secrets,
+    members,
     moment_s,
     name_problem,
     open_database,
@@ -247,28 +273,33 @@ from gpt_image2 import (
     paid_in_words,
     parse_size,
     parser_of,
-    pending_error,
     plan_output,
     prepare_folder,
     priced,
     print_text,
+    private_folder,
     read_database,
     read_object,
     read_prompt,
     read_server_error,
     read_svg_usage,
     read_usage,
+    readable_address,
     recorded,
+    refusal_by_code,
+    refusal_by_status,
+    refused,
     refuses_stream,
     replace,
     request_of,
     resolve_addresses,
+    said_text,
     save_facts,
     saved_image_at,
     saved_line,
-    send_free,
     server_wait_s,
     sha256_of,
+    shortened,
     show,
     size_in_words,
     size_problem,
@@ -278,11 +309,12 @@ from gpt_image2 import (
     sweep_unmarked,
     taken_over,
     temporary_folder,
+    ticking,
     today,
-    told_addresses,
     try_lock,
-    unknown_cost,
     utc_text,
+    value_at,
+    with_query,
     write_config,
     write_private,
     write_whole,
@@ -406,6 +438,57 @@ def _folded(line, width):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# api/ratios
+#
+# The legal size nearest to a wished one, and what a ratio stands for. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_DEFAULT_RATIO_PIXELS = 1024 * 1024
+_LONG_EDGES = {"2k": 2048, "4k": MAX_EDGE}
+
+
+def nearest_legal_size(width, height):
+    """The legal size nearest to a wished one: first its ratio is kept, then its scale, then the grid."""
+    width, height = max(width, 1.0), max(height, 1.0)
+    if width > MAX_RATIO * height:
+        width, height = math.sqrt(width * height * MAX_RATIO), math.sqrt(width * height / MAX_RATIO)
+    elif height > MAX_RATIO * width:
+        width, height = math.sqrt(width * height / MAX_RATIO), math.sqrt(width * height * MAX_RATIO)
+    grow = math.sqrt(MIN_PIXELS / (width * height))
+    shrink = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_EDGE / max(width, height))
+    scale = min(max(1.0, grow), shrink)
+    width, height = width * scale, height * scale
+
+    def candidates(edge):
+        base = int(edge // EDGE_STEP)
+        return [step * EDGE_STEP for step in range(max(1, base - 2), base + 4)]
+
+    legal = [(w, h) for w in candidates(width) for h in candidates(height) if size_problem(w, h) is None]
+    return min(legal, key=lambda wh: (math.log(wh[0] / width) ** 2 + math.log(wh[1] / height) ** 2, wh))
+
+
+def size_of_ratio(text):
+    """The size that a ratio such as `16:9@2k` stands for, None for anything else."""
+    ratio, _, tier = text.partition("@")
+    across, sep, down = ratio.partition(":")
+    if not sep or not (is_digits(across) and is_digits(down)) or int(across) < 1 or int(down) < 1:
+        return None
+    proportion = int(across) / int(down)
+    if not tier or tier == "1k":
+        height = math.sqrt(_DEFAULT_RATIO_PIXELS / proportion)
+        width = height * proportion
+    elif tier in _LONG_EDGES:
+        longest = _LONG_EDGES[tier]
+        width, height = (
+            (longest, longest / proportion) if proportion >= 1 else (longest * proportion, longest)
+        )
+    else:
+        return None
+    return "{}x{}".format(*nearest_legal_size(width, height))
+
+
+# ------------------------------------------------------------------------------------------------------------
 # api/covering
 #
 # The legal size to ask for when another one is wished. Pure.
@@ -436,6 +519,18 @@ def _legal_sizes():
     return tuple(
         (width, height) for width in edges for height in edges if size_problem(width, height) is None
     )
+
+
+def legal_instead(width, height):
+    """What to ask for instead of a size that is not legal: the nearest one, and what covers all of it."""
+    hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
+    try:
+        found = covering_size(width, height)
+    except (ValueError, ZeroDivisionError):  # an edge of 0
+        return hint
+    if found[0] < width or found[1] < height:
+        return hint
+    return hint + "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1190,6 +1285,233 @@ def _cut(text, cells):
     return text
 
 
+# ------------------------------------------------------------------------------------------------------------
+# telling/events_output
+#
+# `--events`: what happens, one JSON object a line on standard error.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+_EVENT_NAMES = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    TaskUnderWay: "task",
+    ImageSaved: "image_saved",
+    ModelImageSaved: "model_image_saved",
+    Warned: "warning",
+}
+
+
+class EventsOutput(Output):
+    """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
+
+    def __init__(self, flags, heartbeat_s=HEARTBEAT_S):
+        super().__init__(flags)
+        self.is_live = False
+        self._heartbeat_s = heartbeat_s
+
+    def warn(self, text):
+        self.event({"event": "warning", "message": text})
+
+    def event(self, line):
+        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
+
+    def finish(
+        self, outcome, rows=None
+    ):
+        self.event({"event": "finished", **outcome})
+        super().finish(outcome, rows)
+
+    @contextmanager
+    def heartbeat(self):
+        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
+            yield
+
+    _clock = heartbeat
+
+    def _hear(self, event):
+        line = _event_json(event)
+        if line is not None:
+            self._write(line)
+
+    def _print(self, text, label="", colour=""):
+        """Nothing: lines in words are for people."""
+
+    def _write(self, line):
+        """One object on one line."""
+        with self._lock:
+            print_text(json.dumps(line) + "\n", sys.stderr)
+
+
+def _event_json(event):
+    """An event of a call; None for the end of the call, which the command itself reports."""
+    name = _EVENT_NAMES.get(type(event))
+    if name is None:
+        return None
+    values = dict(vars(event))
+    if isinstance(event, (ImageSaved, ModelImageSaved)):
+        values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
+
+
+# ============================================================================================================
+# wire/
+#
+# Bytes to and from a server. The only room that starts a process, `curl`; and what reads JSON, server-sent
+# events and base64 while they arrive.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/decompress
+#
+# Undoes the compression of an answer that nobody asked to be compressed, in pieces of bounded size. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PIECE_BYTES = 1 << 16
+_FREE_BYTES = 64 << 20  # so much may come out of anything
+_MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
+_GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
+_ZLIB = ("gzip", "x-gzip", "deflate")
+
+
+class BodyDecoder:
+    """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
+
+    What is not compressed although the header says so passes as it is: gateways decompress and leave the
+    header. So does what is compressed in a way that only others know, for `finish` to refuse.
+    """
+
+    def __init__(self, encoding):
+        names = [name.strip().lower() for name in encoding.split(",")]
+        self._names = [name for name in names if name not in NO_ENCODING]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
+        self._layers = []
+        if not self._unknown:
+            # The last that is named was the last to be applied.
+            self._layers = [_Inflater(name) for name in reversed(self._names)]
+        self._came = 0
+        self._given = 0
+
+    def feed(self, data):
+        """The pieces that these bytes bring.
+
+        Raises:
+            BadEncoding: they are damaged, or grow beyond all measure.
+        """
+        self._came += len(data)
+        yield from self._through(data, 0)
+
+    def finish(self):
+        """The last pieces.
+
+        Raises:
+            BadEncoding: the body ends too early, or its compression is unknown.
+        """
+        for number, layer in enumerate(self._layers):
+            for piece in layer.finish():
+                yield from self._through(piece, number + 1)
+        if self._came and self._unknown:
+            raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
+
+    def _through(self, data, layer):
+        if layer < len(self._layers):
+            for piece in self._layers[layer].feed(data):
+                yield from self._through(piece, layer + 1)
+        elif data:
+            self._given += len(data)
+            if self._layers and self._given > max(_FREE_BYTES, _MAX_RATIO * self._came):
+                raise BadEncoding(f"the answer grows without end: {self._given:,} bytes from {self._came:,}")
+            yield data
+
+
+class _Inflater:
+    """One layer of gzip or deflate."""
+
+    def __init__(self, name):
+        self._is_gzip = name != "deflate"
+        self._start = b""
+        self._passes = False
+        self._zlib = zlib.decompressobj(31)
+        self._begun = False
+
+    def feed(self, data):
+        if not self._begun:
+            self._start += data
+            if len(self._start) < len(_GZIP_START):
+                return
+            data, self._start, self._begun = self._start, b"", True
+            self._choose(data)
+        if self._passes:
+            yield data
+            return
+        data, self._start = self._start + data, b""
+        while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
+            try:
+                piece = self._zlib.decompress(data, _PIECE_BYTES)
+            except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
+                raise BadEncoding(f"the compressed answer is damaged ({error})") from None
+            if piece:
+                yield piece
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+
+    def finish(self):
+        if not self._begun:
+            if self._start:
+                yield self._start
+            return
+        if self._passes:
+            return
+        while not self._zlib.eof:
+            piece = self._zlib.decompress(self._zlib.unconsumed_tail, _PIECE_BYTES)
+            if not piece:
+                raise BadEncoding("the compressed answer ends too early")
+            yield piece
+
+    def _choose(self, start):
+        """Tells by the first bytes what it is: what servers call deflate comes in two forms."""
+        if self._is_gzip:
+            self._passes = not start.startswith(_GZIP_START)
+            return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
+        is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+        self._zlib = zlib.decompressobj(15 if is_zlib else -15)
+
+
+def _until_damage(inflate, data):
+    """What came before the byte that is wrong, which zlib throws away together with it."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
+
+
 # ============================================================================================================
 # outputs/
 #
@@ -1418,6 +1740,46 @@ def _read_lines(path):
                     yield cast(Dict[str, Any], content)
 
 
+# ------------------------------------------------------------------------------------------------------------
+# outputs/sweeping
+#
+# Clears what dead processes left, and rescues the whole images in it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def clear(parts, folders, rescue_folder):
+    """Deletes parts and temporary folders whose processes have ended; the paths of whole images that were
+    rescued."""
+    rescued = []
+    for path in dict.fromkeys(parts):
+        with suppress(OSError):
+            rescued += _cleared(path, rescue_folder)
+    with suppress(OSError):
+        for folder in folders:
+            abandoned = taken_over(Path(folder))
+            if abandoned is not None:
+                abandoned.close()
+    return rescued
+
+
+def _cleared(path, rescue_folder):
+    match = re.match(PART, os.path.basename(path))
+    name = match.group("name") if match else os.path.basename(path)
+    if is_same(path, os.path.join(os.path.dirname(path), name)):
+        os.unlink(path)  # it had got its name when its process was killed
+        return []
+    with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
+        if try_lock(file.fileno()) is False:
+            return []  # its process lives
+        whole = is_whole_image(file)
+    if not whole:
+        os.unlink(path)
+        return []
+    target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
+    shutil.move(path, str(target))
+    return [str(target)]
+
+
 # ============================================================================================================
 # ledger/
 #
@@ -1520,6 +1882,65 @@ def _derived_picture(row):
 # Where every setting comes from: flags, config files, the environment, what a probe has learnt. Reads them;
 # writes only what a probe has learnt.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/price_fields
+#
+# The prices of a config file.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_USD = 1_000_000
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
+
+
+def read_prices(
+    content, place
+):
+    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    are missing are those of the list price. `place` names the file and line of a field, given its name and
+    those around it, outermost first."""
+    prices = {}
+    text_prices = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
+
+
+def _read_model(
+    model, content, place, known
+):
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in known if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
+        )
+    return parts
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1699,12 +2120,1033 @@ def _poll_problem(name, value):
     return "" if is_good else "must begin with one / (below the base URL), or be an address of the same host"
 
 
+# ------------------------------------------------------------------------------------------------------------
+# settings/pasted_url
+#
+# What base URL is meant by an address as it is pasted from documentation and portals. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What portals and habit give for a resource at Azure instead of its base URL.
+_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
+_DEPLOYMENT = r"/openai/deployments/([^/]+)"
+_OFFICIAL_PATH = "/v1"
+
+
+def read_pasted_url(url, source):
+    """The base URL that is meant by an endpoint, a bare host, or an Azure resource or deployment.
+
+    Raises:
+        ConfigError: it cannot be one.
+    """
+    parts = urlsplit(url)
+    path = re.sub(ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
+    is_endpoint = path != parts.path.rstrip("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    others = [name for name, _ in query if name != API_VERSION]
+    if others and not is_endpoint:
+        raise refused(
+            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
+        )
+    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
+    what, advice = "the address of an endpoint" if is_endpoint else "", ""
+    deployment = re.fullmatch(_DEPLOYMENT, path)
+    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
+        what = "an Azure deployment" if deployment else "an Azure resource"
+        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
+        path = AZURE_PATH  # whose versions are words; those that are dates belong to deployments
+        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
+    elif is_official(url) and not path:
+        what, path = what or "a bare host", _OFFICIAL_PATH
+    if others:
+        advice += f"; {', '.join(others)} is left out"
+    base = f"{parts.scheme}://{parts.netloc}{path}"
+    return BaseUrl(
+        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
+    )
+
+
 # ============================================================================================================
 # calls/
 #
 # One call, from a checked request to saved images: sent, sent again where that is safe, downloaded,
 # explained. Reads the input images; `wire` sends for it and `outputs` writes for it.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/budget
+#
+# The money cap of one call or of many: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
+# ------------------------------------------------------------------------------------------------------------
+
+
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
+
+
+class Hold:
+    """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
+
+    def __init__(self, high_usd):
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self):
+        """A request went out: until it is settled it counts as paid for."""
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed, cost_usd):
+        """The call has ended: its cost where that is known, else its highest estimate."""
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
+
+    def __init__(self, max_cost_usd=None, spent_usd=0.0):
+        self.max_cost_usd = max_cost_usd
+        self._lock = threading.Lock()
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd):
+        """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
+                return None
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold):
+        """Books what a call has cost in place of what was set aside for it."""
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(
+        self, estimate, what, way_out="raise `max_cost_usd`"
+    ):
+        """`take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
+
+        Raises:
+            UsageError: it might pass the cap, or its price is not known while there is one.
+        """
+        if estimate is None and self.max_cost_usd is not None:
+            raise unknown_cost(what)
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
+            raise UsageError(
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def check(self, estimate, what):
+        """Refuses what `hold` would refuse."""
+        with self.hold(estimate, what):
+            pass
+
+    def json(self):
+        """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
+
+
+def unknown_cost(what):
+    """The error where there is a cap, and a price is not known."""
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/task_words
+#
+# What a host says of a task. Pure.
+#
+# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
+# wherever they stand; a profile's `poll` names the places of those that have words of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
+#: Names of ids; the first ones tell by themselves that there is a task.
+_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
+_PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
+_REASON_NAMES = (
+    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
+    *("error_message", "error_msg"),
+    *("errorMessage", "status_message", "detail", "message", "msg"),
+)
+#: Names of addresses that tell of a task, the surest first.
+_ADDRESS_NAMES = (
+    *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
+    *("self", "href", "url", "response_url", "result_url"),
+)
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
+_GOES_ON = re.compile(
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
+    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+)
+_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
+_FAILED = re.compile(
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|incomplete"
+)
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
+_NOTHING_CHARGED = re.compile(
+    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
+    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
+)
+_ID_CHARS = 200
+_STATE_CHARS = 40
+_REASON_CHARS = 1000
+_TEXT_CHARS = 1000
+_MOST_OBJECTS = 100
+_DEEPEST = 4
+_MOST_ADDRESSES = 8
+#: Where hosts answer that name no address: below the base URL, and below its root without a version.
+_KNOWN_FORMS = (
+    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
+)
+_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
+_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
+
+
+def read_task(
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
+):
+    """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    streams speak of their own course in the same words."""
+    objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
+    stating = next((one for one in objects if _state_of(one) is not None), None)
+    around = [stating, *objects] if stating else objects
+    own_id = ""
+    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
+    state = _state_of(stating) if stating else None
+    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
+    if poll is not None:
+        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
+        state = _state_by(poll, status) or state
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        state = TaskState.UNDER_WAY
+        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
+    if state is None or not task_id.strip("."):
+        return None
+    return Task(
+        id=task_id,
+        state=state,
+        status=status,
+        percent=next((found for found in map(_percent_of, around) if found is not None), None),
+        addresses=_addresses(around),
+        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
+        is_free=any(map(_says_free, around)),
+    )
+
+
+def task_at(head):
+    """The task of an answer that has accepted one and says no more than where it is asked after."""
+    path = re.sub(r"[?#].*", "", head.headers.get("location", "")).rstrip("/")
+    task_id = path[path.rfind("/") + 1 :]
+    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    """Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    `Location` or `Operation-Location`, and the answer. Some are relative to the base URL."""
+    own = poll.address(base_url, task.id) if poll else ""
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    """Where hosts are known to be asked after their tasks."""
+    name = percent_encode(task_id, safe="")
+    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
+    root = re.sub(_VERSION, "", base_url)
+    if root != base_url:
+        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
+    return tuple(known)
+
+
+def _objects(document):
+    """The objects of a document, outer ones first, as far as a task is told of in them."""
+    waiting = [(document, 0)]
+    seen = 0
+    while waiting and seen < _MOST_OBJECTS:
+        value, depth = waiting.pop(0)
+        seen += 1
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            yield fields
+            inner = list(fields.values())
+        else:
+            inner = cast(List[object], value)[:3] if isinstance(value, list) else []
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
+
+
+def _state_of(fields):
+    for name in _STATUS_NAMES:
+        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
+        if state is not None:
+            return state
+    is_done = fields.get("done")  # as Google's long-running operations
+    return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
+
+
+def _state_in_words(status):
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
+    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
+
+
+def _state_by(poll, status):
+    """The state of a host's own word, None where there is none."""
+    if status.lower() in poll.done:
+        return TaskState.DONE
+    if status.lower() in poll.failed:
+        return TaskState.FAILED
+    knows_ends = bool(poll.done and poll.failed and status)
+    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
+
+
+def _text_or_number(value, most):
+    """A text or a number of at most so many characters; empty for anything else."""
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    text = str(value).strip() if is_word else ""
+    return text if len(text) <= most else ""
+
+
+def _first_word(objects, names, most):
+    """The first text or number under one of these names; empty without one."""
+    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
+    return next(filter(None, words), "")
+
+
+def _percent_of(fields):
+    for name in _PERCENT_NAMES:
+        value = fields.get(name)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
+            value = float(value.rstrip("% "))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+            return 100 * value if isinstance(value, float) and value < 1 else float(value)
+    return None
+
+
+def _addresses(objects):
+    found = [
+        cast(str, fields[name])
+        for name in _ADDRESS_NAMES
+        for fields in objects
+        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", cast(str, fields[name]))
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
+def _says_free(fields):
+    """Whether an object says that nothing was charged."""
+    flags = (fields.get("charged"), fields.get("billed"))
+    costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
+    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return (
+        any(flag is False for flag in flags)
+        or fields.get("refunded") is True
+        or is_nothing
+        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/error_elsewhere
+#
+# What a server says went wrong, elsewhere than in an `error`. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+
+
+def error_elsewhere(fields, task):
+    """The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
+    that is known."""
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if named and not _has_result(fields) and not _goes_well(fields, task):
+        return error_of(fields, named)
+    return _reason_elsewhere(fields)
+
+
+def _goes_well(fields, task):
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields):
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
+    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields):
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
+    data = fields.get("data")
+    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(said_text(reason))
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/causes
+#
+# Why an attempt brought no image, in the words of whoever kept it back, and what to do about it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
+_GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
+_FLAGS = {
+    "format": "--format (or config field format_field)",
+    "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
+    "image": "the input images",
+    "image[]": "the input images",
+    "prompt": "the prompt",
+}
+_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
+_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
+_SHOWN_PAGE_CHARS = 4000
+
+#: What curl's exit codes mean for a user; {host} is the server's name.
+_CURL_CAUSES = {
+    6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
+    7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
+    35: (
+        "tls",
+        "the TLS handshake with {host} failed",
+        "check https:// against http://, the port, and the proxy",
+    ),
+    47: ("redirect", "too many redirects", "set base_url to the final address"),
+    60: (
+        "tls_certificate",
+        "the certificate of {host} cannot be verified",
+        "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
+    ),
+    77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
+}
+#: Statuses whose pages are those of whoever keeps people out, and never the API's.
+_KEPT_OUT = (401, 403, 451)
+
+
+def cause_of(
+    attempt, doubt, request, base_url, secrets
+):
+    """The cause of an attempt without an image; `doubt` is what its hint says of money, if anything."""
+    host = show(urlsplit(base_url).netloc, secrets)
+    if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
+        if attempt.end.sent:
+            cause = _cut_cause(attempt, request, secrets)
+        else:
+            cause = _unsent_cause(attempt, host, secrets)
+    elif _is_page_of_proxy(attempt, base_url):
+        cause = _proxy_page(attempt, secrets)
+    elif attempt.error is not None or attempt.status >= 300:
+        cause = _server_cause(attempt, request, secrets)
+    else:
+        cause = _unusable_cause(attempt, secrets)
+    hint = "; ".join(filter(None, [cause.hint, doubt]))
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
+    return cause._replace(hint=hint)
+
+
+def _hint_on_litellm(cause, attempt, request, hint):
+    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+
+    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    """
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request and request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
+
+
+def _unsent_cause(attempt, host, secrets):
+    """Why no connection was made that could have carried the request."""
+    end = attempt.end
+    code, said = end.exit_code, show(end.message, secrets)
+    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
+        return _proxy_cause(attempt, host, said)
+    if code in _CURL_CAUSES:
+        name, message, hint = _CURL_CAUSES[code]
+        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
+            hint = "the certificate is for another host name; correct base_url"
+        return Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
+    if code == _CURL_TIMEOUT:
+        return Cause(
+            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
+        )
+    if code in (1, 2, 3):
+        return Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
+    return Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
+
+
+def _proxy_cause(attempt, host, said):
+    """Why the proxy made no connection: it is not there, or does not want to, or cannot."""
+    end = attempt.end
+    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
+    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
+    if re.search(r"(response|HTTP code) 407\b", said):
+        return _password_wanted(proxy, said)
+    if end.exit_code == 5:
+        what = "cannot be found"
+    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
+        what, hint = "cannot be reached", f"is it running? {hint}"
+    elif end.exit_code == _CURL_TIMEOUT:
+        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
+    else:
+        what = f"did not connect to {host}"
+    return Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
+
+
+def _password_wanted(proxy, said):
+    return Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
+        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
+    )
+
+
+def _cut_cause(attempt, request, secrets):
+    """How an answer to a request that may have left was cut off."""
+    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
+    if code == _CURL_TIMEOUT:
+        hint = "raise --timeout, or add --stream" if request else "try again"
+        return Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
+    if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
+        return Cause(
+            NetworkError,
+            "gateway_cut",
+            f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
+            _stream_hint(request),
+        )
+    if attempt.end.is_too_long:
+        hint = "see --max-download" if request else ""
+        return Cause(NetworkError, "too_long", f"the answer is {said}", hint)
+    if attempt.end.is_undecodable:
+        return Cause(
+            NetworkError,
+            "bad_encoding",
+            f"the answer came, but cannot be decompressed ({said})",
+            "turn compression off in the gateway before the API",
+        )
+    if "HTTP/0.9" in said:
+        hint = "check base_url: its port may want https://, or serve something else"
+        return Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
+    if attempt.body_bytes:
+        return Cause(
+            NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
+        )
+    return Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
+
+
+def _stream_hint(request):
+    why = "a gateway gives up on silent connections"
+    if request is None:
+        return why
+    if request.stream:
+        return f"{why}; raise --partial-images: previews keep the connection alive"
+    return f"{why}; add --stream: partial images keep the connection alive"
+
+
+def _is_page_of_proxy(attempt, base_url):
+    """Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks."""
+    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
+        return False
+    refusal = attempt.refusal
+    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
+    return is_page and (refusal is None or refusal.raises is AuthenticationError)
+
+
+def _proxy_page(attempt, secrets):
+    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
+    if attempt.status in PROXY.statuses:
+        return _password_wanted(proxy, "HTTP 407")
+    page = _describe_page(attempt, secrets)
+    return Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
+        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
+    )
+
+
+def _server_cause(attempt, request, secrets):
+    error = attempt.error
+    status, said_status = attempt.status, attempt.said_status
+    name = error.code if error else ""
+    said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
+    text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
+    refusal = attempt.refusal or refusal_by_status(said_status)
+    if refusal is MODERATION or (error is not None and error.moderation_stage):
+        return _moderation(attempt, text)
+    if refusal is BAD_FIELD and error is not None:
+        return _bad_request(attempt, text, request)
+    is_page = error is None and attempt.answer.shape == "html"
+    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
+        return Cause(
+            ApiError,
+            "html_page",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
+        )
+    if status == 413:
+        return Cause(ApiError, name or "too_large", text, _size_hint(request))
+    if refusal is not None and refusal is not BAD_FIELD:
+        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
+        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
+        return Cause(refusal.raises, name or by_type or refusal.code, text, cure)
+    if 300 <= status < 400:
+        where = show(attempt.header("location"), secrets, 200)
+        return Cause(
+            ApiError,
+            "redirect",
+            f"{text} (to {where})",
+            "redirects are not followed with a key; correct base_url",
+        )
+    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
+        return Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
+    return Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
+
+
+def _moderation(attempt, text):
+    error = attempt.error
+    details = []
+    if error is not None and error.moderation_stage:
+        details.append(f"stage: {show(error.moderation_stage)}")
+    if error is not None and error.moderation_categories:
+        details.append("categories: " + show(", ".join(error.moderation_categories)))
+    suffix = f" ({'; '.join(details)})" if details else ""
+    return Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
+
+
+def _size_hint(request):
+    """What makes a request smaller, and how large its parts are."""
+    if request is None:
+        return ""
+    files = [*request.images, *([request.mask] if request.mask else [])]
+    if not files:
+        return f"the prompt has {len(request.prompt):,} characters: shorten it"
+    total = sum(file.size_bytes for file in files)
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
+
+
+def _bad_request(attempt, text, request):
+    error = attempt.error
+    assert error is not None
+    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
+    if "size" in (error.param or error.message[:60].lower()) and size:
+        nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
+        return Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
+    named = re.search(r"[Uu]nknown parameter:? '([^']+)'", error.message)
+    param = error.param or (named.group(1) if named else "")
+    if not param:
+        return Cause(ApiError, error.code or "bad_request", text, "")
+    flag = _FLAGS.get(param) or (
+        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
+    )
+    if request and param in dict(request.extra):
+        flag = f"--param {param}=…"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
+    return Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
+
+
+def _unusable_cause(attempt, secrets):
+    if attempt.kept_aside:
+        places = ", ".join(attempt.kept_aside)
+        return Cause(
+            ApiError, "not_an_image", "what the server sent as an image is none", f"it was kept: {places}"
+        )
+    shape = attempt.answer.shape
+    if shape == "html":
+        return Cause(
+            ApiError,
+            "html_page",
+            f"the server answered a web page: {_describe_page(attempt, secrets)}",
+            "check base_url; a login page or a gateway stands before the API",
+        )
+    if shape == "sse" and not attempt.answer.complete:
+        return Cause(NetworkError, "stream_ended_early", "the stream ended without a final image", "")
+    if shape == "empty":
+        return Cause(ApiError, "empty_answer", "the server answered nothing", "")
+    said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
+    return Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
+
+
+def _describe_page(attempt, secrets):
+    text = attempt.answer.text
+    if attempt.answer.shape == "html":
+        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
+    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
+
+
+def _wait_hint(attempt):
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
+    wait = server_wait_s(attempt)
+    if not wait:
+        return "wait a minute, or send fewer requests at a time"
+    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
+    return f"the server asks to wait {wait:.0f} s{more}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/free
+#
+# Requests that cost nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ANSWER_BYTES = 8 << 20
+_ASK_SANDBOX_S = 10.0
+
+
+def send_free(curl, request):
+    """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
+    data = bytearray()
+    received = curl.receive(replace(request, max_bytes=_ANSWER_BYTES), data.extend)
+    text = data.decode("utf-8", "replace")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=text,
+    )
+    attempt = Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
+    return attempt, document
+
+
+def asks_sandbox(curl, base_url):
+    """Whether the sandbox answers at a base URL; asks it, without a key."""
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/polling
+#
+# Asks after a task until it has ended; its images go where those of the call go. Asking costs nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 10.0
+_WAIT_GROWTH = 1.5
+#: So long nobody has to know of a task: hosts show one a moment after they accepted it.
+_UNKNOWN_S = 30.0
+#: So many looks at a task that is done, or gone, without an image.
+_MOST_EMPTY_LOOKS = 3
+#: Refusals to tell of a task that may pass, or come from the wrong address.
+_NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+#: As `_NO_WORD`, in words under another status.
+_NO_WORD_YET = (
+    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
+    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
+)
+#: Statuses of an answer that a host would give of a task that it does not have any more.
+_GONE = (404, 410)
+
+
+class TaskPoller:
+    """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
+    where others are asked, at `known`.
+
+    `query` goes with every request to the server itself. `new_spool` makes the place where an answer goes;
+    the last one is `spool`. `on_task` is told how far the task is, each time.
+    """
+
+    def __init__(
+        self,
+        downloader,
+        query,
+        collector,
+        stop,
+        poll,
+        new_spool,
+        on_task,
+        asked,
+    ):
+        self._downloader = downloader
+        self._query = query
+        self._collector = collector
+        self._stop = stop
+        self._poll = poll
+        self._new_spool = new_spool
+        self._on_task = on_task
+        self._asked_for = asked
+        self._asked = set()
+        self._told = ()
+        self._addresses = []
+        self._is_known = False
+        self.spool = None
+
+    def wait(
+        self,
+        task,
+        told,
+        known,
+        remaining_s,
+        looks_once=False,
+    ):
+        """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
+        that holds nothing but how far it is."""
+        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
+        started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
+        while True:
+            attempt = self._look(task.id)
+            said = attempt.answer.task
+            if said is not None:
+                task = replace(said, id=task.id)
+                self._on_task(task)
+            attempt = replace(attempt, accepted=task)
+            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
+            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+                return attempt
+            is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
+            wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
+            is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
+            if is_late or self._stop.wait(wait_s):
+                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
+                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            self._collector.comes_again()
+            wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
+
+    def _look(self, task_id):
+        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
+        has said that it is asked: elsewhere nobody may know what a task is."""
+        attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
+        for address in list(self._addresses):
+            try:
+                attempt = self._ask(address, task_id)
+            except DownloadFailed:
+                self._addresses.remove(address)
+                continue
+            knows = attempt.images or attempt.answer.urls or attempt.answer.task
+            if knows or (address in self._told and self._has_ended(attempt)):
+                self._is_known = True
+                self._addresses, self._told = [address], [address]
+            if self._is_known or self._stop.is_set:
+                return self._result_elsewhere(attempt, task_id)
+        return replace(attempt, answer=replace(attempt.answer, error=None))
+
+    def _result_elsewhere(self, attempt, task_id):
+        """Where a task is done and its images are at another address that the answer names: what is there."""
+        task = attempt.answer.task
+        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
+            return attempt
+        for address in task.addresses:
+            if address not in self._asked:
+                try:
+                    found = self._ask(address, task_id)
+                except DownloadFailed:
+                    continue
+                if self._has_ended(found):
+                    return found
+        return attempt
+
+    def _ask(self, address, task_id):
+        """Reads the answer at one address."""
+        self._asked.add(address)
+        if self.spool is not None:
+            self.spool.discard()
+        self.spool = spool = self._new_spool()
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
+        received = _ask_at(self._downloader, self._query, address, reader.feed, reader.head_came)
+        answer = reader.close()
+        is_refusal = received.head is not None and received.head.status >= 300
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
+        return Attempt(
+            head=received.head,
+            end=received.end,
+            answer=answer,
+            images=len(self._collector.images),
+            kept_aside=self._collector.kept_aside,
+            body_bytes=received.body_bytes,
+            elapsed_s=received.elapsed_s,
+        )
+
+    def _has_ended(self, attempt):
+        """Whether an answer is the last word on a task."""
+        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
+        if attempt.images and attempt.was_cut:
+            return attempt.images >= self._asked_for
+        if attempt.images or attempt.answer.urls or attempt.kept_aside:
+            return True
+        if task is not None or error is None:
+            return task is not None and task.state is TaskState.FAILED
+        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
+        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
+
+    def _is_empty(self, attempt):
+        """Whether a host that knew of a task has no word of it, or has no image of one that is done."""
+        if attempt.answer.task is not None:
+            return attempt.answer.task.state is TaskState.DONE
+        is_page = attempt.answer.shape == "html"
+        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
+
+
+def pending_error(task, in_flight):
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def _ask_at(
+    downloader,
+    query,
+    url,
+    take,
+    on_head,
+):
+    """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+    go to the server itself, and to nobody else.
+
+    `DownloadFailed` where it leads to a private network, or nowhere.
+    """
+    address = readable_address(url, downloader.base)
+    for _ in range(MAX_REDIRECTS + 1):
+        following = []
+
+        def head_came(head, following=following):
+            if head.status in REDIRECTS and head.headers.get("location"):
+                following.append(head.headers["location"])
+            else:
+                on_head(head)
+
+        is_home = downloader.home is not None and address.origin == downloader.home.origin
+        if is_home:
+            address = readable_address(with_query(address.url, query), "")
+        received = downloader.request(
+            address,
+            (("Accept", "application/json, image/*"), *(downloader.auth_headers if is_home else ())),
+            lambda chunk, following=following: None if following else take(chunk),
+            head_came,
+        )
+        if not following:
+            return received
+        address = readable_address(following[0], address.url)
+    raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1715,6 +3157,10 @@ def _poll_problem(name, value):
 #
 # Nothing is sent again. What was paid for and has arrived is had in the end, and the ledger's row is completed.
 # ------------------------------------------------------------------------------------------------------------
+
+
+#: How gzip, and what servers call deflate, begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 class Resumed(Record):
@@ -1798,8 +3244,9 @@ class Resumer:
         error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
-            billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, host.settings.secrets)
+            rule = judge(attempt)
+            billed = rule.billed
+            error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -1845,6 +3292,7 @@ class Resumer:
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
+            host.settings.query if _is_at_home(left, host.settings) else (),
             collector,
             self._host.stop,
             poll,
@@ -1879,7 +3327,6 @@ class Resumer:
             host.curl,
             base_url=left.base_url,
             auth_headers=settings.auth_headers if is_at_home else (),
-            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
@@ -1911,11 +3358,26 @@ def _read_answer(left, plan, collector, poll):
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
-    for block in left.body():
+    for block in _unpacked(left):
         reader.feed(block)
     answer = reader.close()
     spool.discard()
     return answer
+
+
+def _unpacked(left):
+    """The body of an answer; decompressed where it was left as it came, by a script that lay alone."""
+    body = left.body()
+    first = next(body, b"")
+    whole = chain([first], body)
+    if not first.startswith(_COMPRESSED):
+        yield from whole
+        return
+    decoder = BodyDecoder(left.header("content-encoding"))
+    with suppress(BadEncoding):
+        for block in whole:
+            yield from decoder.feed(block)
+        yield from decoder.finish()
 
 
 def _keep_answer(left, plan):
@@ -3013,6 +4475,67 @@ def _say_check(check, output):
     output.result(f"{check.status:<{_STATUS_WIDTH}} {name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/dry_run
+#
+# `--dry-run`: the exact request and its cost, and nothing is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def show_unsent(
+    prepared, client, command, output, finishing
+):
+    """Prints what would be sent and what it would cost."""
+    settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
+    url, body = _described(settings, request)
+    headers = settings.shown_headers
+    estimate = request.estimate(settings.prices)
+    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further = {} if finishing is None else finishing.show_price(output)
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": headers,
+            "body": body,
+            "outputs": outputs,
+            "cost_usd": estimate_json(estimate),
+            **further,
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
+    )
+
+
+def _described(settings, request):
+    """The URL with its keys masked, and the exact body as text; a multipart body by its parts."""
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
+    format_field = settings.format_field
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in file_parts(request, settings.image_field):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
 from ..telling.in_words import cost_warnings
-from .explain import TASK_PENDING
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
+from .task import TASK_PENDING
 from .under_way import CallUnderWay
 
 _JOIN_S = 0.5

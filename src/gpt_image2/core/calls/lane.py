@@ -19,11 +19,10 @@ from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
 from .exchange import answer_bound, send_once
-from .explain import explain, pending_error, refuses_stream
+from .explain import explain, refuses_stream
 from .gate import SentRequest
-from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, known_addresses, told_addresses
+from .task import Task
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -104,6 +103,9 @@ class Lane:
         self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
     ) -> Attempt:
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        from .polling import TaskPoller
+        from .task_words import known_addresses, told_addresses
+
         call, settings = self._call, self._call.host.settings
         told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
         call.accepted(task, sending, told)
@@ -111,6 +113,7 @@ class Lane:
             return attempt
         poller = TaskPoller(
             self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            settings.query,
             collector,
             call.host.stop,
             settings.poll,
@@ -136,6 +139,8 @@ class Lane:
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
             tasks = (attempt.accepted.id,)
             if self._call.policy.waits_for_tasks:
+                from .polling import pending_error
+
                 error = pending_error(attempt.accepted, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
@@ -229,7 +234,6 @@ class Lane:
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
             auth_headers=host.settings.auth_headers,
-            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 

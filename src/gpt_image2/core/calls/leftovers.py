@@ -26,14 +26,20 @@ from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
 from ..settings.poll import Poll
-from ..wire.messages import ResponseHead
+from ..wire.decompress import BodyDecoder
+from ..wire.messages import BadEncoding, ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, asks_sandbox, host_of
-from .explain import failed_task
+from .exchange import Host, host_of
+from .explain import explain
+from .free import asks_sandbox
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, known_addresses, told_addresses
+from .task import Task, TaskState
+from .task_words import known_addresses, told_addresses
+
+#: How gzip, and what servers call deflate, begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 class Resumed(Record):
@@ -117,8 +123,9 @@ class Resumer:
         error: Optional[GptImage2Error] = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
-            billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, host.settings.secrets)
+            rule = judge(attempt)
+            billed = rule.billed
+            error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -164,6 +171,7 @@ class Resumer:
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
+            host.settings.query if _is_at_home(left, host.settings) else (),
             collector,
             self._host.stop,
             poll,
@@ -198,7 +206,6 @@ class Resumer:
             host.curl,
             base_url=left.base_url,
             auth_headers=settings.auth_headers if is_at_home else (),
-            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
@@ -230,11 +237,26 @@ def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: 
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
-    for block in left.body():
+    for block in _unpacked(left):
         reader.feed(block)
     answer = reader.close()
     spool.discard()
     return answer
+
+
+def _unpacked(left: Left) -> Iterator[bytes]:
+    """The body of an answer; decompressed where it was left as it came, by a script that lay alone."""
+    body = left.body()
+    first = next(body, b"")
+    whole = chain([first], body)
+    if not first.startswith(_COMPRESSED):
+        yield from whole
+        return
+    decoder = BodyDecoder(left.header("content-encoding"))
+    with suppress(BadEncoding):
+        for block in whole:
+            yield from decoder.feed(block)
+        yield from decoder.finish()
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:

@@ -7,12 +7,13 @@ the headers say), `b64_json`, `url` as an address or a data URI, an error under 
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 from ..api.images import needs_more, sniff_format
+from ..base.errors import UsageError
 from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
-from ..base.untrusted import first_json
+from ..base.untrusted import first_json, members
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
@@ -22,7 +23,7 @@ from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
 from .findings import ImageFinder, is_image_file
 from .server_error import ServerError, read_server_error
-from .task import TASK_ACCEPTED, Task, TaskState, read_task
+from .task import TASK_ACCEPTED, Task, TaskState
 from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
@@ -37,6 +38,11 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+#: The fields of answers and events with images, as the API documents them: neither task nor error.
+_OF_IMAGES = (
+    r"b64_json|background|created(_at)?|data|model|output_format|partial_image_index|quality|revised_prompt|size"
+    r"|type|url|usage"
+)
 
 
 class Answer(Record):
@@ -91,6 +97,8 @@ class AnswerReader:
         ] = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
         self._status = 0
+        #: That what reads other words than the API's own does not lie beside the script.
+        self._alone: Optional[UsageError] = None
         #: Whether all has come, although the connection is still open.
         self.is_over = False
 
@@ -111,7 +119,11 @@ class AnswerReader:
             self._head = head
 
     def close(self) -> Answer:
-        """What the body was, once it has ended or been cut."""
+        """What the body was, once it has ended or been cut.
+
+        Raises:
+            UsageError: it holds no image, and what could tell why does not lie beside the script.
+        """
         if self._feed is None and self._choose(self._head, at_end=True):
             assert self._feed is not None
             self._feed(self._head)
@@ -140,6 +152,8 @@ class AnswerReader:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
             elif self._finder.said:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
+            elif self._alone is not None and self._status < 300:
+                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -253,11 +267,7 @@ class AnswerReader:
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        is_accepted = self._status == TASK_ACCEPTED
-        in_stream = self._shape == "sse"
-        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
-        task = task or self._answer.task  # that of an earlier event
-        error = read_server_error(document, task)
+        task, error = self._told_by(document)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
             return  # it was cut, is too long to be held, or nests too deep: what was seen of it counts
@@ -274,6 +284,22 @@ class AnswerReader:
             svg_usage=read_svg_usage(document) or self._answer.svg_usage,
             task=task,
         )
+
+    def _told_by(self, document: object) -> Tuple[Optional[Task], Optional[ServerError]]:
+        """The task that a document, or an earlier event, tells of, and what it says went wrong."""
+        task, is_accepted = self._answer.task, self._status == TASK_ACCEPTED
+        is_special = is_accepted or self._poll is not None or self._task_id
+        says_nothing = not document or isinstance(document, (str, float, int)) or _is_of_images(document)
+        if says_nothing and not is_special:
+            return task, None
+        try:
+            from .task_words import read_task
+
+            in_stream = self._shape == "sse"
+            task = read_task(document, is_accepted, self._poll, self._task_id, in_stream) or task
+        except UsageError as alone:
+            self._alone = alone
+        return task, read_server_error(document, task)
 
     def _is_last_event(self) -> bool:
         """Whether nothing comes after an event, however long the connection stays open."""
@@ -313,6 +339,26 @@ class _ErrorWords:
             self._keep(words, False)
             words = b""
         self._words = words
+
+
+def _is_of_images(document: object) -> bool:
+    """Whether a document has the form of the API's answers and events with images, and nothing more."""
+    fields = members(document)
+    items: Any = fields.get("data", [fields])
+    return (
+        _has_known_fields(fields) and isinstance(items, list) and all(map(_is_image, cast(List[Any], items)))
+    )
+
+
+def _is_image(item: object) -> bool:
+    fields = members(item)
+    return _has_known_fields(fields) and any(
+        isinstance(fields.get(name), str) for name in ("b64_json", "url")
+    )
+
+
+def _has_known_fields(fields: Dict[str, Any]) -> bool:
+    return all(re.fullmatch(_OF_IMAGES, name) for name in fields)
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:

@@ -22,12 +22,13 @@ from ..base.interrupt import StopSwitch
 from ..base.redact import is_maskable, show
 from .addresses import read_address
 from .curl_config import render_config
-from .decompress import BadEncoding, BodyDecoder
 from .heads import MAX_HEAD_BYTES, HeadReader
 from .messages import (
     BAD_ENCODING,
     BROKEN_ANSWER,
+    NO_ENCODING,
     TOO_LONG,
+    BadEncoding,
     HttpRequest,
     Received,
     ResponseHead,
@@ -209,7 +210,13 @@ class _Transfer:
 
         Raises:
             BadEncoding: it cannot be decompressed.
+            UsageError: nothing that could lies beside the script.
         """
+        if encoding.strip().lower() in NO_ENCODING:
+            yield from iter(self._read, b"")
+            return
+        from .decompress import BodyDecoder
+
         decoder = BodyDecoder(encoding)
         for chunk in iter(self._read, b""):
             yield from decoder.feed(chunk)

@@ -9,6 +9,13 @@ from ..base.record import Record
 #: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
 BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
 
+#: What the header says of a body that is not compressed.
+NO_ENCODING = ("", "identity")
+
+
+class BadEncoding(Exception):
+    """A body cannot be decompressed any further; the text says why."""
+
 
 class FormPart(Record):
     """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
