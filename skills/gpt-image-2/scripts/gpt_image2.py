@@ -72,7 +72,6 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
-    Sequence,
     Tuple,
     Type,
     TypeVar,
@@ -131,8 +130,8 @@ _UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 
 def called():
-    """This program as its user called it, so that a hint can be typed as it stands: the command, or Python
-    and the script."""
+    # This program as its user called it, so that a hint can be typed as it stands: the command, or Python
+    # and the script.
     path = str(getattr(sys, "argv", [""])[0])
     folder, name = os.path.split(path)
     python = "python" if os.name == "nt" else "python3"
@@ -144,7 +143,7 @@ def called():
 
 
 def in_quotes(word):
-    """A word as a shell takes it for one word."""
+    # A word as a shell takes it for one word.
     if word and _UNQUOTED.issuperset(word):
         return word
     if os.name == "nt":
@@ -189,7 +188,7 @@ EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text i
 
 
 class _FieldsOnDemand:
-    """What the functions of `dataclasses` look for; made when one of them is used."""
+    # What the functions of `dataclasses` look for; made when one of them is used.
 
     def __get__(self, record, kind):
         from dataclasses import field, fields, make_dataclass
@@ -203,7 +202,7 @@ class _FieldsOnDemand:
 
 
 class Record:
-    """A frozen value. The annotated names of its class are its fields, in order, with their defaults."""
+    # A frozen value. The annotated names of its class are its fields, in order, with their defaults.
 
     __dataclass_fields__ = _FieldsOnDemand()
     __match_args__: ClassVar[Tuple[str, ...]]
@@ -243,7 +242,7 @@ class Record:
 
 
 def replace(record, **changes):
-    """The same record with other values in some of its fields."""
+    # The same record with other values in some of its fields.
     return type(record)(**{**vars(record), **changes})
 
 
@@ -291,15 +290,15 @@ class Billed(str, Enum):
 
 
 class MadeFrom(Record):
-    """What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes."""
+    # What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes.
 
     path: str
     sha256: str
 
 
 class Derivation(Record):
-    """How a picture was made: by which method, from what, what was measured by its names in the JSON, and
-    what is to be said of it."""
+    # How a picture was made: by which method, from what, what was measured by its names in the JSON, and
+    # what is to be said of it.
 
     method: str
     sources: Tuple[MadeFrom, ...]
@@ -352,11 +351,10 @@ class Usage(Record):
 
 
 class SvgUsage(Record):
-    """Tokens of the language model that has written an SVG, told apart from those of the image model.
-
-    `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
-    the cost, None where that model has no price.
-    """
+    # Tokens of the language model that has written an SVG, told apart from those of the image model.
+    #
+    # `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
+    # the cost, None where that model has no price.
 
     input_tokens: int
     output_tokens: int
@@ -471,7 +469,7 @@ class ConfigError(GptImage2Error):
 
 
 class LedgerError(ConfigError):
-    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+    # The ledger's file cannot be read or written. Calls go on without it; only its own commands end so.
 
     default_code = "ledger_unusable"
 
@@ -553,7 +551,7 @@ class InterruptedCall(GptImage2Error):
 
 
 class RequestStarted(Record):
-    """A request goes out. `typical_s` is how long such a call usually takes."""
+    # A request goes out. `typical_s` is how long such a call usually takes.
 
     attempt: int
     typical_s: float
@@ -561,7 +559,7 @@ class RequestStarted(Record):
 
 
 class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+    # One limit a minute: how much is allowed and still left, and in how many seconds it is whole again.
 
     kind: str
     limit: int
@@ -570,7 +568,7 @@ class RateLimit(Record):
 
 
 class HeadersReceived(Record):
-    """The answer has begun. `limits` are those that its headers tell of."""
+    # The answer has begun. `limits` are those that its headers tell of.
 
     http_status: int
     elapsed_s: float
@@ -578,7 +576,7 @@ class HeadersReceived(Record):
 
 
 class RetryWaiting(Record):
-    """The request will be sent once more after a wait."""
+    # The request will be sent once more after a wait.
 
     wait_s: float
     reason: str
@@ -586,10 +584,9 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
-
-    `part` is a file that holds it while this is told, and maybe no longer.
-    """
+    # A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+    #
+    # `part` is a file that holds it while this is told, and maybe no longer.
 
     partial_image_index: int
     path: Optional[str]
@@ -599,8 +596,8 @@ class PartialImage(Record):
 
 
 class TaskUnderWay(Record):
-    """The host works on the request as a task of its own. `status` is how far it is in the host's words,
-    `percent` how much of it is done, None where it does not say."""
+    # The host works on the request as a task of its own. `status` is how far it is in the host's words,
+    # `percent` how much of it is done, None where it does not say.
 
     task_id: str
     status: str
@@ -609,28 +606,28 @@ class TaskUnderWay(Record):
 
 
 class ImageSaved(Record):
-    """An image is on disk."""
+    # An image is on disk.
 
     image: SavedImage
     elapsed_s: float
 
 
 class ModelImageSaved(Record):
-    """What the model sent is on disk; `ImageSaved` tells of the picture that is made of it."""
+    # What the model sent is on disk; `ImageSaved` tells of the picture that is made of it.
 
     image: SavedImage
     elapsed_s: float
 
 
 class Warned(Record):
-    """Something the user should know."""
+    # Something the user should know.
 
     message: str
     elapsed_s: float
 
 
 class Finished(Record):
-    """The call has ended; a failed one raises an error after this."""
+    # The call has ended; a failed one raises an error after this.
 
     result: Result
     elapsed_s: float
@@ -664,7 +661,7 @@ _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class StopSwitch:
-    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+    # Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for.
 
     def __init__(self):
         self.signum = None
@@ -679,11 +676,11 @@ class StopSwitch:
         return self._event.is_set()
 
     def wait(self, seconds):
-        """Waits, or returns True at once when a stop is asked for."""
+        # Waits, or returns True at once when a stop is asked for.
         return self._event.wait(max(0.0, seconds))
 
     def watch(self, stopper):
-        """Registers what ends a transfer; runs it at once when the stop came first."""
+        # Registers what ends a transfer; runs it at once when the stop came first.
         self._stoppers.add(stopper)
         if self.is_set:
             stopper()
@@ -692,7 +689,7 @@ class StopSwitch:
         self._stoppers.discard(stopper)
 
     def stop(self, signum):
-        """Asks everything under way to end."""
+        # Asks everything under way to end.
         self._is_stopping = True
         self.signum = signum
         self._event.set()
@@ -713,7 +710,7 @@ class StopSwitch:
         self._calls.pop()
 
     def drain_first(self, on_drain):
-        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        # From now on the first Ctrl-C calls this instead of ending what is under way; None ends that.
         self._on_drain = on_drain
 
     def on_signal(self, signum, _frame):
@@ -729,7 +726,7 @@ class StopSwitch:
 
 
 class SignalsHandled:
-    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+    # A context in which the stop signals go to a switch; the old handlers come back at its end.
 
     def __init__(self, switch):
         self._switch = switch
@@ -784,18 +781,18 @@ _CONTROL = (
 
 
 def mask_key(key):
-    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
+    # A key as it may be shown: its first three and last four characters when it is long, else stars.
     return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
 
 
 def is_maskable(secret):
-    """Whether a secret is long enough to be masked in a text."""
+    # Whether a secret is long enough to be masked in a text.
     return len(secret) >= MIN_SECRET_CHARS
 
 
 def mask_secrets(text, secrets=()):
-    """The text with every given secret, and everything that looks like a key, masked: also one that is
-    written in another case, or with characters in it that cannot be seen."""
+    # The text with every given secret, and everything that looks like a key, masked: also one that is
+    # written in another case, or with characters in it that cannot be seen.
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
@@ -809,14 +806,14 @@ def _in_pieces(secret):
 
 
 def printable(text):
-    """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
+    # The text on one line, with the characters that could steer a terminal or hide written as escapes.
     if not text.isprintable():
         text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
     return text.strip()
 
 
 def show(text, secrets=(), limit=MAX_SHOWN_CHARS):
-    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
+    # Foreign text as it may be printed: keys masked, one line, at most `limit` characters.
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
@@ -859,13 +856,13 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def written_text(data):
-    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
-    `UnicodeDecodeError` where it is neither."""
+    # What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    # `UnicodeDecodeError` where it is neither.
     return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
 
 
 def whole_number(text, most):
-    """The number that ASCII digits write, None for anything else and for more than `most`."""
+    # The number that ASCII digits write, None for anything else and for more than `most`.
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         return None
     number = int(text)
@@ -873,7 +870,7 @@ def whole_number(text, most):
 
 
 def count_of(value, most):
-    """A count out of parsed JSON, None where it is none, is negative, or is more than `most`."""
+    # A count out of parsed JSON, None where it is none, is negative, or is more than `most`.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= most:
         return None
@@ -882,8 +879,8 @@ def count_of(value, most):
 
 
 def duration_s(text, most_s, whole=True):
-    """Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
-    text. With `whole` false, what follows the duration is passed over."""
+    # Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
+    # text. With `whole` false, what follows the duration is passed over.
     text = text[:_DURATION_CHARS]
     at, total_s = 0, 0.0
     step = _STEP.match(text)
@@ -896,7 +893,7 @@ def duration_s(text, most_s, whole=True):
 
 
 def moment_s(value):
-    """Seconds since 1970 out of parsed JSON, None where no date can hold them."""
+    # Seconds since 1970 out of parsed JSON, None where no date can hold them.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
         return None
@@ -904,11 +901,10 @@ def moment_s(value):
 
 
 def first_json(text):
-    """The JSON value that a text begins with, None where it begins with none or nests too deep.
-
-    What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
-    digits) is None.
-    """
+    # The JSON value that a text begins with, None where it begins with none or nests too deep.
+    #
+    # What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
+    # digits) is None.
     decoder = json.JSONDecoder(
         strict=False, parse_int=_json_int, parse_float=_json_float, parse_constant=lambda _: None
     )
@@ -919,7 +915,7 @@ def first_json(text):
 
 
 def members(value):
-    """The members of a parsed object; none for anything else."""
+    # The members of a parsed object; none for anything else.
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -969,7 +965,7 @@ SIZE_NAMES = tuple(_NAMED_SIZES)
 
 
 def parse_size(text):
-    """Width and height in pixels of `WxH`, or None when the text has another form."""
+    # Width and height in pixels of `WxH`, or None when the text has another form.
     width, sep, height = text.strip().lower().replace("×", "x").partition("x")
     if not sep or not (is_digits(width) and is_digits(height)):
         return None
@@ -977,7 +973,7 @@ def parse_size(text):
 
 
 def size_problem(width, height):
-    """Why gpt-image-2 refuses a size, or None when it is legal."""
+    # Why gpt-image-2 refuses a size, or None when it is legal.
     if min(width, height) < 1:
         return "both edges must be at least 1 pixel"
     if width % EDGE_STEP or height % EDGE_STEP:
@@ -992,11 +988,10 @@ def size_problem(width, height):
 
 
 def resolve_size(text):
-    """`auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
-
-    A ratio alone asks for about 1024x1024 pixels in area, `@2k` for a long edge of 2048, `@4k` of 3840;
-    the result is the nearest legal size. An explicit `WxH` is returned as it is, legal or not.
-    """
+    # `auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
+    #
+    # A ratio alone asks for about 1024x1024 pixels in area, `@2k` for a long edge of 2048, `@4k` of 3840;
+    # the result is the nearest legal size. An explicit `WxH` is returned as it is, legal or not.
     text = text.strip().lower()
     if text == "auto":
         return text
@@ -1012,7 +1007,7 @@ def resolve_size(text):
 
 
 def is_digits(text):
-    """Whether a text is a number of a few ASCII digits."""
+    # Whether a text is a number of a few ASCII digits.
     return text.isascii() and text.isdigit() and len(text) <= 6
 
 
@@ -1053,7 +1048,7 @@ TYPICAL_SECONDS = {
 
 
 class Prices(Record):
-    """What a model's tokens cost, in USD per 1,000,000."""
+    # What a model's tokens cost, in USD per 1,000,000.
 
     text_in: float
     image_in: float
@@ -1067,11 +1062,10 @@ _LIST = Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, c
 
 
 class Model(Record):
-    """What a model accepts and costs; `names` begins with the one that is not dated.
-
-    `token_factors` are those of `cost.output_tokens`, by quality; None where nobody has published any.
-    `typical_s` is how long a call takes, None where that is a matter of the quality.
-    """
+    # What a model accepts and costs; `names` begins with the one that is not dated.
+    #
+    # `token_factors` are those of `cost.output_tokens`, by quality; None where nobody has published any.
+    # `typical_s` is how long a call takes, None where that is a matter of the quality.
 
     names: Tuple[str, ...]
     qualities: Tuple[str, ...] = QUALITIES
@@ -1116,7 +1110,7 @@ ENDS = {
 
 
 def typical_seconds(model, quality):
-    """How long one call usually takes, in seconds."""
+    # How long one call usually takes, in seconds.
     known = FAMILY.get(model)
     by_quality = TYPICAL_SECONDS.get(quality, TYPICAL_SECONDS["auto"])
     return by_quality if known is None or known.typical_s is None else known.typical_s
@@ -1147,24 +1141,23 @@ BATCH_DISCOUNT = 0.5
 
 
 class CostEstimate(Record):
-    """What a request would cost in USD, before it is sent.
-
-    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
-    images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
-    what was assumed.
-    """
+    # What a request would cost in USD, before it is sent.
+    #
+    # `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
+    # images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
+    # what was assumed.
 
     low_usd: float
     high_usd: float
     note: str
 
     def at(self, discount):
-        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        # The same at a factor on the price, such as `BATCH_DISCOUNT`.
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 class TextPrices(Record):
-    """What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000."""
+    # What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000.
 
     text_in: float
     text_out: float
@@ -1174,10 +1167,9 @@ NO_TEXT_PRICES = {}
 
 
 def output_tokens(width, height, quality, model=DEFAULT_MODEL):
-    """Output tokens of one image, of a model and a quality that have a factor.
-
-    Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
-    """
+    # Output tokens of one image, of a model and a quality that have a factor.
+    #
+    # Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
     factor = (FAMILY[model].token_factors or {})[quality]
     longest, shortest = max(width, height), min(width, height)
     short = (2 * factor * shortest + longest) // (2 * longest)
@@ -1185,7 +1177,7 @@ def output_tokens(width, height, quality, model=DEFAULT_MODEL):
 
 
 def input_image_tokens(width, height):
-    """An estimate of what one input image counts for, at its highest."""
+    # An estimate of what one input image counts for, at its highest.
     if width is None or height is None:
         return MAX_INPUT_IMAGE_TOKENS
     return min(MAX_INPUT_IMAGE_TOKENS, -(-width // 32) * -(-height // 32))
@@ -1201,11 +1193,10 @@ def estimate_cost(
     input_tokens=0,
     prices=PRICES,
 ):
-    """What a request would cost by these prices, or None for a model, size or quality without one.
-
-    `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
-    tokens as gpt-image-2; the note says so.
-    """
+    # What a request would cost by these prices, or None for a model, size or quality without one.
+    #
+    # `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
+    # tokens as gpt-image-2; the note says so.
     price = prices.get(model)
     tokens_of = model if model in FAMILY else DEFAULT_MODEL
     factors = FAMILY[tokens_of].token_factors or {}
@@ -1239,11 +1230,10 @@ def estimate_cost(
 
 
 def cost_of_usage(model, usage, prices=PRICES):
-    """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
-
-    Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
-    is never negative: more tokens cannot have come from a cache than there were.
-    """
+    # What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
+    #
+    # Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
+    # is never negative: more tokens cannot have come from a cache than there were.
     price = prices.get(model)
     if price is None:
         return None
@@ -1266,8 +1256,8 @@ def priced(
     text_prices=NO_TEXT_PRICES,
     discount=1.0,
 ):
-    """The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
-    price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known."""
+    # The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
+    # price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known.
     usd = cost_of_usage(result.model, result.usage, prices) if result.usage else None
     author = result.svg_usage
     if author is None and any(image.format == "svg" for image in result.images):
@@ -1311,9 +1301,9 @@ _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class ImageInfo(Record):
-    """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
-    alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
-    EXIF data, by which it may be turned."""
+    # Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
+    # alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
+    # EXIF data, by which it may be turned.
 
     format: str
     width: Optional[int]
@@ -1324,7 +1314,7 @@ class ImageInfo(Record):
 
 
 def sniff_format(head):
-    """`png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else."""
+    # `png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else.
     if head.startswith(_PNG_SIGNATURE):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -1337,14 +1327,14 @@ def sniff_format(head):
 
 
 def needs_more(head):
-    """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
+    # Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments.
     if len(head) < _PIXELS_SNIFF_BYTES:
         return True
     return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
 
 
 def read_image_info(file):
-    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
+    # What the header of an open image says, or None when the bytes are no image. Moves the position.
     file.seek(0)
     head = file.read(SNIFF_BYTES)
     image_format = sniff_format(head)
@@ -1361,7 +1351,7 @@ def read_image_info(file):
 
 
 def is_whole_image(file):
-    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
+    # Whether an open file begins as an image and ends where that image ends. Moves the position.
     file.seek(0)
     head = file.read(SNIFF_BYTES)
     image_format = sniff_format(head)
@@ -1390,7 +1380,7 @@ def saved_image_at(path):
 
 
 def sha256_of(path):
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    # The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read.
     try:
         with open(path, "rb") as file:
             return _digest(file)[0]
@@ -1415,7 +1405,7 @@ def _read_png(file, head):
 
 
 def _has_png_transparency(file):
-    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
+    # Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels.
     file.seek(len(_PNG_SIGNATURE))
     while True:
         header = file.read(8)
@@ -1427,7 +1417,7 @@ def _has_png_transparency(file):
 
 
 def _read_jpeg(file):
-    """Walks the segments to the frame header; metadata before it can be long."""
+    # Walks the segments to the frame header; metadata before it can be long.
     has_exif = False
     file.seek(2)
     while True:
@@ -1451,13 +1441,13 @@ def _read_jpeg(file):
 
 
 def _xml_encoding(head):
-    """The encoding of an XML document, by its mark."""
+    # The encoding of an XML document, by its mark.
     marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
     return marks.get(head[:2], "utf-8")
 
 
 def _first_element(head):
-    """A text from behind all that may stand before the first element of an XML document."""
+    # A text from behind all that may stand before the first element of an XML document.
     text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
     at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
     while True:
@@ -1468,7 +1458,7 @@ def _first_element(head):
 
 
 def _read_svg(head):
-    """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
+    # The dimensions that the first element gives in plain numbers, or else the box that it shows.
     opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
     found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
     values = {name: one or other for name, one, other in found}
@@ -1482,7 +1472,7 @@ def _read_svg(head):
 
 
 def _ends_svg(tail):
-    """Whether a text ends as an SVG does; comments may follow its last element."""
+    # Whether a text ends as an SVG does; comments may follow its last element.
     closings = list(re.finditer(r"</(?:[\w.-]+:)?svg\s*>", tail))
     return bool(closings) and not re.sub(_XML_PROLOGUE, "", tail[closings[-1].end() :], flags=re.DOTALL)
 
@@ -1547,13 +1537,12 @@ ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_i
 
 
 class InputImage(Record):
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
-
-    `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    `is_odd` is set where its colours or its size are not such as the API draws them.
-    `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
-    (empty: from none), and `note` says how.
-    """
+    # An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+    #
+    # `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
+    # `is_odd` is set where its colours or its size are not such as the API draws them.
+    # `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
+    # (empty: from none), and `note` says how.
 
     path: str
     filename: str
@@ -1581,11 +1570,10 @@ _LARGEST_AUTO_SIZE = (1536, 1024)
 
 
 class ImageRequest(Record):
-    """One call by the API's own field names. None means: not set by the user, so not sent.
-
-    `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
-    `prompt` and `images` are those of `REQUEST_FIELDS`.
-    """
+    # One call by the API's own field names. None means: not set by the user, so not sent.
+    #
+    # `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
+    # `prompt` and `images` are those of `REQUEST_FIELDS`.
 
     prompt: str
     model: str = DEFAULT_MODEL
@@ -1620,7 +1608,7 @@ class ImageRequest(Record):
 
     @property
     def beside(self):
-        """What goes with the input images, by the name of its field: a mask or a markup."""
+        # What goes with the input images, by the name of its field: a mask or a markup.
         both = (("mask", self.mask), ("markup", self.markup))
         return tuple((name, image) for name, image in both if image is not None)
 
@@ -1642,7 +1630,7 @@ class ImageRequest(Record):
 
     @property
     def most_bytes(self):
-        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        # What its images take on disk at most, by three bytes a pixel: a PNG has about half of that.
         width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
         return (self.count + bool(self.partial_images)) * width * height * 3
 
@@ -1650,7 +1638,7 @@ class ImageRequest(Record):
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field):
-        """The fields to send, in the API's order, without images; only what the user set."""
+        # The fields to send, in the API's order, without images; only what the user set.
         wire = {"model": self.model, "prompt": self.prompt}
         for name in REQUEST_FIELDS:
             value = getattr(self, name)
@@ -1674,8 +1662,8 @@ class ImageRequest(Record):
     def estimate(
         self, prices=PRICES, unseen_images=0
     ):
-        """What it would cost by these prices, with so many input images besides its own. None where that is
-        not known: what the author of an SVG takes, and the frames of a GIF, nobody has published."""
+        # What it would cost by these prices, with so many input images besides its own. None where that is
+        # not known: what the author of an SVG takes, and the frames of a GIF, nobody has published.
         if self.output_format in ("gif", "svg"):
             return None
         partials = (self.partial_images or 0) if self.stream else 0
@@ -1693,7 +1681,7 @@ class ImageRequest(Record):
 
 
 def parse_extra(text):
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    # `KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
@@ -1711,7 +1699,7 @@ def check_range(name, value, low, high):
 
 
 def _in_brackets(name, value):
-    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    # A field as a form has it: what is inside of `svg` stands in brackets behind its name.
     if name.startswith("svg") and isinstance(value, dict):
         for inner, each in cast(Dict[str, object], value).items():
             yield from _in_brackets(f"{name}[{inner}]", each)
@@ -1737,8 +1725,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request):
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    # The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
+    # `UsageError` for what the API is known to refuse.
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -1814,7 +1802,7 @@ def _check_extra(request):
 
 
 def _check_model(request, model):
-    """Raises for what only other models of the family take, and names these."""
+    # Raises for what only other models of the family take, and names these.
     quality, kind = request.effective_quality, request.effective_format
     rules = (
         (f"`quality` {quality}", lambda each: quality in each.qualities or quality not in QUALITIES),
@@ -1867,7 +1855,7 @@ def _with_size(request, known_model, warnings):
 
 
 def _legal_instead(width, height):
-    """What to ask for instead of a size."""
+    # What to ask for instead of a size.
     try:
         legal_instead = load_side("gpt_image2_more").legal_instead
         return legal_instead(width, height)
@@ -1908,7 +1896,7 @@ _IN_WORDS = re.compile(
 
 
 def read_rate_limits(headers):
-    """The limits that the headers of an answer tell of; header names are in lower case."""
+    # The limits that the headers of an answer tell of; header names are in lower case.
     found = []
     for kind in LIMIT_KINDS:
         limit = whole_number(headers.get(f"x-ratelimit-limit-{kind}", ""), _MOST_A_MINUTE)
@@ -1922,7 +1910,7 @@ def read_rate_limits(headers):
 
 
 def limit_in_words(message):
-    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    # Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None.
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
 
@@ -1991,7 +1979,7 @@ def result_json(result):
 
 
 def error_json(error, command):
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    # A failure as the object that `--json` prints, with the images that were saved all the same.
     outcome = {"command": command, "images": [], "attempts": 0}
     if error.result:
         outcome = result_json(error.result)
@@ -2019,12 +2007,12 @@ def failure_json(error):
 
 
 def saved_line(path, size_bytes):
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    # The line that callers look for; the size is in whole units of 1024 bytes, at least 1.
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
 def size_in_words(size_bytes):
-    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    # A size as people say it: in MB of a million bytes, small ones to the byte.
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
 
 
@@ -2038,7 +2026,7 @@ def cost_in_words(estimate):
 
 
 def paid_in_words(result):
-    """What a result cost, and what of that is not known; empty where nothing is."""
+    # What a result cost, and what of that is not known; empty where nothing is.
     cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
     if not result.unpriced:
         return cost
@@ -2046,7 +2034,7 @@ def paid_in_words(result):
 
 
 def cost_warnings(result):
-    """What there is to say where a part of the cost is not known."""
+    # What there is to say where a part of the cost is not known.
     if not result.unpriced:
         return ()
     what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
@@ -2072,11 +2060,10 @@ _ESCAPED = "gpt-image-2-escaped"
 
 
 def prepare_streams():
-    """Makes the standard streams of this process fit to be used, whoever started it and how.
-
-    The null device stands for one that is closed: no file that is opened later can take its place, and be
-    written to by what is printed. What a stream's encoding does not have is written as an escape.
-    """
+    # Makes the standard streams of this process fit to be used, whoever started it and how.
+    #
+    # The null device stands for one that is closed: no file that is opened later can take its place, and be
+    # written to by what is printed. What a stream's encoding does not have is written as an escape.
     codecs.register_error(_ESCAPED, _escape)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
@@ -2090,7 +2077,7 @@ def prepare_streams():
 
 
 def _escape(error):
-    """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
+    # For results: the bytes of a path that is no valid text as they are, everything else as an escape.
     if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
         error.end = error.start + 1
         with suppress(UnicodeEncodeError):
@@ -2099,8 +2086,8 @@ def _escape(error):
 
 
 def print_text(text, stream):
-    """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
-    images are safe."""
+    # Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
+    # images are safe.
     try:
         stream.write(text)
         stream.flush()
@@ -2111,11 +2098,10 @@ def print_text(text, stream):
 def print_json(
     value, stdout, rows=None
 ):
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
+    # One JSON object on one line, with `rows` as its last field where there are any, written as they come.
+    #
+    # Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    # not change how the command ends.
     text = _json_text(value, stdout)
     try:
         if rows is not None:
@@ -2142,15 +2128,15 @@ def _json_text(value, stdout):
 
 
 def detach(stream):
-    """Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain."""
+    # Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain.
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def ticking(tick, interval_s):
-    """Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
-    system has no thread left."""
+    # Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
+    # system has no thread left.
     done = threading.Event()
 
     def run():
@@ -2175,7 +2161,7 @@ def ticking(tick, interval_s):
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
 #
-# This one is for people (`--quiet` leaves all but errors out), `events_output` for programs that read `--events`;
+# This one is for people (`--quiet` leaves all but errors out), `events_output` for what reads `--events`;
 # in both, `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
@@ -2186,7 +2172,7 @@ _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments):
-    """Where what a command says goes; the process ends where that is events and the script lies alone."""
+    # Where what a command says goes; the process ends where that is events and the script lies alone.
     prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--events" not in flags:
@@ -2200,7 +2186,7 @@ def output_for(arguments):
 
 
 def _live_line():
-    """The line that changes; None where the script lies alone, which has none."""
+    # The line that changes; None where the script lies alone, which has none.
     try:
         LiveLine = load_side("gpt_image2_more").LiveLine
         return LiveLine(sys.stderr)
@@ -2209,7 +2195,7 @@ def _live_line():
 
 
 class Output:
-    """For people: one line a message, colours and a live line where a terminal shows them."""
+    # For people: one line a message, colours and a live line where a terminal shows them.
 
     def __init__(self, flags, line_every_s=LINE_EVERY_S):
         self.is_json = "--json" in flags
@@ -2240,13 +2226,13 @@ class Output:
             self._print(text, "warning", _YELLOW)
 
     def complain(self, text):
-        """A failure among many; programs get it with the rest of its row."""
+        # A failure among many; programs get it with the rest of its row.
         if not self.is_json:
             self._print(text, "error", _RED)
 
     def live(self, parts, share, marks=()):
-        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
-        share there is no bar."""
+        # The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        # share there is no bar.
         if self._line is not None and self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
@@ -2257,7 +2243,7 @@ class Output:
     def finish(
         self, outcome, rows=None
     ):
-        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
+        # How the command ended, as one object: the last that is said. `rows` are for `--json` only.
         if not self.is_json:
             return
         try:
@@ -2266,7 +2252,7 @@ class Output:
             self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error, command):
-        """The error that the command ended with; for people what to do, and whether money may be gone."""
+        # The error that the command ended with; for people what to do, and whether money may be gone.
         self.finish(error_json(error, command))
         if self.is_json:
             return
@@ -2279,12 +2265,12 @@ class Output:
 
     @contextmanager
     def heartbeat(self):
-        """In this context a line comes from time to time under `--events`."""
+        # In this context a line comes from time to time under `--events`.
         yield
 
     @contextmanager
     def observer(self, results):
-        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        # Who hears the events of a call; with `results`, `Saved:` lines are printed as images come.
 
         def hear(event):
             self._hear(event)
@@ -2296,8 +2282,8 @@ class Output:
 
     @contextmanager
     def _clock(self):
-        """The seconds of a call are counted in this context: every second on the live line, every minute on
-        one of its own where there is no terminal."""
+        # The seconds of a call are counted in this context: every second on the live line, every minute on
+        # one of its own where there is no terminal.
         self._started_s = time.monotonic()
         if self._quiet:
             yield
@@ -2399,8 +2385,8 @@ _CLOUD_ADDRESSES = ("168.63.129.16",)
 
 
 class Address(Record):
-    """An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
-    (IPv6 without brackets), and no fragment."""
+    # An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
+    # (IPv6 without brackets), and no fragment.
 
     url: str
     scheme: str
@@ -2409,21 +2395,20 @@ class Address(Record):
 
     @property
     def origin(self):
-        """Scheme, host and port: what a key belongs to."""
+        # Scheme, host and port: what a key belongs to.
         return self.scheme, self.host, self.port
 
     @property
     def is_ip(self):
-        """Whether the host is a number, and no name."""
+        # Whether the host is a number, and no name.
         return _is_ip(self.host)
 
 
 def read_address(text, base=""):
-    """The plain spelling of an address; one that is relative is taken from `base`.
-
-    Raises:
-        ValueError: it is no http(s) address, or one that can be read in more than one way.
-    """
+    # The plain spelling of an address; one that is relative is taken from `base`.
+    #
+    # Raises:
+    # ValueError: it is no http(s) address, or one that can be read in more than one way.
     text = text.strip(" ")
     if len(text) > _MAX_ADDRESS_CHARS or re.search(r"[\x00-\x1f\x7f\\]", text):
         raise ValueError("not an http or https address")
@@ -2441,11 +2426,10 @@ def read_address(text, base=""):
 
 
 def plain_host(host):
-    """The one spelling of a host that is checked and connected to.
-
-    Raises:
-        ValueError: it is neither a name nor an IP address.
-    """
+    # The one spelling of a host that is checked and connected to.
+    #
+    # Raises:
+    # ValueError: it is neither a name nor an IP address.
     if "%" in host:
         raise ValueError(f"not an address: {host!r} is no host")
     if ":" in host:
@@ -2464,7 +2448,7 @@ def plain_host(host):
 
 
 def resolve_addresses(host):
-    """The IP addresses of a host, none when it has none."""
+    # The IP addresses of a host, none when it has none.
     import socket
 
     try:
@@ -2475,7 +2459,7 @@ def resolve_addresses(host):
 
 
 def is_public(address):
-    """Whether an IP address belongs to the public internet, and to no cloud's inside."""
+    # Whether an IP address belongs to the public internet, and to no cloud's inside.
     import ipaddress
 
     parsed = ipaddress.ip_address(address)
@@ -2491,12 +2475,12 @@ def is_public(address):
 
 
 def is_local_name(host):
-    """Whether a plain host is a name that never means a host of the public internet."""
+    # Whether a plain host is a name that never means a host of the public internet.
     return any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
 
 
 def is_loopback_host(host):
-    """Whether a host is this machine, by its name or its number."""
+    # Whether a host is this machine, by its name or its number.
     try:
         host = plain_host(host)
     except ValueError:
@@ -2506,7 +2490,7 @@ def is_loopback_host(host):
 
 
 def _plain_ipv4(host):
-    """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
+    # An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal.
     texts = host.split(".")
     if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
         raise ValueError(f"not an address: {host!r} is no host")
@@ -2521,7 +2505,7 @@ def _plain_ipv4(host):
 
 
 def _is_ip(host):
-    """Whether a plain host is a number: no name ends in one."""
+    # Whether a plain host is a number: no name ends in one.
     return ":" in host or host.rpartition(".")[2].isdigit()
 
 
@@ -2541,7 +2525,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class BadBase64(ValueError):
-    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
+    # The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on.
 
     def __init__(self, rest):
         super().__init__("not base64")
@@ -2549,14 +2533,14 @@ class BadBase64(ValueError):
 
 
 class Base64Decoder:
-    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
+    # `feed` pieces of any length, then `finish`; each returns the bytes that became whole by then.
 
     def __init__(self):
         self._pending = b""
         self._padding = 0
 
     def feed(self, text):
-        """The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding."""
+        # The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding.
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
         if not self._padding and _is_plain(whole[cut:]):
@@ -2575,7 +2559,7 @@ class Base64Decoder:
         return binascii.a2b_base64(body[:cut])
 
     def finish(self):
-        """The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong."""
+        # The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong.
         rest, self._pending = self._pending, b""
         wanted = -len(rest) % 4
         if wanted == 3 or (self._padding and self._padding != wanted):
@@ -2588,7 +2572,7 @@ def _is_plain(text):
 
 
 def _decode_plain(text):
-    """Decodes whole groups of nothing but plain base64; None for anything else."""
+    # Decodes whole groups of nothing but plain base64; None for anything else.
     try:
         decoded = binascii.a2b_base64(text)
     except binascii.Error:
@@ -2614,8 +2598,8 @@ _Head = Tuple[int, Mapping[str, str]]
 
 
 class HeadReader:
-    """`feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
-    passed over, as is all that follows: trailers come by the same way."""
+    # `feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
+    # passed over, as is all that follows: trailers come by the same way.
 
     def __init__(self):
         self.head = None
@@ -2625,11 +2609,11 @@ class HeadReader:
 
     @property
     def is_too_long(self):
-        """Whether the headers are longer than any that are real."""
+        # Whether the headers are longer than any that are real.
         return self.size_bytes > MAX_HEAD_BYTES
 
     def feed(self, data):
-        """Takes the next bytes."""
+        # Takes the next bytes.
         self.size_bytes += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -2646,7 +2630,7 @@ class HeadReader:
 
 
 def parse_head(lines):
-    """The status line and headers of one block, or None when it is no HTTP answer."""
+    # The status line and headers of one block, or None when it is no HTTP answer.
     match = re.match(_STATUS_LINE, lines[0]) if lines else None
     if match is None:
         return None
@@ -2701,15 +2685,15 @@ StringSink = Callable[[Optional[bytes]], None]
 
 
 class Place(Record):
-    """Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
-    object or list that holds it."""
+    # Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
+    # object or list that holds it.
 
     path: Tuple[str, ...]
     container: int
 
 
 class _Container:
-    """An object or a list under way; `name` is where it stands in the one around it."""
+    # An object or a list under way; `name` is where it stands in the one around it.
 
     def __init__(self, name, is_list, number):
         self.name = name
@@ -2720,12 +2704,11 @@ class _Container:
 
 
 class JsonSplitter:
-    """`feed` pieces of a document of any length.
-
-    `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
-    after more strings than any answer has. `keep` gets every byte that no sink took.
-    """
+    # `feed` pieces of a document of any length.
+    #
+    # `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
+    # string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    # after more strings than any answer has. `keep` gets every byte that no sink took.
 
     def __init__(self, wants, keep):
         self._wants = wants
@@ -2768,7 +2751,7 @@ class JsonSplitter:
         return end + 1
 
     def _step(self, byte):
-        """One of the marks between strings."""
+        # One of the marks between strings.
         inmost = self._open[-1] if self._open else None
         if byte in _OPENING:
             if self._too_deep or len(self._open) == _MAX_DEPTH:
@@ -2785,7 +2768,7 @@ class JsonSplitter:
             inmost.at_value = byte == ord(":")
 
     def _in_string(self, data, at):
-        """Passes the string's content on, as far as it is here; the position after it."""
+        # Passes the string's content on, as far as it is here; the position after it.
         quote = data.find(b'"', at)
         while quote >= 0 and _ends_in_open_backslash(data, at, quote):
             quote = data.find(b'"', quote + 1)
@@ -2813,12 +2796,12 @@ class JsonSplitter:
 
 
 def json_escaped(text):
-    """The content of a JSON string that stands for a text."""
+    # The content of a JSON string that stands for a text.
     return re.sub(rb'[\x00-\x1f"\\]', lambda match: b"\\u%04x" % ord(match.group()), text)
 
 
 def _ends_in_open_backslash(data, start, end):
-    """Whether an odd number of backslashes stands before `end`."""
+    # Whether an odd number of backslashes stands before `end`.
     at = end
     while at > start and data[at - 1] == 0x5C:
         at -= 1
@@ -2826,7 +2809,7 @@ def _ends_in_open_backslash(data, start, end):
 
 
 def _whole_escapes_end(data, start):
-    """Where the last escape that is not complete begins, or the end of the data."""
+    # Where the last escape that is not complete begins, or the end of the data.
     at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
     if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
         return len(data)
@@ -2835,7 +2818,7 @@ def _whole_escapes_end(data, start):
 
 
 def _whole_pairs_end(data, start):
-    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    # As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come.
     end = _whole_escapes_end(data, start)
     at = end - _ESCAPE_BYTES
     is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
@@ -2843,7 +2826,7 @@ def _whole_pairs_end(data, start):
 
 
 def _unescape(text):
-    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
+    # The content of a JSON string; text with an escape that JSON does not know is left as it is.
     if b"\\" in text and b"\\\\" not in text:
         for escape, plain in _USUAL_ESCAPES:
             text = text.replace(escape, plain)
@@ -2856,7 +2839,7 @@ def _unescape_match(match):
 
 @lru_cache(maxsize=256)
 def _unescape_one(escape):
-    """What one escape stands for, or a surrogate pair of two."""
+    # What one escape stands for, or a surrogate pair of two.
     try:
         content = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
     except ValueError:
@@ -2883,7 +2866,7 @@ class BadEncoding(Exception):
 
 
 class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+    # One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file.
 
     name: str
     text: Optional[str] = None
@@ -2893,11 +2876,10 @@ class FormPart(Record):
 
 
 class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
-
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
-    so many bytes of an answer's body.
-    """
+    # One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+    #
+    # Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    # so many bytes of an answer's body.
 
     url: str
     headers: Tuple[Tuple[str, str], ...]
@@ -2911,16 +2893,16 @@ class HttpRequest(Record):
 
 
 class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
+    # Status and headers; header names are in lower case, the last of equal names counts.
 
     status: int
     headers: Mapping[str, str]
 
 
 class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+    # How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    # was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    # The times are seconds from the start to that step's end, 0 for a step that was not reached.
 
     exit_code: int
     message: str
@@ -2934,17 +2916,17 @@ class TransferEnd(Record):
 
     @property
     def is_undecodable(self):
-        """Whether it was ended since the body cannot be decompressed."""
+        # Whether it was ended since the body cannot be decompressed.
         return self.exit_code == BAD_ENCODING
 
     @property
     def is_too_long(self):
-        """Whether it was ended since the body has more bytes than the request admits."""
+        # Whether it was ended since the body has more bytes than the request admits.
         return self.exit_code == TOO_LONG
 
 
 class Received(Record):
-    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+    # How one request was answered. The body's size is in bytes, the time in seconds from start to end.
 
     head: Optional[ResponseHead]
     end: TransferEnd
@@ -2972,8 +2954,8 @@ _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v"
 
 
 def render_config(request, proxy, heads_path, mark):
-    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
-    `heads_path`; `mark` is what its report on standard error begins with."""
+    # What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    # `heads_path`; `mark` is what its report on standard error begins with.
     lines = [
         ("url", request.url),
         ("proto", "=http,https"),
@@ -3000,15 +2982,14 @@ def render_config(request, proxy, heads_path, mark):
 
 
 def quote(value):
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    # A value in double quotes, as a curl config file and curl's `--form` understand them.
     return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
 
 
 def form_filename(name):
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
+    # A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+    #
+    # Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
 
 
@@ -3022,7 +3003,7 @@ def _form_line(part):
 
 
 def _quote_form(value):
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    # A value inside `--form`: in double quotes, where only quotes and backslashes are escaped.
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -3047,12 +3028,12 @@ _PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def proxy_for(env, scheme, host, port):
-    """The proxy for a host, as the environment spells it; empty where there is none."""
+    # The proxy for a host, as the environment spells it; empty where there is none.
     return env.get(proxy_variable(env, scheme, host, port), "")
 
 
 def proxy_variable(env, scheme, host, port):
-    """The variable that names the proxy for a host; empty where there is none."""
+    # The variable that names the proxy for a host; empty where there is none.
     if is_loopback_host(host) or is_without_proxy(
         env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
     ):
@@ -3063,14 +3044,14 @@ def proxy_variable(env, scheme, host, port):
 
 
 def is_known_kind(proxy):
-    """Whether a proxy is of a kind that curl can speak to."""
+    # Whether a proxy is of a kind that curl can speak to.
     kind, colon, _ = proxy.partition("://")
     return not colon or kind.lower() in _PROXY_KINDS
 
 
 def is_without_proxy(no_proxy, host, port):
-    """Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
-    front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`."""
+    # Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
+    # front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`.
     try:
         host = plain_host(host)
     except ValueError:
@@ -3079,7 +3060,7 @@ def is_without_proxy(no_proxy, host, port):
 
 
 def without_credentials(text, proxy):
-    """What curl says, without the name and the password that stand in a proxy's address."""
+    # What curl says, without the name and the password that stand in a proxy's address.
     user, at, _ = proxy.partition("//")[2].rpartition("@") if "//" in proxy else proxy.rpartition("@")
     return text.replace(user + at, "****@") if user else text
 
@@ -3107,7 +3088,7 @@ def _covers(entry, host, port):
 
 
 def _first(env, *names):
-    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    # The first variable that is set and not empty, as curl takes it; empty without one.
     return next((name for name in names if env.get(name)), "")
 
 
@@ -3131,7 +3112,7 @@ _BAD_OPTION = 2
 
 
 class Curl:
-    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+    # How curl is run: with an environment that holds no key, and ended when a stop is asked for.
 
     def __init__(self, env, secrets, stop):
         self.env = env
@@ -3139,11 +3120,10 @@ class Curl:
         self.stop = stop
 
     def proxy_for(self, url):
-        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
-
-        Raises:
-            NetworkError: it is a proxy of a kind that curl cannot speak to.
-        """
+        # The variable that names the proxy for a request to this URL; empty where it goes straight there.
+        #
+        # Raises:
+        # NetworkError: it is a proxy of a kind that curl cannot speak to.
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
@@ -3158,7 +3138,7 @@ class Curl:
         return variable
 
     def shown_proxy(self, variable):
-        """The proxy that a variable names, without name and password."""
+        # The proxy that a variable names, without name and password.
         return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
@@ -3168,20 +3148,19 @@ class Curl:
         on_head=lambda _: None,
         salvage=None,
     ):
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
-        until that returns True: all has come then, although the server keeps the connection open.
-
-        A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
-        itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
-        what came until then was given. When this returns or raises, whatever the reason, curl has ended.
-
-        What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
-        with `salvage` only when all that is still to come has been given to that, as it came.
-
-        Raises:
-            ConfigError: there is no curl, or one that is too old.
-            NetworkError: the environment names a proxy of an unknown kind.
-        """
+        # Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
+        # until that returns True: all has come then, although the server keeps the connection open.
+        #
+        # A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
+        # itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
+        # what came until then was given. When this returns or raises, whatever the reason, curl has ended.
+        #
+        # What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
+        # with `salvage` only when all that is still to come has been given to that, as it came.
+        #
+        # Raises:
+        # ConfigError: there is no curl, or one that is too old.
+        # NetworkError: the environment names a proxy of an unknown kind.
         started = time.monotonic()
         size = 0
         transfer = _Transfer(request, self)
@@ -3207,14 +3186,13 @@ class Curl:
             raise
         finally:
             transfer.close()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
+        if end.exit_code == _BAD_OPTION and not end.sent:
+            raise _too_old_error(end)
         return Received(head, end, size, time.monotonic() - started)
 
 
 class _Transfer:
-    """A running curl."""
+    # A running curl.
 
     def __init__(self, request, curl):
         self._stop = curl.stop
@@ -3268,7 +3246,7 @@ class _Transfer:
             pass  # curl has ended already; its exit code says why
 
     def close(self):
-        """Ends the process, whatever happened."""
+        # Ends the process, whatever happened.
         self._stop.unwatch(self._process.terminate)
         self._terminate()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -3277,7 +3255,7 @@ class _Transfer:
         self._heads.close()
 
     def read_head(self):
-        """The final status and headers, as soon as they are here; None when none ever come."""
+        # The final status and headers, as soon as they are here; None when none ever come.
         if not self._heads.is_pipe:
             self._first = self._read()  # curl writes the headers before the first byte of the body
         reader = HeadReader()
@@ -3292,12 +3270,11 @@ class _Transfer:
         return ResponseHead(*reader.head)
 
     def body(self, encoding):
-        """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
-
-        Raises:
-            BadEncoding: it cannot be decompressed.
-            UsageError: nothing that could lies beside the script.
-        """
+        # The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
+        #
+        # Raises:
+        # BadEncoding: it cannot be decompressed.
+        # UsageError: nothing that could lies beside the script.
         if encoding.strip().lower() in NO_ENCODING:
             yield from iter(self._read, b"")
             return
@@ -3310,20 +3287,20 @@ class _Transfer:
         yield from decoder.finish()
 
     def salvage(self, keep):
-        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+        # Gives the piece that was read last, and all that is still to come, to `keep`.
         assert self._process.stdout is not None
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
 
     def cancel(self, code, reason):
-        """Ends it for a reason of our own, under the code that curl has for such a thing."""
+        # Ends it for a reason of our own, under the code that curl has for such a thing.
         if self._cancelled is None:
             self._cancelled = TransferEnd(code, reason, sent=True)
         self._terminate()
 
     def end(self):
-        """How it ended; waits for curl."""
+        # How it ended; waits for curl.
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
@@ -3338,7 +3315,7 @@ class _Transfer:
         return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
     def _read(self):
-        """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
+        # The next bytes of the body. Headers that come beside it are trailers, and of no use.
         assert self._process.stdout is not None
         self._piece, self._first = self._first, b""
         if not self._piece:
@@ -3358,8 +3335,8 @@ class _Transfer:
 
 
 class _HeadsChannel:
-    """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
-    a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
+    # The way by which curl passes headers on, apart from the body, so that neither can end in the other:
+    # a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer.
 
     def __init__(self):
         self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
@@ -3375,7 +3352,7 @@ class _HeadsChannel:
             self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
 
     def started(self, body):
-        """curl runs, and gives the body to this descriptor."""
+        # curl runs, and gives the body to this descriptor.
         if self.is_pipe:
             self._close_inherited()
             self._poll = select.poll()
@@ -3386,7 +3363,7 @@ class _HeadsChannel:
         return os.read(self._fd, _CHUNK_BYTES)
 
     def drain_until_readable(self, body):
-        """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
+        # Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe.
         while self._poll is not None:
             # Not for ever: a signal that comes just before, or to another thread, wakes nobody here.
             ready = [fd for fd, _ in self._poll.poll(_LOOK_MS)]
@@ -3409,8 +3386,8 @@ class _HeadsChannel:
 
 
 def clean_environment(env, secrets):
-    """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
-    curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
+    # The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
+    # curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance.
     hidden = [secret for secret in secrets if secret]
     return {
         name: value
@@ -3423,7 +3400,7 @@ def clean_environment(env, secrets):
 
 @lru_cache(maxsize=None)
 def find_curl():
-    """The path of curl; a `ConfigError` where there is none."""
+    # The path of curl; a `ConfigError` where there is none.
     name = "curl.exe" if os.name == "nt" else "curl"
     places = [os.path.join(folder, name) for folder in os.get_exec_path()]
     path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
@@ -3437,7 +3414,7 @@ def find_curl():
 
 
 def curl_version(path):
-    """The version of a curl program, () when it does not tell."""
+    # The version of a curl program, () when it does not tell.
     done = subprocess.run(
         [path, "-q", "--version"],
         stdin=subprocess.DEVNULL,
@@ -3451,14 +3428,11 @@ def curl_version(path):
 
 
 def _too_old_error(end):
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
+    # The error to show when curl itself refused our options, as a too old one does.
     version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
     return ConfigError(
         f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
+        hint=f"install curl {'.'.join(map(str, MIN_VERSION))} or newer",
         code="curl_too_old",
     )
 
@@ -3476,8 +3450,8 @@ _MAX_LINE_BYTES = 4096
 
 
 class SseSplitter:
-    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
-    line; `on_event` gets the event's name at the blank line that ends it."""
+    # `feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
+    # line; `on_event` gets the event's name at the blank line that ends it.
 
     def __init__(self, on_data, on_event):
         self._on_data = on_data
@@ -3514,7 +3488,7 @@ class SseSplitter:
         return end + 1
 
     def _field(self, piece, at):
-        """Reads a line up to its end, or as far as it shows that it is data."""
+        # Reads a line up to its end, or as far as it shows that it is data.
         end = _line_end(piece, at)
         line = self._line + piece[at:end]
         if line.startswith(b"data:"):
@@ -3540,7 +3514,7 @@ class SseSplitter:
 
 
 def _line_end(piece, at):
-    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
+    # Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end.
     feed = piece.find(b"\n", at)
     end = len(piece) if feed < 0 else feed
     carriage = piece.find(b"\r", at, end)
@@ -3581,19 +3555,19 @@ _KINDS = {
 
 
 class NotOurs(PermissionError):
-    """What lies at a path is not ours to use; `strerror` says what it is and what to do."""
+    # What lies at a path is not ours to use; `strerror` says what it is and what to do.
 
     def __init__(self, path, reason):
         super().__init__(errno.EPERM, reason, str(path))
 
 
 def is_mine(info):
-    """Whether this user owns it; on Windows the folder's own rights decide."""
+    # Whether this user owns it; on Windows the folder's own rights decide.
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
 def stat_of(path):
-    """What is at a path, a link being itself; None where nothing is."""
+    # What is at a path, a link being itself; None where nothing is.
     try:
         return os.lstat(str(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -3601,32 +3575,31 @@ def stat_of(path):
 
 
 def kind_of(info):
-    """What it is in words; empty for a regular file."""
+    # What it is in words; empty for a regular file.
     kind = stat.S_IFMT(info.st_mode)
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no regular file")
 
 
 def check_replaceable(path):
-    """A `NotOurs` where something else than a regular file would be renamed over."""
+    # A `NotOurs` where something else than a regular file would be renamed over.
     info = stat_of(path)
     if info is not None and kind_of(info):
         raise NotOurs(path, f"it is {kind_of(info)}; move it away")
 
 
 def check_ours(path):
-    """A `NotOurs` where there is something else than a regular file of this user with one name."""
+    # A `NotOurs` where there is something else than a regular file of this user with one name.
     info = stat_of(path)
     if info is not None:
         _check(path, info)
 
 
 def open_ours(path, flags, mode=0o600):
-    """Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
-
-    Raises:
-        NotOurs: it is something else.
-        OSError: it cannot be opened.
-    """
+    # Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
+    #
+    # Raises:
+    # NotOurs: it is something else.
+    # OSError: it cannot be opened.
     check_ours(path)
     descriptor = os.open(str(path), flags | _CAREFUL, mode)
     try:
@@ -3641,21 +3614,20 @@ def open_ours(path, flags, mode=0o600):
 
 
 def read_ours(path):
-    """The content of a file that `open_ours` opens."""
+    # The content of a file that `open_ours` opens.
     with os.fdopen(open_ours(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def real_path(path, follow=True):
-    """The path with its links followed; without `follow` the last part stays as it is.
-
-    A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
-    is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
-
-    Raises:
-        NotOurs: there is a link of somebody else.
-        OSError: it cannot be looked at, or links lead round and round.
-    """
+    # The path with its links followed; without `follow` the last part stays as it is.
+    #
+    # A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
+    # is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
+    #
+    # Raises:
+    # NotOurs: there is a link of somebody else.
+    # OSError: it cannot be looked at, or links lead round and round.
     if not follow:
         return real_path(path.parent) / path.name
     if os.name == "nt":
@@ -3684,8 +3656,8 @@ def real_path(path, follow=True):
 
 
 def try_lock(descriptor):
-    """Locks an open file until it is closed. False where somebody else has it locked, None where files have
-    no locks."""
+    # Locks an open file until it is closed. False where somebody else has it locked, None where files have
+    # no locks.
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -3703,10 +3675,9 @@ def try_lock(descriptor):
 
 @contextmanager
 def folder_lock(folder):
-    """One of our processes and threads after the other, where folders have locks (not on Windows).
-
-    Nobody waits for long: a stopped process must not keep an image from its name.
-    """
+    # One of our processes and threads after the other, where folders have locks (not on Windows).
+    #
+    # Nobody waits for long: a stopped process must not keep an image from its name.
     descriptor = -1
     with suppress(OSError):
         if hasattr(os, "O_DIRECTORY"):
@@ -3732,7 +3703,7 @@ def _check(path, info):
 
 
 def _owner_of_new_files(folder):
-    """Whose the files are that we make there: some file systems give all files to one user."""
+    # Whose the files are that we make there: some file systems give all files to one user.
     probe = folder / f".gi2-{os.urandom(6).hex()}.tmp"
     try:
         descriptor = os.open(str(probe), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -3772,7 +3743,7 @@ FileMark = Tuple[int, int, int, int]
 
 
 class OutputPlan(Record):
-    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
+    # Where the images of a call go. Made by `plan_output`, before anything is paid for.
 
     folder: Path
     stem: str
@@ -3787,17 +3758,17 @@ class OutputPlan(Record):
     met: Optional[Dict[str, Optional[FileMark]]] = None
 
     def path(self, index):
-        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
+        # The path asked for the image with this 1-based index (any further image than asked is numbered).
         number = f"-{index}" if self.numbered or index > 1 else ""
         return self.folder / f"{self.stem}{number}{self.suffix}"
 
     def partial_path(self, index, partial_index):
-        """The path of a preview of that image."""
+        # The path of a preview of that image.
         path = self.path(index)
         return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
 
     def free_paths(self, target, index):
-        """A target, then the names that `--no-clobber` may take in its stead."""
+        # A target, then the names that `--no-clobber` may take in its stead.
         yield target
         stem = self.stem if target == self.path(index) else target.stem
         for number in count(index + 1 if self.numbered else 1):
@@ -3807,11 +3778,10 @@ class OutputPlan(Record):
 def plan_output(
     output, output_format, n, prompt, rescue_folder, no_clobber=False
 ):
-    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
-
-    Raises:
-        UsageError: the target is a device, or a name that cannot be one or is too long.
-    """
+    # Where the images go: a file name, or a folder (existing, or with a trailing slash).
+    #
+    # Raises:
+    # UsageError: the target is a device, or a name that cannot be one or is too long.
     if not output or "\0" in output:
         raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
     path = Path(os.path.abspath(_expanded(output)))
@@ -3837,11 +3807,10 @@ def plan_output(
 
 
 def looked_at(plan, n, previews=0):
-    """The plan with what is at its names now: those of `n` images, each with so many previews.
-
-    Raises:
-        UsageError: a link of somebody else leads there, or what has a name is no regular file.
-    """
+    # The plan with what is at its names now: those of `n` images, each with so many previews.
+    #
+    # Raises:
+    # UsageError: a link of somebody else leads there, or what has a name is no regular file.
     met = {}
     try:
         real_path(plan.folder)
@@ -3858,28 +3827,26 @@ def looked_at(plan, n, previews=0):
 
 
 def folders_of(plan, numbers):
-    """Every folder that a plan writes to: its own, and those that links in it lead to.
-
-    Raises:
-        OSError: a link of somebody else leads there.
-    """
+    # Every folder that a plan writes to: its own, and those that links in it lead to.
+    #
+    # Raises:
+    # OSError: a link of somebody else leads there.
     paths = [] if plan.no_clobber else [plan.path(number) for number in numbers]
     return (plan.folder, *(real_path(path).parent for path in paths if path.is_symlink()))
 
 
 def mark_of(path):
-    """What tells the file at a path from another; None where there is nothing."""
+    # What tells the file at a path from another; None where there is nothing.
     info = stat_of(path)
     return None if info is None else (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size)
 
 
 def name_problem(name):
-    """What keeps a file name, or a relative path, from being an output on every system, in words that follow
-    the name; empty where nothing does.
-
-    Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
-    use (a colon in a time) is refused there only.
-    """
+    # What keeps a file name, or a relative path, from being an output on every system, in words that follow
+    # the name; empty where nothing does.
+    #
+    # Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
+    # use (a colon in a time) is refused there only.
     if re.search(_CONTROLS, name):
         return "has a control character in it"
     for part in re.split(r"[\\/]" if os.name == "nt" else "/", name):
@@ -3893,25 +3860,25 @@ def name_problem(name):
 
 
 def canonical(name):
-    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
-    written."""
+    # What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    # written.
     from unicodedata import normalize
 
     return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def extension(image_format):
-    """The usual file extension of a format, without the dot."""
+    # The usual file extension of a format, without the dot.
     return _EXTENSIONS.get(image_format, (image_format,))[0]
 
 
 def has_matching_extension(path, image_format):
-    """Whether a file name says what the bytes are."""
+    # Whether a file name says what the bytes are.
     return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
 
 
 def slug(prompt, limit=40):
-    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
+    # A prompt as a part of a file name: letters and digits of any script, joined by hyphens.
     words = re.findall(r"[^\W_]+", prompt.lower())
     text = ""
     for word in words:
@@ -3923,11 +3890,10 @@ def slug(prompt, limit=40):
 
 
 def _expanded(output):
-    """The output with `~` replaced.
-
-    Raises:
-        UsageError: there is no home folder that it could stand for.
-    """
+    # The output with `~` replaced.
+    #
+    # Raises:
+    # UsageError: there is no home folder that it could stand for.
     path = os.path.expanduser(output)
     of_home = output == "~" or output.startswith(("~/", "~" + os.sep))
     if of_home and (path.startswith("~") or not os.environ.get("HOME", "unset")):
@@ -3967,7 +3933,7 @@ _UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
-    """A folder of this process. A context manager: leaving it closes it. Neither way out ever raises."""
+    # A folder of this process. A context manager: leaving it closes it. Neither way out ever raises.
 
     def __init__(self, path, marker):
         self.path = path
@@ -3981,7 +3947,7 @@ class OwnedFolder:
         self.close()
 
     def close(self):
-        """Deletes it with all that is in it. It may be gone by then, or another folder have its name."""
+        # Deletes it with all that is in it. It may be gone by then, or another folder have its name.
         marker, self._marker = self._marker, -1
         if marker < 0:
             return
@@ -3996,7 +3962,7 @@ class OwnedFolder:
                 self.path.rmdir()
 
     def leave(self):
-        """Leaves it where it is, abandoned, for another process to take over."""
+        # Leaves it where it is, abandoned, for another process to take over.
         marker, self._marker = self._marker, -1
         if marker >= 0:
             with suppress(OSError):
@@ -4008,12 +3974,12 @@ class OwnedFolder:
 
 
 def owned_folder(parent, prefix):
-    """A new folder of this process with a name of its own; an `OSError` where it cannot be made."""
+    # A new folder of this process with a name of its own; an `OSError` where it cannot be made.
     return own_folder(parent / f"{prefix}{os.urandom(4).hex()}", prefix.strip("-"))
 
 
 def own_folder(folder, kind):
-    """As `owned_folder`, by exactly this name. `kind` is for those who look into the marker."""
+    # As `owned_folder`, by exactly this name. `kind` is for those who look into the marker.
     folder.mkdir(mode=0o700)
     marker = -1
     try:
@@ -4037,7 +4003,7 @@ def own_folder(folder, kind):
 
 
 def taken_over(folder):
-    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
+    # An abandoned folder, which is this process's from now on; None where it is not abandoned.
     path = folder / _MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
@@ -4056,7 +4022,7 @@ def taken_over(folder):
 
 
 def is_abandoned(folder):
-    """Whether it has our marker and no living owner. Without locks, what is younger than a day has one."""
+    # Whether it has our marker and no living owner. Without locks, what is younger than a day has one.
     owned = taken_over(folder)
     if owned is not None:
         owned.leave()
@@ -4064,7 +4030,7 @@ def is_abandoned(folder):
 
 
 def sweep_unmarked(folder):
-    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    # Deletes a folder that `is_unmarked`. For places where only we make folders.
     if is_unmarked(folder):
         _delete_marker(folder)
         with suppress(OSError):
@@ -4072,8 +4038,8 @@ def sweep_unmarked(folder):
 
 
 def is_unmarked(folder):
-    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
-    without its mark that nobody holds."""
+    # Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    # without its mark that nobody holds.
     info = _folder_stat(folder)
     if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
         return False
@@ -4099,7 +4065,7 @@ def _has_no_owner(marker, path, folder):
 
 
 def _folder_stat(folder):
-    """What is known of a real folder; None for a link (on Windows a junction too), and for anything else."""
+    # What is known of a real folder; None for a link (on Windows a junction too), and for anything else.
     try:
         info = stat_of(folder)
     except OSError:
@@ -4110,7 +4076,7 @@ def _folder_stat(folder):
 
 
 def _empty(folder):
-    """Deletes what is in a folder, but for its marker."""
+    # Deletes what is in a folder, but for its marker.
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
             if entry.name == _MARKER:
@@ -4154,7 +4120,7 @@ def prepare_folder(
     hint="choose another place with -o; nothing was sent",
     what="output folder",
 ):
-    """Makes a folder and probes that files can be written there; a `UsageError` where not."""
+    # Makes a folder and probes that files can be written there; a `UsageError` where not.
     try:
         real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
@@ -4174,7 +4140,7 @@ def prepare_folder(
 
 
 def free_bytes(folder):
-    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    # What the disk of a folder takes still, which need not be there yet; None where nobody can tell.
     while not os.path.exists(str(folder)) and folder != folder.parent:
         folder = folder.parent
     try:
@@ -4190,15 +4156,15 @@ def free_bytes(folder):
 
 
 class Room:
-    """The room on disk that calls under way are going to need. Safe for threads."""
+    # The room on disk that calls under way are going to need. Safe for threads.
 
     def __init__(self):
         self._lock = threading.Lock()
         self._taken = 0
 
     def take(self, size_bytes, folders):
-        """As many bytes more are needed in each of these folders, until what is returned is called; a
-        `UsageError` where one has not enough for all that is under way."""
+        # As many bytes more are needed in each of these folders, until what is returned is called; a
+        # `UsageError` where one has not enough for all that is under way.
         with self._lock:
             self._taken += size_bytes
             needed = self._taken
@@ -4221,10 +4187,9 @@ class Room:
 
 @contextmanager
 def temporary_folder():
-    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
-
-    It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
-    """
+    # A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
+    #
+    # It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
     try:
         folder = owned_folder(temp_place(), _TEMP_PREFIX)
     except OSError as error:
@@ -4238,7 +4203,7 @@ def temporary_folder():
 
 
 def temp_place():
-    """The system's folder for temporary files; an `OSError` where it has none."""
+    # The system's folder for temporary files; an `OSError` where it has none.
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
@@ -4248,28 +4213,27 @@ def temp_place():
 
 
 def new_private_file(path):
-    """A new file that only the user may read (0600), open for writing."""
+    # A new file that only the user may read (0600), open for writing.
     return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def write_private(path, data):
-    """Writes a new file that only the user may read (0600)."""
+    # Writes a new file that only the user may read (0600).
     with new_private_file(path) as file:
         file.write(data)
 
 
 def write_config(path, text, force):
-    """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
+    # As `write_private_file`; a `UsageError` where there is such a file and `force` is false.
     if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
 
 
 def write_private_file(path, text):
-    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
-
-    An `OutputError` where it cannot be written.
-    """
+    # Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
+    #
+    # An `OutputError` where it cannot be written.
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
@@ -4279,7 +4243,7 @@ def write_private_file(path, text):
 
 
 def write_whole(path, pieces, mode=0o666):
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
+    # Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot.
     try:
         part, file = open_part(path, mode)
         try:
@@ -4297,10 +4261,9 @@ def write_whole(path, pieces, mode=0o666):
 
 
 def sweep(folder, rescue_folder):
-    """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
-
-    Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
-    """
+    # Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
+    #
+    # Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
     parts = [part for place in (folder, rescue_folder) for part in _stale(place, PART)]
     folders = []
     with suppress(OSError):
@@ -4315,7 +4278,7 @@ def sweep(folder, rescue_folder):
 
 
 def _stale(folder, pattern):
-    """The paths of what this user left in a folder under such a name, a day ago or longer."""
+    # The paths of what this user left in a folder under such a name, a day ago or longer.
     found = []
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in entries:
@@ -4329,7 +4292,7 @@ def _stale(folder, pattern):
 
 
 def rescue_folders(rescue_folder):
-    """Where an image goes that its target does not take, best first."""
+    # Where an image goes that its target does not take, best first.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folders = [rescue_folder]
     with suppress(OSError):
@@ -4338,7 +4301,7 @@ def rescue_folders(rescue_folder):
 
 
 def private_folder(folder):
-    """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
+    # The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it.
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     if not is_mine(os.lstat(str(folder))):
         raise PermissionError(f"{folder} belongs to another user")
@@ -4346,15 +4309,15 @@ def private_folder(folder):
 
 
 def write_all(file, data):
-    """Writes every byte to an unbuffered file. Tests inject a full disk here."""
+    # Writes every byte to an unbuffered file. Tests inject a full disk here.
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
 def open_part(target, mode=0o666):
-    """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
-    tells that its process lives."""
+    # A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
+    # tells that its process lives.
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(str(part), flags, mode)
@@ -4364,14 +4327,14 @@ def open_part(target, mode=0o666):
 
 
 def shortened(name):
-    """A file name to which something can be added, its end kept."""
+    # A file name to which something can be added, its end kept.
     while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
         name = name[1:]
     return name
 
 
 def copy_bytes(source, target, size):
-    """Copies the first `size` bytes of an open file to the end of another."""
+    # Copies the first `size` bytes of an open file to the end of another.
     source.seek(0)
     while size > 0:
         block = source.read(min(_COPY_BYTES, size))
@@ -4382,14 +4345,14 @@ def copy_bytes(source, target, size):
 
 
 def rename(part, target, file):
-    """Replaces the target atomically. Windows cannot rename an open file, so there it is closed first."""
+    # Replaces the target atomically. Windows cannot rename an open file, so there it is closed first.
     if os.name == "nt":
         file.close()
     os.replace(str(part), str(target))
 
 
 def rename_if_free(part, target, file):
-    """Gives the part this name unless something has it; False when it is taken."""
+    # Gives the part this name unless something has it; False when it is taken.
     try:
         if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
             file.close()
@@ -4410,10 +4373,9 @@ def rename_if_free(part, target, file):
 
 
 def move_aside(path):
-    """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
-
-    The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
-    """
+    # Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
+    #
+    # The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
     for number in count(1):
         aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
         try:
@@ -4431,7 +4393,7 @@ def move_aside(path):
 
 
 def is_same(path, other):
-    """Whether two paths are names of one file; a link is not what it leads to."""
+    # Whether two paths are names of one file; a link is not what it leads to.
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:
@@ -4450,7 +4412,7 @@ def is_same(path, other):
 def adopt(
     notes, plan
 ):
-    """The images of a sending, saved by now; and where previews were kept that nobody knows to be final."""
+    # The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
     images = []
     previews = []
     for note in _by_part(notes):
@@ -4471,7 +4433,7 @@ def adopt(
 
 
 def _by_part(notes):
-    """All that was noted of each part, in the order in which they were begun."""
+    # All that was noted of each part, in the order in which they were begun.
     parts = {}
     for note in notes:
         if "part" in note:
@@ -4480,7 +4442,7 @@ def _by_part(notes):
 
 
 def _already_saved(note):
-    """The image of a part that has its name; one that was killed while it got it is known by its bytes."""
+    # The image of a part that has its name; one that was killed while it got it is known by its bytes.
     for place in (note.get("saved"), note.get("target")):
         image = saved_image_at(str(place)) if place else None
         if image is not None and image.sha256 == note.get("sha256"):
@@ -4497,7 +4459,7 @@ def _is_whole_file(part):
 
 
 def _given_name(part, plan, number):
-    """Gives a part the name that was planned, or the next that is free; else a place in the rescue folder."""
+    # Gives a part the name that was planned, or the next that is free; else a place in the rescue folder.
     try:
         with open(part, "rb") as file:
             for path in plan.free_paths(plan.path(number), number):
@@ -4537,7 +4499,7 @@ ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "imag
 
 
 class InFlight:
-    """The folder of one sending. Where the disk does not take it, the call goes on without."""
+    # The folder of one sending. Where the disk does not take it, the call goes on without.
 
     def __init__(self, state_folder, asked):
         self._folder = None
@@ -4547,31 +4509,31 @@ class InFlight:
 
     @property
     def body_path(self):
-        """Where the answer's body goes; None where there is no folder."""
+        # Where the answer's body goes; None where there is no folder.
         return self._folder.path / BODY if self._folder else None
 
     @property
     def id(self):
-        """What `resume` calls it; empty where there is no folder."""
+        # What `resume` calls it; empty where there is no folder.
         return self._folder.path.name if self._folder else ""
 
     def head_came(self, status, headers):
-        """Status and headers of the answer are here."""
+        # Status and headers of the answer are here.
         self._write(HEAD, {"status": status, "headers": dict(headers)})
 
     def note(self, event):
-        """Something became of an image: one line, on disk when this returns."""
+        # Something became of an image: one line, on disk when this returns.
         if self._folder is not None:
             add_note(self._folder.path, event)
 
     def close(self):
-        """The outcome is recorded: nothing is left to be finished."""
+        # The outcome is recorded: nothing is left to be finished.
         if self._folder is not None:
             self._folder.close()
             self._folder = None
 
     def leave(self):
-        """Something is left to be finished, by this process or another."""
+        # Something is left to be finished, by this process or another.
         if self._folder is not None:
             self._folder.leave()
             self._folder = None
@@ -4584,7 +4546,7 @@ class InFlight:
 
 
 def is_anything_left(state_folder, and_tried=False):
-    """Whether something is left that nobody has tried to finish yet, or with `and_tried` anything."""
+    # Whether something is left that nobody has tried to finish yet, or with `and_tried` anything.
     folder = state_folder / FOLDER
     try:
         names = os.listdir(str(folder))
@@ -4597,7 +4559,7 @@ def is_anything_left(state_folder, and_tried=False):
 
 
 def add_note(folder, event):
-    """One more line in the notes of a sending, on disk when this returns."""
+    # One more line in the notes of a sending, on disk when this returns.
     with suppress(OSError), open(str(folder / IMAGE_NOTES), "ab", buffering=0) as file:
         file.write(json.dumps(event).encode("ascii") + b"\n")
 
@@ -4617,7 +4579,7 @@ _BASE64_BLOCK = 3 << 18
 
 
 class NotAnImage(Exception):
-    """The bytes of an image are no image; `kept` is where they are."""
+    # The bytes of an image are no image; `kept` is where they are.
 
     def __init__(self, kept):
         super().__init__(kept)
@@ -4625,10 +4587,9 @@ class NotAnImage(Exception):
 
 
 class MovingFile:
-    """A file without its final name yet, which goes on in a rescue folder when its own takes no more bytes.
-
-    Whatever needs a folder raises `OutputError` when no folder takes the bytes.
-    """
+    # A file without its final name yet, which goes on in a rescue folder when its own takes no more bytes.
+    #
+    # Whatever needs a folder raises `OutputError` when no folder takes the bytes.
 
     def __init__(
         self,
@@ -4638,8 +4599,8 @@ class MovingFile:
         follow=True,
         there=None,
     ):
-        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
-        there is no target, in a rescue folder. A file that is `there` is opened as it is."""
+        # Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        # there is no target, in a rescue folder. A file that is `there` is opened as it is.
         self._rescue_folder = rescue_folder
         self._name = name
         self._open = None
@@ -4658,18 +4619,18 @@ class MovingFile:
 
     @property
     def path(self):
-        """Where it is now."""
+        # Where it is now.
         assert self._open is not None
         return self._open[0]
 
     @property
     def file(self):
-        """The open file."""
+        # The open file.
         assert self._open is not None
         return self._open[1]
 
     def write(self, data):
-        """Appends bytes."""
+        # Appends bytes.
         try:
             write_all(self.file, data)
             self.size_bytes += len(data)
@@ -4682,7 +4643,7 @@ class MovingFile:
         more=b"",
         fill=copy_bytes,
     ):
-        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
+        # Goes on in the first rescue folder that takes what was written so far, and `more`.
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
@@ -4706,7 +4667,7 @@ class MovingFile:
         )
 
     def name_rescued(self, name):
-        """Gives it a name of its own in its rescue folder, and closes it; where it is then."""
+        # Gives it a name of its own in its rescue folder, and closes it; where it is then.
         name = shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
         path = self.path.with_name(name)
         try:
@@ -4725,13 +4686,12 @@ class MovingFile:
 
 
 class ImageWriter:
-    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
-
-    Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
-    """
+    # One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
+    #
+    # Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
 
     def __init__(self, plan, target, there=None):
-        """`there` is a whole image that has another name still, for `take_name`."""
+        # `there` is a whole image that has another name still, for `take_name`.
         self._plan = plan
         self._hash = hashlib.sha256()
         self._head = b""
@@ -4745,30 +4705,30 @@ class ImageWriter:
 
     @property
     def part(self):
-        """Where the bytes are until they have a name."""
+        # Where the bytes are until they have a name.
         return self._file.path
 
     @property
     def sha256(self):
-        """The SHA-256 of what was written so far, in hex."""
+        # The SHA-256 of what was written so far, in hex.
         return self._hash.hexdigest()
 
     @property
     def rescue_reason(self):
-        """Why the image is not going where it was asked for; empty while it is."""
+        # Why the image is not going where it was asked for; empty while it is.
         return self._file.moved_reason
 
     @property
     def looks_like_image(self):
-        """Whether the first bytes are those of a png, jpeg or webp."""
+        # Whether the first bytes are those of a png, jpeg or webp.
         return sniff_format(self._head) is not None
 
     def aim(self, plan):
-        """Says by which plan it is to be named, where that was not known at its beginning."""
+        # Says by which plan it is to be named, where that was not known at its beginning.
         self._plan = plan
 
     def write(self, data):
-        """Appends bytes."""
+        # Appends bytes.
         if len(self._head) < SNIFF_BYTES:
             self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
         self._hash.update(data)
@@ -4776,13 +4736,12 @@ class ImageWriter:
         self.size_bytes += len(data)
 
     def commit(self, target, number, keep_existing=False):
-        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
-        `--no-clobber`, it takes the next free name instead of replacing a file.
-
-        Raises:
-            NotAnImage: the bytes are no image; they are kept in the rescue folder.
-            OutputError: no folder takes the image.
-        """
+        # Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        # `--no-clobber`, it takes the next free name instead of replacing a file.
+        #
+        # Raises:
+        # NotAnImage: the bytes are no image; they are kept in the rescue folder.
+        # OutputError: no folder takes the image.
         info = read_image_info(self._file.file)
         if info is None:
             raise NotAnImage(self.keep("not-an-image.bin"))
@@ -4811,34 +4770,33 @@ class ImageWriter:
         )
 
     def take_name(self, image):
-        """Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
-
-        Raises:
-            OSError: it cannot have that name; it is where it was.
-        """
+        # Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
+        #
+        # Raises:
+        # OSError: it cannot have that name; it is where it was.
         with self._file.file:
             path = self._place(self._plan.path(image.number), image.number, self._plan.no_clobber)
         return replace(image, path=str(path))
 
     def keep(self, name):
-        """Moves what there is to the rescue folder under a name of its own; its path there."""
+        # Moves what there is to the rescue folder under a name of its own; its path there.
         if not self.rescue_reason:
             self._file.move(OSError("kept aside"))
         return str(self._file.name_rescued(name))
 
     def undo_base64(self):
-        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
+        # Turns what was written back into base64 text, so that a faulty text can be kept as it came.
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
     def discard(self):
         self._file.remove()
 
     def close(self):
-        """Leaves the part as it is."""
+        # Leaves the part as it is.
         self._file.file.close()
 
     def _place(self, target, number, keep_existing):
-        """Gives the part its final name, atomically; the name."""
+        # Gives the part its final name, atomically; the name.
         real = real_path(target, follow=not keep_existing)
         with folder_lock(real.parent):
             if keep_existing:
@@ -4861,11 +4819,10 @@ class ImageWriter:
         return next(path for path in names if rename_if_free(part, path, file))
 
     def _replace(self, real, target):
-        """Gives the part a name that nothing has, or the file that was met there; False for another file.
-
-        Raises:
-            NotOurs: it is no file.
-        """
+        # Gives the part a name that nothing has, or the file that was met there; False for another file.
+        #
+        # Raises:
+        # NotOurs: it is no file.
         part, file = self._file.path, self._file.file
         check_replaceable(real)
         now = mark_of(real)
@@ -4886,10 +4843,10 @@ class ImageWriter:
 
 
 class Spool:
-    """An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too."""
+    # An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too.
 
     def __init__(self, rescue_folder, path=None):
-        """`path` is where it goes; where that fails, or there is none, a rescue folder."""
+        # `path` is where it goes; where that fails, or there is none, a rescue folder.
         self._rescue_folder = rescue_folder
         self._path = path
         self._file = None
@@ -4899,7 +4856,7 @@ class Spool:
         self.size_bytes = 0
 
     def write(self, data):
-        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
+        # Appends bytes. When no disk takes them, the rest of this record is lost, never the call.
         self.size_bytes += len(data)
         self._pending += data
         if len(self._beginning) < _SPOOL_BYTES:
@@ -4908,7 +4865,7 @@ class Spool:
             self.flush()
 
     def flush(self):
-        """All that was written is on disk, where a disk takes it."""
+        # All that was written is on disk, where a disk takes it.
         data, self._pending = bytes(self._pending), bytearray()
         if self._is_full or not data:
             return
@@ -4920,7 +4877,7 @@ class Spool:
             self._is_full = True
 
     def keep(self, name):
-        """Gives all that was written a name in the rescue folder; its path, None when no folder takes it."""
+        # Gives all that was written a name in the rescue folder; its path, None when no folder takes it.
         self.flush()
         file, self._file = self._file, None
         if file is None:
@@ -4933,7 +4890,7 @@ class Spool:
             return None
 
     def text(self):
-        """The beginning of what was written, as text: all of a usual answer."""
+        # The beginning of what was written, as text: all of a usual answer.
         return self._beginning.decode("utf-8", "replace")
 
     def discard(self):
@@ -4944,7 +4901,7 @@ class Spool:
 
 
 def _copy_as_base64(source, target, size):
-    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
+    # Copies bytes as base64 text; `size` is a multiple of 3 but at the end.
     source.seek(0)
     while size > 0:
         block = source.read(min(_BASE64_BLOCK, size))
@@ -4971,14 +4928,13 @@ def _remove(part, file):
 
 
 class ImageCollector:
-    """Where the images of one answer go.
-
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
-    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
-    those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
-    file before and after it does: with that, another process can finish what this one began.
-    """
+    # Where the images of one answer go.
+    #
+    # `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    # `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    # planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
+    # those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
+    # file before and after it does: with that, another process can finish what this one began.
 
     def __init__(
         self,
@@ -5015,10 +4971,9 @@ class ImageCollector:
         self.lost = ()
 
     def begin(self, url=""):
-        """A writer for the next image, which is fetched from `url` where it did not come itself.
-
-        An `OutputError` where no folder takes it.
-        """
+        # A writer for the next image, which is fetched from `url` where it did not come itself.
+        #
+        # An `OutputError` where no folder takes it.
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))
@@ -5027,8 +4982,8 @@ class ImageCollector:
         return writer
 
     def finish(self, writer, place=()):
-        """A final image is whole: it gets its name, unless the same one came from another place of the answer
-        or is known; one that was sent waits for `nothing_else_came`."""
+        # A final image is whole: it gets its name, unless the same one came from another place of the answer
+        # or is known; one that was sent waits for `nothing_else_came`.
         if writer.sha256 in self._inputs:
             self._echoes.append((writer, place))
             return
@@ -5056,25 +5011,25 @@ class ImageCollector:
         self._writers.remove(writer)
 
     def nothing_else_came(self):
-        """Images that were sent are the result after all, where there is no other."""
+        # Images that were sent are the result after all, where there is no other.
         echoes, self._echoes = self._echoes, []
         self._inputs.clear()
         for echo in [] if self.images else echoes:
             self.finish(*echo)
 
     def comes_again(self):
-        """The answer broke off, and will be asked for once more: what is saved of it is known."""
+        # The answer broke off, and will be asked for once more: what is saved of it is known.
         self._preview, self._echoes = None, []
         for writer in list(self._writers):
             self._abandon(writer)
         self._places = dict.fromkeys(self._places)
 
     def let_go(self, writer):
-        """A final image is whole, and somebody else names it."""
+        # A final image is whole, and somebody else names it.
         self._writers.remove(writer)
 
     def preview(self, writer, partial_index):
-        """A preview is whole: it is saved when asked for, else held until something better comes."""
+        # A preview is whole: it is saved when asked for, else held until something better comes.
         path = None
         index, part = self._index or 1, str(writer.part)
         self._note({"part": part, "preview": partial_index})
@@ -5094,7 +5049,7 @@ class ImageCollector:
         self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer, name):
-        """What arrived is no image: it is kept under another name."""
+        # What arrived is no image: it is kept under another name.
         self._writers.remove(writer)
         self._index = None
         try:
@@ -5103,7 +5058,7 @@ class ImageCollector:
             self.lost += (error.message,)
 
     def take(self, url, fetch):
-        """An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came."""
+        # An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came.
         writer = self.begin(url)
 
         def restart():
@@ -5115,18 +5070,18 @@ class ImageCollector:
         self.finish(writer)
 
     def lose(self, reason):
-        """No folder took an image."""
+        # No folder took an image.
         self.lost += (reason,)
 
     def break_off(self):
-        """Closes every file as it is: what was noted tells what to do with them."""
+        # Closes every file as it is: what was noted tells what to do with them.
         for writer in self._writers:
             writer.close()
         self._writers = []
 
     def close(self):
-        """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
-        in the rescue folder; its path, or None."""
+        # Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
+        # in the rescue folder; its path, or None.
         kept = None
         if self._preview is not None and not self.images and self._preview.looks_like_image:
             preview, self._preview = self._preview, None
@@ -5174,13 +5129,12 @@ _ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageText:
-    """The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
-    midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
-
-    `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
-    the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
-    go to disk as they come; a fault in the base64 keeps the text aside as it was.
-    """
+    # The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
+    # midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
+    #
+    # `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
+    # the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
+    # go to disk as they come; a fault in the base64 keeps the text aside as it was.
 
     def __init__(
         self,
@@ -5205,7 +5159,7 @@ class ImageText:
         self._writer = None
 
     def __call__(self, piece):
-        """Takes the next piece, or None at the end."""
+        # Takes the next piece, or None at the end.
         if piece is None:
             if not self._is_image:
                 self._look(at_end=True)
@@ -5219,7 +5173,7 @@ class ImageText:
             self._look(at_end=False)
 
     def _look(self, at_end):
-        """Looks for the beginning of an image in what is pending; what cannot be one any more is text."""
+        # Looks for the beginning of an image in what is pending; what cannot be one any more is text.
         while self._pending and not self._is_image:
             head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
             if self._is_at_start:
@@ -5255,7 +5209,7 @@ class ImageText:
         self._take(first)
 
     def _take(self, data):
-        """More of the image, up to where the text goes on."""
+        # More of the image, up to where the text goes on.
         end = self._end_of_image(data)
         self._write(data[:end])
         if end < len(data):
@@ -5264,7 +5218,7 @@ class ImageText:
             self._look(at_end=False)
 
     def _end_of_image(self, data):
-        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        # Where the text goes on: at what ends base64, but for line breaks within it.
         if self._is_base64 or self._is_faulty or self._decoder is None:
             return len(data)
         line_at = -self._line_chars
@@ -5315,7 +5269,7 @@ class ImageText:
             self._on_image(writer)
 
     def _lose(self, error):
-        """No folder takes it: the rest of it is read and dropped."""
+        # No folder takes it: the rest of it is read and dropped.
         self._collector.lose(error.message)
         self._is_lost = True
 
@@ -5329,14 +5283,14 @@ class ImageText:
 
 
 def _base64_head(text):
-    """What a text begins with where it is base64."""
+    # What a text begins with where it is base64.
     with suppress(BadBase64):
         return Base64Decoder().feed(text[:_HEAD_CHARS])
     return None
 
 
 def _held_back(text):
-    """How many of the last bytes may be the beginning of an image."""
+    # How many of the last bytes may be the beginning of an image.
     last = text[-_MAX_URI_HEADER_BYTES:]
     at = last.lower().rfind(b"data:")
     if at >= 0:
@@ -5369,8 +5323,8 @@ STDOUT = "-"
 
 
 class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
-    that the host has accepted as a task, whose images are still to come."""
+    # How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
+    # that the host has accepted as a task, whose images are still to come.
 
     SENT = "sent"
     PENDING = "pending"
@@ -5381,7 +5335,7 @@ class Status(str, Enum):
 
 
 class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+    # An input image or mask as it was sent. `path` is empty where there is no lasting file of it.
 
     source: str
     path: str
@@ -5390,7 +5344,7 @@ class InputFile(Record):
     size_bytes: int
 
     def json(self):
-        """As JSON, in the ledger and for those who read it."""
+        # As JSON, in the ledger and for those who read it.
         return {
             "source": self.source,
             "path": self.path,
@@ -5401,12 +5355,11 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
-    be the sandbox.
-    """
+    # What is known of a request before it is sent.
+    #
+    # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    # be the sandbox.
 
     base_url: str
     command: str
@@ -5423,7 +5376,7 @@ class Opening(Record):
 
 
 class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+    # How a request ended. `result.cost_usd` is what it cost, with any discount taken off.
 
     status: Status
     result: Result
@@ -5434,7 +5387,7 @@ class Ending(Record):
 def opening_of(
     base_url, request, plan, estimate
 ):
-    """The opening of a checked request; its input files are read to hash them."""
+    # The opening of a checked request; its input files are read to hash them.
     return Opening(
         base_url=base_url,
         command=request.command,
@@ -5448,8 +5401,8 @@ def opening_of(
 
 
 def input_file(image):
-    """An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
-    has no path."""
+    # An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
+    # has no path.
     source = image.source or image.path
     lasting = source != "-" and not is_address(source) and image.made_from is None
     return InputFile(
@@ -5458,14 +5411,14 @@ def input_file(image):
 
 
 def input_file_of(fields):
-    """The input that `InputFile.json` made an object of."""
+    # The input that `InputFile.json` made an object of.
     return InputFile(
         fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
     )
 
 
 def check_unchanged(request, expected):
-    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
+    # Raises a `UsageError` where an input's SHA-256 is another than expected.
     known = dict(expected)
     for field, image in (*(("image", image) for image in request.images), *request.beside):
         if image.source in known and sha256_of(image.path) != known[image.source]:
@@ -5477,7 +5430,7 @@ def check_unchanged(request, expected):
 
 
 def ending_of(result, error, asked):
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    # How a request ended, by its result and its error; `asked` is the number of images asked for.
     if result.tasks:
         status = Status.PENDING
     elif error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
@@ -5492,7 +5445,7 @@ def ending_of(result, error, asked):
 
 
 def ending_without_result(error, opening, elapsed_s):
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    # The ending of a request without a result: stopped before it was sent, or cut by an internal error.
     if isinstance(error, GptImage2Error):
         billed, code, message = error.billed, error.code, error.message
     else:
@@ -5504,14 +5457,14 @@ def ending_without_result(error, opening, elapsed_s):
 
 
 def utc_text(seconds):
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    # A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`.
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
 
 
 def other_fields(request):
-    """The fields of a request but for model, prompt and images, by the API's names."""
+    # The fields of a request but for model, prompt and images, by the API's names.
     wire = request.wire_fields("output_format")
     return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
@@ -5678,30 +5631,30 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 class Database:
-    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
+    # One open connection. Its methods raise `LedgerError` for whatever SQLite complains of.
 
     def __init__(self, path, connection):
         self.path = path
         self._connection = connection
 
     def rows(self, sql, values=()):
-        """The rows that a query finds."""
+        # The rows that a query finds.
         with _complaints_explained(self.path):
             return [dict(row) for row in self._connection.execute(sql, values)]
 
     def change(self, sql, values=()):
-        """Runs a statement that changes something; how many rows it changed."""
+        # Runs a statement that changes something; how many rows it changed.
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).rowcount
 
     def insert(self, sql, values):
-        """Inserts one row; its id."""
+        # Inserts one row; its id.
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).lastrowid
 
     @contextmanager
     def transaction(self):
-        """All that is changed inside is kept, or nothing of it."""
+        # All that is changed inside is kept, or nothing of it.
         self.change("BEGIN IMMEDIATE")
         try:
             yield
@@ -5716,13 +5669,13 @@ class Database:
 
 
 def read_database(path):
-    """The ledger's file to read or to delete from; an empty stand-in where there is none."""
+    # The ledger's file to read or to delete from; an empty stand-in where there is none.
     with _complaints_explained(path):
         return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
 
 
 def open_database(path):
-    """The ledger's file, made where it is missing."""
+    # The ledger's file, made where it is missing.
     with _complaints_explained(path):
         private_folder(path.parent)
         if not os.path.lexists(str(path)):
@@ -5731,7 +5684,7 @@ def open_database(path):
 
 
 def stored(text):
-    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
+    # A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8.
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -5801,7 +5754,7 @@ def _migrate(database):
 
 
 def _move_jobs(database):
-    """Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON."""
+    # Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON.
     last = -1, ""
     query = (
         "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
@@ -5828,7 +5781,7 @@ def _version(database):
 
 @contextmanager
 def _complaints_explained(path):
-    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
+    # Turns what SQLite and the system complain of into a `LedgerError` with a cure.
     try:
         import sqlite3
     except ImportError:
@@ -5859,7 +5812,7 @@ def _complaints_explained(path):
 
 
 def locked(path):
-    """The error of a ledger that another program holds for too long."""
+    # The error of a ledger that another program holds for too long.
     return LedgerError(
         f"the ledger {path} is locked by another program",
         hint=f"end the program that holds it, {_OFF_HINT}",
@@ -5903,10 +5856,9 @@ Warn = Callable[[str], None]
 
 
 class Ledger:
-    """The ledger of one state folder. One object serves all threads of a client, by one connection.
-
-    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
-    """
+    # The ledger of one state folder. One object serves all threads of a client, by one connection.
+    #
+    # `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
 
     def __init__(self, folder, secrets=()):
         self.path = folder / LEDGER_NAME
@@ -5917,30 +5869,29 @@ class Ledger:
         self._has_warned = False
 
     def begin(self, opening, warn):
-        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
-
-        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
-        """
+        # Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+        #
+        # Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         return self._attempt(lambda database: self._insert(database, opening), warn)
 
     def accepted(self, row, task_id, warn):
-        """The host has accepted a request as a task of this id."""
+        # The host has accepted a request as a task of this id.
         values = (stored(self._masked(task_id)), row)
         self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row, ending, warn):
-        """Completes the row of a request that has ended, with its images."""
+        # Completes the row of a request that has ended, with its images.
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
     def derived(self, image, warn):
-        """Keeps how a finished picture was made from others."""
+        # Keeps how a finished picture was made from others.
         derivation = image.derivation
         if derivation is not None:
             insert_derived = load_side("gpt_image2_more").insert_derived
             self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
 
     def renamed(self, image, now, warn):
-        """Keeps that an image of a call has got another name; nothing where its bytes are others."""
+        # Keeps that an image of a call has got another name; nothing where its bytes are others.
         if image.sha256 == now.sha256 and image.path != now.path:
             values = stored(now.path), image.sha256, stored(image.path)
             self._attempt(lambda database: database.change(_RENAME, values), warn)
@@ -5952,11 +5903,10 @@ class Ledger:
         warn,
         also=lambda _: None,
     ):
-        """Writes a request that has ended already, such as one line of a batch's results, in one go with
-        what `also` writes: all of it, or nothing.
-
-        Returns its id; None when it was not recorded.
-        """
+        # Writes a request that has ended already, such as one line of a batch's results, in one go with
+        # what `also` writes: all of it, or nothing.
+        #
+        # Returns its id; None when it was not recorded.
 
         def write(database):
             with database.transaction():
@@ -6067,7 +6017,7 @@ class Ledger:
         return {**file.json(), "source": self._masked(file.source)}
 
     def _beside_json(self, opening):
-        """What stands in the column `mask`: a mask, or a markup that says so."""
+        # What stands in the column `mask`: a mask, or a markup that says so.
         if opening.markup is not None:
             return json.dumps({**self._input_json(opening.markup), "field": "markup"})
         return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
@@ -6077,7 +6027,7 @@ class Ledger:
 
 
 def _usage_json(result):
-    """The tokens of a result, those of an SVG's author within them under their own name."""
+    # The tokens of a result, those of an SVG's author within them under their own name.
     usage = {} if result.usage is None else dict(vars(result.usage))
     if result.svg_usage is not None:
         usage["svg_usage"] = vars(result.svg_usage)
@@ -6087,11 +6037,10 @@ def _usage_json(result):
 def recorded(
     ledger, opening, run, observer
 ):
-    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
-
-    `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
-    only at its end goes to `observer`, and to the result.
-    """
+    # Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+    #
+    # `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
+    # only at its end goes to `observer`, and to the result.
     early = []
     late = []
     started = time.monotonic()
@@ -6122,8 +6071,8 @@ def recorded(
 
 
 def _tried(work, otherwise):
-    """What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
-    was paid for. Whatever comes of it, the call itself ends as it ended."""
+    # What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
+    # was paid for. Whatever comes of it, the call itself ends as it ended.
     for _ in range(_RECORDING_TRIES):
         with suppress(Exception):
             return work()
@@ -6151,7 +6100,7 @@ _TOKEN_KINDS = ("bearer", "basic", "token")
 
 
 class HostField(Record):
-    """One of them. `value` is None where `variable`, which is to hold it, is not set."""
+    # One of them. `value` is None where `variable`, which is to hold it, is not set.
 
     name: str
     value: Optional[str]
@@ -6160,7 +6109,7 @@ class HostField(Record):
 
     @property
     def shown(self):
-        """The value as it may be shown."""
+        # The value as it may be shown.
         if self.value is None:
             return "(none)"
         kind, _, token = self.value.partition(" ")
@@ -6170,20 +6119,20 @@ class HostField(Record):
 
     @property
     def is_key(self):
-        """Whether it is a header that stands in for the key's own."""
+        # Whether it is a header that stands in for the key's own.
         return self.name.lower() in _KEY_HEADERS
 
     @property
     def secrets(self):
-        """What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
-        query."""
+        # What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        # query.
         if not self.value or not self.is_secret:
             return ()
         return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
 
 
 def with_query(url, query, shown=False):
-    """An address with the parameters added that it lacks; with `shown` as it may be shown."""
+    # An address with the parameters added that it lacks; with `shown` as it may be shown.
     pairs = []
     there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     for field in query:
@@ -6206,11 +6155,10 @@ _FILE_NAME = "hosts.json"
 
 
 class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
-    a task comes first.
-    """
+    # What one base URL really does. None means: the probe could not tell.
+    #
+    # `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
+    # a task comes first.
 
     probed_on: str
     answers: Optional[str] = None
@@ -6242,7 +6190,7 @@ def save_facts(state_folder, base_url, facts):
 
 
 def forget_facts(state_folder, base_url):
-    """Forgets a base URL; False when nothing was known of it."""
+    # Forgets a base URL; False when nothing was known of it.
     everything = _read(state_folder)
     if base_url not in everything:
         return False
@@ -6275,8 +6223,8 @@ CONFIG_NAME = "gpt-image-2"
 
 
 def config_locations(env):
-    """The places where a config file is looked for, best first; those in the home folder only where there is
-    one."""
+    # The places where a config file is looked for, best first; those in the home folder only where there is
+    # one.
     xdg = env.get("XDG_CONFIG_HOME", "")
     places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
     home = _find_home(env)
@@ -6291,7 +6239,7 @@ def config_locations(env):
 
 
 def home_folder(env):
-    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
+    # The user's home folder by the environment, else by the system; a `ConfigError` where there is none.
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -6303,8 +6251,8 @@ def home_folder(env):
 
 
 def state_folder(env):
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
-    `ConfigError` where there is neither that variable nor a home folder."""
+    # Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    # `ConfigError` where there is neither that variable nor a home folder.
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -6330,12 +6278,11 @@ def _find_home(env):
 
 
 class Poll(Record):
-    """Where a task is asked for, and where its answers say what; empty is what the config does not say.
-
-    `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
-    `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
-    lower case.
-    """
+    # Where a task is asked for, and where its answers say what; empty is what the config does not say.
+    #
+    # `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
+    # `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
+    # lower case.
 
     path: str = ""
     id: str = ""
@@ -6345,14 +6292,14 @@ class Poll(Record):
     images: str = ""
 
     def address(self, base_url, task_id):
-        """Where a task is asked for, whatever characters its id has; empty where no path is given."""
+        # Where a task is asked for, whatever characters its id has; empty where no path is given.
         path = self.path.replace("{id}", percent_encode(task_id, safe=""))
         return base_url + path if path.startswith("/") else path
 
 
 def value_at(document, place):
-    """What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
-    where nothing does."""
+    # What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
+    # where nothing does.
     for step in place.split("."):
         if isinstance(document, dict):
             document = cast(Dict[str, object], document).get(step)
@@ -6401,11 +6348,10 @@ NO_PRICES = {}
 
 
 class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
-
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
-    """
+    # A config file as read: its path, its known fields, and what is odd about it.
+    #
+    # `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
+    # the name of the one in force, empty without one; `of_profile` are the fields that it sets.
 
     path: str
     fields: Mapping[str, str]
@@ -6430,22 +6376,21 @@ class ConfigFile(Record):
 
     @property
     def has_own_host(self):
-        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        # Whether the profile in force names a host, and is not just another word for the file's own.
         return "base_url" in self.of_profile
 
     def source(self, name):
-        """Where a field in force stands, in words."""
+        # Where a field in force stands, in words.
         return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
 
 
 def read_config_file(
     path, env, profile=None, profile_source=""
 ):
-    """A config file with the profile of that name in force; None is that which the file names, empty none.
-
-    Raises:
-        ConfigError: it cannot be used, or has no such profile.
-    """
+    # A config file with the profile of that name in force; None is that which the file names, empty none.
+    #
+    # Raises:
+    # ConfigError: it cannot be used, or has no such profile.
     text, content = read_object(path)
     fields, of_profile = content, ()
     if profile is None and "profile" in content:
@@ -6499,7 +6444,7 @@ def read_config_file(
 
 
 def read_object(path):
-    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
+    # A config file's text, and the JSON object that it is; a `ConfigError` where it is none.
     try:
         text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
@@ -6539,7 +6484,7 @@ def _mode_warnings(path, text):
 
 
 def _line_of(text, *names):
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    # The line of a field, named with the fields around it, outermost first; 1 where it is not found.
     at = 0
     for name in names:
         match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
@@ -6586,8 +6531,8 @@ _OFFICIAL_ROOTS = ("https://api.openai.com", "https://api.openai.com:443")
 
 
 class BaseUrl(Record):
-    """A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
-    what was made of an address that is none as it was given, else it is empty."""
+    # A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
+    # what was made of an address that is none as it was given, else it is empty.
 
     url: str
     query: Tuple[Tuple[str, str], ...] = ()
@@ -6595,12 +6540,11 @@ class BaseUrl(Record):
 
 
 def read_base_url(url, source):
-    """The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
-
-    Raises:
-        ConfigError: it cannot be one, or it carries credentials.
-        UsageError: it is none as it is, and the script lies alone.
-    """
+    # The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
+    #
+    # Raises:
+    # ConfigError: it cannot be one, or it carries credentials.
+    # UsageError: it is none as it is, and the script lies alone.
     problem = _base_url_problem(url)
     if problem:
         raise refused(source, problem)
@@ -6614,17 +6558,17 @@ def read_base_url(url, source):
 
 
 def is_azure(url):
-    """Whether a URL is of a resource at Azure, which takes its key in a header of its own."""
+    # Whether a URL is of a resource at Azure, which takes its key in a header of its own.
     return (urlsplit(url).hostname or "").endswith(_AZURE_HOSTS)
 
 
 def is_official(url):
-    """Whether a base URL is OpenAI's own, over TLS."""
+    # Whether a base URL is OpenAI's own, over TLS.
     return has_same_origin(url, DEFAULT_BASE_URL)
 
 
 def has_same_origin(url, other):
-    """Whether two URLs are of one server: of one scheme, host and port."""
+    # Whether two URLs are of one server: of one scheme, host and port.
     try:
         return read_address(url).origin == read_address(other).origin
     except ValueError:
@@ -6632,8 +6576,8 @@ def has_same_origin(url, other):
 
 
 def is_sandbox(url, headers):
-    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
-    header makes a host one that charges nothing."""
+    # Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
+    # header makes a host one that charges nothing.
     return SANDBOX_HEADER in headers and is_loopback(url)
 
 
@@ -6670,7 +6614,7 @@ def _base_url_problem(url):
 def refused(
     source, problem, hint=f"expected something like {DEFAULT_BASE_URL}"
 ):
-    """The error for what cannot be a base URL."""
+    # The error for what cannot be a base URL.
     return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")
 
 
@@ -6700,7 +6644,7 @@ _QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 def pick_key(
     env, file, flag, file_first, url
 ):
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    # The key that goes to this base URL, or None and why the nearest candidate does not.
     by_flag = (flag, "--api-key") if flag is not None else None
     if by_flag and not file_first:
         return by_flag, ""
@@ -6764,7 +6708,7 @@ def check_key(key, source):
 
 
 def key_hint(file, base_url):
-    """How to give a key for a base URL."""
+    # How to give a key for a base URL.
     if file and file.has_own_host:
         return f'name it in {file.source("base_url")}: "api_key_env": "{KEY_VARIABLE}", or another variable'
     if is_official(base_url):
@@ -6773,7 +6717,7 @@ def key_hint(file, base_url):
 
 
 def is_official_key_meant(env, file, flag):
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    # Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to.
     fields = file.fields if file else {}
     if "api_key" in fields or flag is not None:
         return False
@@ -6783,7 +6727,7 @@ def is_official_key_meant(env, file, flag):
 
 
 def _official_url(env):
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    # The base URL whose host `OPENAI_API_KEY` belongs to.
     return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
@@ -6806,12 +6750,11 @@ _DEFAULT = "default"
 
 
 class Settings(Record):
-    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
-
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
-    list prices and those of the config file; `text_prices` are those of models that write SVGs.
-    `sources` says in words where each setting comes from, by its name.
-    """
+    # The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+    #
+    # `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    # list prices and those of the config file; `text_prices` are those of models that write SVGs.
+    # `sources` says in words where each setting comes from, by its name.
 
     base_url: str
     api_key: Optional[str]
@@ -6845,46 +6788,46 @@ class Settings(Record):
 
     @property
     def masked_key(self):
-        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        # The key, or what stands in for it, as it may be shown; else a word that there is none.
         if self.key_header:
             return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     @property
     def key_header(self):
-        """The header of the config that stands in for the key's own, None without one."""
+        # The header of the config that stands in for the key's own, None without one.
         return next((field for field in self.headers if field.is_key), None)
 
     @property
     def auth_headers(self):
-        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        # What goes to the base URL's own host alone: the key, and the headers of the config.
         own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
         return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
 
     @property
     def shown_headers(self):
-        """The same as they may be shown."""
+        # The same as they may be shown.
         key = () if self.key_header else (self._with_key(self.masked_key),)
         return dict((*key, *((field.name, field.shown) for field in self.headers)))
 
     def _with_key(self, key):
-        """Azure has a header of its own, everybody else takes a bearer token."""
+        # Azure has a header of its own, everybody else takes a bearer token.
         speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
         return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
 
     def with_auth(self, *headers):
-        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        # The headers of a request to the base URL's own host; what the config says of one goes first.
         own = self.auth_headers
         names = {name.lower() for name, _ in own}
         return (*own, *(header for header in headers if header[0].lower() not in names))
 
     def address(self, path):
-        """The address of a path below the base URL."""
+        # The address of a path below the base URL.
         return with_query(self.base_url + path, self.query)
 
     def require_key(self):
-        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
-        to give it."""
+        # Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        # to give it.
         missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
         if missing is not None:
             raise ConfigError(
@@ -6908,9 +6851,9 @@ def load_settings(
     base_url=None,
     api_key=None,
 ):
-    """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
-    `Settings.require_key`."""
+    # The effective settings from flags (or keyword arguments), the config file and the environment. An
+    # unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
+    # `Settings.require_key`.
     file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
@@ -6927,8 +6870,14 @@ def load_settings(
         key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
-    host_file, left_out = _file_for(file, url)
-    warnings += left_out
+    host_file = None
+    host_sources = {f"query.{name}": url_source for name, _ in read.query}
+    if file and (file.headers or file.query or file.poll):
+        file_for = load_side("gpt_image2_more").file_for
+        sources_of = load_side("gpt_image2_more").sources_of
+        host_file, left_out = file_for(file, url)
+        warnings += left_out
+        host_sources.update(sources_of(host_file) if host_file else {})
     if key:
         check_key(*key)
     if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
@@ -6954,7 +6903,7 @@ def load_settings(
             "history": file.source("history") if file and "history" in file.given else _DEFAULT,
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
-            **_host_sources(host_file, read.query, url_source),
+            **host_sources,
         },
         config_file=file,
         history=file is None or file.history is not False,
@@ -6971,45 +6920,12 @@ def load_settings(
     )
 
 
-def _file_for(file, url):
-    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
-    if file is None or not (file.headers or file.query or file.poll):
-        return None, []
-    owner = file.fields.get("base_url")
-    if owner is not None and not has_same_origin(owner, url):
-        what = f"headers, query and poll of {file.source('base_url')}"
-        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
-    path = file.poll.path if file.poll else ""
-    if path and not path.startswith("/") and not has_same_origin(path, url):
-        raise ConfigError(
-            f"config {file.path}: poll.path is the address of another host than {url}",
-            hint="write the path alone, such as /tasks/{id}",
-        )
-    return file, []
-
-
 def _whole_query(of_url, file):
-    """The parameters of every request: those that came with the base URL, and those of the file, which go
-    first."""
+    # The parameters of every request: those that came with the base URL, and those of the file, which go
+    # first.
     own = file.query if file else ()
     names = {field.name for field in own}
     return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
-
-
-def _host_sources(
-    file, of_url, url_source
-):
-    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
-    sources = {f"query.{name}": url_source for name, _ in of_url}
-    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
-        for field in fields:
-            named = f"{field.variable}, named by {kind} in " if field.variable else ""
-            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
-            if field.is_key and kind == "headers":
-                sources["api_key"] = sources[f"{kind}.{field.name}"]
-    if file and file.poll:
-        sources["poll"] = file.source("poll")
-    return sources
 
 
 def _facts_of(env, url):
@@ -7038,7 +6954,7 @@ def _active_file(
 
 
 def find_config(env, config):
-    """The config file that is named, or else found; None where there is none."""
+    # The config file that is named, or else found; None where there is none.
     if config is not None:
         path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
@@ -7060,8 +6976,8 @@ def _shadowed_flags(file, flags):
 
 
 def _shadowed_urls(env, file, url, source):
-    """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
-    think."""
+    # Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
+    # think.
     by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
@@ -7105,7 +7021,7 @@ def _pick_format_field(file, facts):
 
 
 def _pick_model(env, file):
-    """The model of requests that name none; a flag is no source of it, for it names one."""
+    # The model of requests that name none; a flag is no source of it, for it names one.
     if file and "model" in file.fields:
         return file.fields["model"], file.source("model")
     return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
@@ -7134,12 +7050,11 @@ def _probe_source(facts):
 
 
 class Refusal(Record):
-    """One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
-    the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
-    that the words count under, 0 for any. `code` is shown where the server gives none.
-
-    What is refused by code or words was not billed, but for what moderation stops: it may have been made.
-    """
+    # One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
+    # the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
+    # that the words count under, 0 for any. `code` is shown where the server gives none.
+    #
+    # What is refused by code or words was not billed, but for what moderation stops: it may have been made.
 
     raises: Type[GptImage2Error]
     code: str
@@ -7273,7 +7188,7 @@ REFUSALS = (
 
 
 def refusal_by_code(*names):
-    """What an error's code or its type says that was refused, None where they say nothing known."""
+    # What an error's code or its type says that was refused, None where they say nothing known.
     for name in names:
         for refusal in REFUSALS:
             if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
@@ -7282,7 +7197,7 @@ def refusal_by_code(*names):
 
 
 def refusal_by_words(message, status):
-    """What a message says that was refused, None where it says nothing known."""
+    # What a message says that was refused, None where it says nothing known.
     for refusal in REFUSALS:
         if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
             return refusal
@@ -7290,7 +7205,7 @@ def refusal_by_words(message, status):
 
 
 def refusal_by_status(status):
-    """What a status means by itself, None where that is nothing in particular."""
+    # What a status means by itself, None where that is nothing in particular.
     return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
 
 
@@ -7308,7 +7223,7 @@ TASK_PENDING = "task_pending"
 
 
 class TaskState(Enum):
-    """How far a task is."""
+    # How far a task is.
 
     UNDER_WAY = "under way"
     DONE = "done"
@@ -7316,12 +7231,11 @@ class TaskState(Enum):
 
 
 class Task(Record):
-    """A task as one answer tells of it.
-
-    `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
-    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
-    """
+    # A task as one answer tells of it.
+    #
+    # `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
+    # answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
+    # known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
 
     id: str
     state: TaskState
@@ -7335,7 +7249,7 @@ class Task(Record):
 
     @property
     def in_words(self):
-        """Its state for people."""
+        # Its state for people.
         status = self.status or self.state.value
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
@@ -7354,8 +7268,8 @@ CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
 
 
 class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
-    error where its code is one, else 0."""
+    # What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    # error where its code is one, else 0.
 
     message: str
     type: str = ""
@@ -7367,8 +7281,8 @@ class ServerError(Record):
 
 
 def read_server_error(document, task=None):
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
-    `task` is what the answer tells of one, where that is known."""
+    # Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
+    # `task` is what the answer tells of one, where that is known.
     if not isinstance(document, dict):
         return None
     fields = cast(Dict[str, Any], document)
@@ -7383,7 +7297,7 @@ def read_server_error(document, task=None):
 
 
 def error_of(fields, error):
-    """An answer's error, whatever its form."""
+    # An answer's error, whatever its form.
     if isinstance(error, list):  # one error a field: the first says enough
         error = cast(List[Any], error)[0]
     envelope = members(error)
@@ -7402,13 +7316,13 @@ def error_of(fields, error):
 
 
 def _word(value):
-    """A name or a number out of an error; empty for anything else."""
+    # A name or a number out of an error; empty for anything else.
     is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
     return str(value)[:_MESSAGE_CHARS] if is_word else ""
 
 
 def said_text(value):
-    """What an error says, as text."""
+    # What an error says, as text.
     if isinstance(value, str):
         return value[:_MESSAGE_CHARS]
     try:
@@ -7418,7 +7332,7 @@ def said_text(value):
 
 
 def _names(value):
-    """A list of names from a list, or from an object whose true members are meant."""
+    # A list of names from a list, or from an object whose true members are meant.
     if isinstance(value, list):
         return cast(List[object], value)
     if isinstance(value, dict):
@@ -7439,8 +7353,8 @@ _MODEL_CHARS = 100
 
 
 def read_usage(document):
-    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    cannot be true: no output, or a part that is more than its whole."""
+    # The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    # cannot be true: no output, or a part that is more than its whole.
     fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
@@ -7477,7 +7391,7 @@ def _split_usage(fields, tokens_in, tokens_out):
 
 
 def read_svg_usage(document):
-    """The `svg_usage` of a parsed answer; None where it is missing or cannot be true."""
+    # The `svg_usage` of a parsed answer; None where it is missing or cannot be true.
     fields = members(members(document).get("svg_usage"))
     names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
     tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
@@ -7490,7 +7404,7 @@ def read_svg_usage(document):
 
 
 def _part(value):
-    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    # A number of tokens that may be missing; one that cannot be true is more than any whole.
     number = 0 if value is None else count_of(value, _MAX_TOKENS)
     return _MAX_TOKENS + 1 if number is None else number
 
@@ -7507,7 +7421,7 @@ def _part(value):
 
 
 class SentRequest:
-    """One sending of a request, and all that is known of it by now."""
+    # One sending of a request, and all that is known of it by now.
 
     def __init__(self, in_flight, rescue_folder):
         self.in_flight = in_flight
@@ -7523,29 +7437,29 @@ class SentRequest:
         self.is_unfinished = False
 
     def poll_spool(self):
-        """Where the next answer about a task goes; that of the request itself is understood by then."""
+        # Where the next answer about a task goes; that of the request itself is understood by then.
         self.spool.discard()
         folder = self.in_flight.body_path
         self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
         return self.spool
 
     def left(self, may_have_left):
-        """Whether the request may have left by now."""
+        # Whether the request may have left by now.
         self.may_have_left = may_have_left
 
     @property
     def is_sent(self):
-        """Whether the request left, or may have."""
+        # Whether the request left, or may have.
         return self.may_have_left or self.result is not None
 
     def note(self, event):
-        """Remembers what became of an image, here and on disk."""
+        # Remembers what became of an image, here and on disk.
         self.notes.append(event)
         self.in_flight.note(event)
 
 
 class Gate:
-    """The way out of one call, whose images go by `plan`; `asked` is how many it is to have."""
+    # The way out of one call, whose images go by `plan`; `asked` is how many it is to have.
 
     def __init__(self, plan, asked, secrets):
         self._plan = plan
@@ -7554,13 +7468,13 @@ class Gate:
         self._sendings = []
 
     def begin(self, state_folder, asked):
-        """A request is about to be sent."""
+        # A request is about to be sent.
         sending = SentRequest(InFlight(state_folder, asked), self._plan.rescue_folder)
         self._sendings.append(sending)
         return sending
 
     def close(self):
-        """The outcome is recorded: only what is unfinished is left for `resume`."""
+        # The outcome is recorded: only what is unfinished is left for `resume`.
         for sending in self._sendings:
             with suppress(Exception):  # the call has ended as it ended
                 if sending.is_unfinished:
@@ -7569,11 +7483,10 @@ class Gate:
                     sending.in_flight.close()
 
     def settle(self, defect, unsettled, warn):
-        """The result of a call that a defect broke off, where every image is where it was asked for.
-
-        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
-        raises what the call ends with, the result attached: what was no error of this program becomes one.
-        """
+        # The result of a call that a defect broke off, where every image is where it was asked for.
+        #
+        # `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        # raises what the call ends with, the result attached: what was no error of this program becomes one.
         images = []
         kept = []
         billed = Billed.NO
@@ -7610,8 +7523,8 @@ class Gate:
     def _known_of(
         self, sending, is_alone
     ):
-        """What is saved of a sending, where the rest was kept, and what it may have cost. Where only what
-        would read the answer is not there, since the script lies alone, it stays in flight."""
+        # What is saved of a sending, where the rest was kept, and what it may have cost. Where only what
+        # would read the answer is not there, since the script lies alone, it stays in flight.
         if sending.result is not None:
             return sending.result.images, (), sending.result.billed
         if sending.collector is not None:
@@ -7631,7 +7544,7 @@ class Gate:
 
 
 def _error_of(defect, said, saved, asked, billed):
-    """The error that a call with missing images ends with."""
+    # The error that a call with missing images ends with.
     if isinstance(defect, InterruptedCall):
         message = f"interrupted; {saved} of {asked} images saved" if saved else said
         return InterruptedCall(message, signum=defect.signum, billed=billed)
@@ -7688,8 +7601,8 @@ _DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
 
 
 class Finding(Record):
-    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
-    the list or object that holds it, `is_alone` that no image itself stands beside it."""
+    # An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    # the list or object that holds it, `is_alone` that no image itself stands beside it.
 
     url: str
     rank: int
@@ -7699,11 +7612,10 @@ class Finding(Record):
 
 
 class ImageFinder:
-    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
-
-    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
-    `on_image(writer, place, is_preview)` each image that is whole.
-    """
+    # Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+    #
+    # `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    # `on_image(writer, place, is_preview)` each image that is whole.
 
     def __init__(
         self,
@@ -7712,7 +7624,7 @@ class ImageFinder:
         on_image,
         images_at="",
     ):
-        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
+        # `images_at` is where a host is known to have its images, such as `data.result.images`.
         self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
         self._collector = collector
         self._keep = keep
@@ -7726,7 +7638,7 @@ class ImageFinder:
         self.said = ""
 
     def wants(self, place):
-        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
+        # The sink for a string of a document; None for one that is no image, whatever it looks like.
         names = _keys(place.path)
         is_base64 = place.path[-1:] == ("b64_json",)
         if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
@@ -7738,7 +7650,7 @@ class ImageFinder:
         return lambda piece: None if piece is None else sink(piece)
 
     def text(self, place):
-        """The sink for one text, which may be all of an answer."""
+        # The sink for one text, which may be all of an answer.
         is_preview = any(map(_PREVIEW.search, place.path))
         is_base64 = place.path[-1:] == ("b64_json",)
 
@@ -7753,8 +7665,8 @@ class ImageFinder:
         )
 
     def document_ended(self, counts):
-        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
-        image, or the address of one."""
+        # A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        # image, or the address of one.
         found, self._in_document = self._in_document, []
         with_image, self._with_image = self._with_image, set()
         if counts:
@@ -7763,14 +7675,14 @@ class ImageFinder:
         return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self):
-        """The answer has ended."""
+        # The answer has ended.
         for sink in self._deltas.values():
             sink(None)
         self.document_ended(counts=True)
 
     def addresses(self, has_images, asked=1):
-        """The addresses of the images that did not come themselves, in their order, each once: those that
-        stand together first, and others only where these are fewer than were asked for."""
+        # The addresses of the images that did not come themselves, in their order, each once: those that
+        # stand together first, and others only where these are fewer than were asked for.
         found = self._findings
         if has_images:
             found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
@@ -7798,7 +7710,7 @@ class ImageFinder:
                 self._add(place, url, _SURE)
 
     def _read_embedded(self, place, document):
-        """JSON in a string of JSON: the addresses in it."""
+        # JSON in a string of JSON: the addresses in it.
         waiting = [(place.path, document)]
         while waiting and len(self._in_document) < _MOST_FINDINGS:
             path, value = waiting.pop(0)
@@ -7814,7 +7726,7 @@ class ImageFinder:
             self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
 
     def _rank(self, path, name, url):
-        """How surely an address by itself is that of a result."""
+        # How surely an address by itself is that of a result.
         names = _keys(path)
         if self._images_at and names[: len(self._images_at)] == self._images_at:
             return _DOCUMENTED
@@ -7833,7 +7745,7 @@ class ImageFinder:
 
 
 def is_image_file(url):
-    """Whether an address ends as the name of an image file does."""
+    # Whether an address ends as the name of an image file does.
     return re.match(_IMAGE_FILE, url) is not None
 
 
@@ -7857,8 +7769,6 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -7871,12 +7781,11 @@ _OF_IMAGES = (
 
 
 class Answer(Record):
-    """What a body held besides its images.
-
-    `shape` is `json`, `sse`, `html`, `image`, `empty` or `other`. `complete` says whether it ended as its
-    format ends. `urls` are the addresses of images that were not sent themselves. `task` is what it tells of
-    where it is not the answer itself.
-    """
+    # What a body held besides its images.
+    #
+    # `shape` is `json`, `sse`, `html`, `image`, `empty` or `other`. `complete` says whether it ended as its
+    # format ends. `urls` are the addresses of images that were not sent themselves. `task` is what it tells of
+    # where it is not the answer itself.
 
     shape: str = "empty"
     complete: bool = False
@@ -7890,11 +7799,10 @@ class Answer(Record):
 
 
 class AnswerReader:
-    """Reads one body: `feed` its chunks, then `close`.
-
-    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
-    `asked` images have come.
-    """
+    # Reads one body: `feed` its chunks, then `close`.
+    #
+    # `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    # `asked` images have come.
 
     def __init__(
         self,
@@ -7926,7 +7834,7 @@ class AnswerReader:
         self.is_over = False
 
     def head_came(self, head):
-        """Status and headers, which come before the body."""
+        # Status and headers, which come before the body.
         self._status = head.status
 
     def feed(self, chunk):
@@ -7942,11 +7850,10 @@ class AnswerReader:
             self._head = head
 
     def close(self):
-        """What the body was, once it has ended or been cut.
-
-        Raises:
-            UsageError: it holds no image, and what could tell why does not lie beside the script.
-        """
+        # What the body was, once it has ended or been cut.
+        #
+        # Raises:
+        # UsageError: it holds no image, and what could tell why does not lie beside the script.
         if self._feed is None and self._choose(self._head, at_end=True):
             assert self._feed is not None
             self._feed(self._head)
@@ -7989,7 +7896,7 @@ class AnswerReader:
         )
 
     def _choose(self, head, at_end=False):
-        """Picks the way to read the body by its first bytes; False while there are too few."""
+        # Picks the way to read the body by its first bytes; False while there are too few.
         if not head:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
@@ -8008,7 +7915,7 @@ class AnswerReader:
         return True
 
     def _read_as_text(self):
-        """The body is one text, or an image itself."""
+        # The body is one text, or an image itself.
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
@@ -8016,7 +7923,11 @@ class AnswerReader:
         if place.path not in (("error",), ("error", "message")):
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
-        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+        try:
+            ErrorWords = load_side("gpt_image2_more").ErrorWords
+            return ErrorWords(self._keep_text, quoted, self._quote_ended)
+        except UsageError:  # the script lies alone
+            return self._finder.wants(place)
 
     def _quote_ended(self, quoted):
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
@@ -8030,7 +7941,7 @@ class AnswerReader:
             self._document += data
 
     def _keep_text(self, text, is_far):
-        """Keeps what a sink has found to be no image; in JSON it is a string again."""
+        # Keeps what a sink has found to be no image; in JSON it is a string again.
         if self._body is not None:
             self._spool.write(text)
             return
@@ -8041,7 +7952,7 @@ class AnswerReader:
             self._keep(text)
 
     def _image_ended(self, writer, place, is_preview):
-        """Commits an image at once where it is known to be final; in an event that may show only later."""
+        # Commits an image at once where it is known to be final; in an event that may show only later.
         if is_preview:
             self._collector.preview(writer, 0)
         elif self._shape == "sse" and not self._is_completed():
@@ -8059,7 +7970,7 @@ class AnswerReader:
         return by_kind or re.search(_PARTIAL_INDEX, self._document) is not None
 
     def _event_kinds(self):
-        """What the event is by its name and by its `type`: servers give one, the other or both."""
+        # What the event is by its name and by its `type`: servers give one, the other or both.
         name = self._sse.event if self._sse else ""
         match = re.search(_TYPE, self._document)
         return name, match.group(1).decode("utf-8", "replace") if match else ""
@@ -8085,7 +7996,7 @@ class AnswerReader:
             self._collector.finish(writer, place)
 
     def _document_ended(self):
-        """Reads what is left of a document, or of an event's, when its images are out of it."""
+        # Reads what is left of a document, or of an event's, when its images are out of it.
         is_preview, is_last = self._is_preview(), self._is_last_event()
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
@@ -8109,7 +8020,7 @@ class AnswerReader:
         )
 
     def _told_by(self, document):
-        """The task that a document, or an earlier event, tells of, and what it says went wrong."""
+        # The task that a document, or an earlier event, tells of, and what it says went wrong.
         task, is_accepted = self._answer.task, self._status == TASK_ACCEPTED
         is_special = is_accepted or self._poll is not None or self._task_id
         says_nothing = not document or isinstance(document, (str, float, int)) or _is_of_images(document)
@@ -8124,47 +8035,15 @@ class AnswerReader:
         return task, read_server_error(document, task)
 
     def _is_last_event(self):
-        """Whether nothing comes after an event, however long the connection stays open."""
+        # Whether nothing comes after an event, however long the connection stays open.
         if self._shape != "sse":
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
-class _ErrorWords:
-    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
-
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
-
-
 def _is_of_images(document):
-    """Whether a document has the form of the API's answers and events with images, and nothing more."""
+    # Whether a document has the form of the API's answers and events with images, and nothing more.
     fields = members(document)
     items = fields.get("data", [fields])
     return (
@@ -8220,7 +8099,7 @@ _MAX_DOUBLINGS = 6
 
 
 class Again(Enum):
-    """Whether a request may be sent once more: by itself, only if the user opts in, or never."""
+    # Whether a request may be sent once more: by itself, only if the user opts in, or never.
 
     SAFE = "yes"
     OPT_IN = "only with --retry-ambiguous"
@@ -8228,7 +8107,7 @@ class Again(Enum):
 
 
 class Attempt(Record):
-    """One sending of a request: what came back, as far as the policy needs to know. Times in seconds."""
+    # One sending of a request: what came back, as far as the policy needs to know. Times in seconds.
 
     head: Optional[ResponseHead]
     end: TransferEnd
@@ -8242,27 +8121,27 @@ class Attempt(Record):
 
     @property
     def status(self):
-        """The HTTP status, 0 when none arrived."""
+        # The HTTP status, 0 when none arrived.
         return self.head.status if self.head else 0
 
     @property
     def error(self):
-        """What the server says went wrong."""
+        # What the server says went wrong.
         return self.answer.error
 
     @property
     def code(self):
-        """The server's error code, else its type, else empty."""
+        # The server's error code, else its type, else empty.
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
     def said_status(self):
-        """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
+        # The status that the answer says: the HTTP status, or under 200 that in the error itself.
         return self.error.status if self.error and self.error.status and self.status < 300 else self.status
 
     @property
     def refusal(self):
-        """What the server refused the request for, by its code or its words; of a page, its first words."""
+        # What the server refused the request for, by its code or its words; of a page, its first words.
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
@@ -8272,23 +8151,23 @@ class Attempt(Record):
 
     @property
     def is_pending(self):
-        """Whether it was accepted as a task that has not ended: its images are still to come."""
+        # Whether it was accepted as a task that has not ended: its images are still to come.
         has_images = bool(self.images) and not self.was_cut
         has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property
     def was_cut(self):
-        """Whether the transfer ended in another way than HTTP ends."""
+        # Whether the transfer ended in another way than HTTP ends.
         return self.end.exit_code != 0
 
     def header(self, name):
-        """A header of the answer, empty when it is not there."""
+        # A header of the answer, empty when it is not there.
         return self.head.headers.get(name, "") if self.head else ""
 
 
 class Rule(Record):
-    """One row of the policy."""
+    # One row of the policy.
 
     name: str
     when: str
@@ -8435,18 +8314,18 @@ RULES = (
 
 
 def judge(attempt):
-    """The first row of the policy that fits."""
+    # The first row of the policy that fits.
     return next(rule for rule in RULES if rule.fits(attempt))
 
 
 def may_send_again(rule, retry_ambiguous):
-    """Whether the policy, and the user's word, allow one more request."""
+    # Whether the policy, and the user's word, allow one more request.
     return rule.again is Again.SAFE or (rule.again is Again.OPT_IN and retry_ambiguous)
 
 
 def server_wait_s(attempt, now=None):
-    """The wait that the server asks for in seconds, by header or by its message, at most
-    `MAX_SERVER_WAIT_S`; None when it names none."""
+    # The wait that the server asks for in seconds, by header or by its message, at most
+    # `MAX_SERVER_WAIT_S`; None when it names none.
     milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
     if milliseconds is not None:
         return milliseconds / 1000
@@ -8462,7 +8341,7 @@ def server_wait_s(attempt, now=None):
 
 
 def _until_date(text, now_s):
-    """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
+    # Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none.
     from email.utils import parsedate_to_datetime
 
     try:
@@ -8473,10 +8352,9 @@ def _until_date(text, now_s):
 
 
 def backoff_s(retry, dice=None):
-    """The wait before a retry (the first is 0) where the server names none: full jitter on 1, 2, 4 … 60 s.
-
-    Source: "Exponential Backoff And Jitter", AWS Architecture Blog. `dice` is a number from 0 to 1.
-    """
+    # The wait before a retry (the first is 0) where the server names none: full jitter on 1, 2, 4 … 60 s.
+    #
+    # Source: "Exponential Backoff And Jitter", AWS Architecture Blog. `dice` is a number from 0 to 1.
     if dice is None:
         import random
 
@@ -8485,41 +8363,41 @@ def backoff_s(retry, dice=None):
 
 
 def is_overload(attempt):
-    """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
+    # Whether the API itself says that it is overloaded, and not a gateway behind which a job may run.
     is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
     return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
 
 
 def is_blocked(attempt):
-    """Whether moderation stopped it, perhaps only when the image was there."""
+    # Whether moderation stopped it, perhaps only when the image was there.
     stage = attempt.error.moderation_stage if attempt.error else ""
     return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
 
 
 def is_lasting(attempt):
-    """Whether the same request gets the same answer for good: nobody is asked again in vain."""
+    # Whether the same request gets the same answer for good: nobody is asked again in vain.
     if not attempt.end.sent:
         return re.search(_PROXY_REFUSED, attempt.end.message) is not None
     return attempt.said_status in _LASTING
 
 
 def is_too_large(attempt):
-    """Whether no wait would help: one request asks for more than a minute's limit."""
+    # Whether no wait would help: one request asks for more than a minute's limit.
     return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code):
-    """Whether an error code says that the money is gone, not that it is too fast."""
+    # Whether an error code says that the money is gone, not that it is too fast.
     return refusal_by_code(code) is QUOTA
 
 
 def is_refusal(code):
-    """Whether an error code by itself says that the request was refused before work."""
+    # Whether an error code by itself says that the request was refused before work.
     return refusal_by_code(code) not in (None, MODERATION)
 
 
 def request_id(head, secrets):
-    """The id under which the server knows the request, None when it gave none."""
+    # The id under which the server knows the request, None when it gave none.
     if head is None:
         return None
     given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
@@ -8548,7 +8426,7 @@ _KEY_WANTED = (401, 403)
 
 
 class DownloadFailed(Exception):
-    """An image could not be fetched; the text says why. `again` tells whether one more try may help."""
+    # An image could not be fetched; the text says why. `again` tells whether one more try may help.
 
     def __init__(self, reason, again=False):
         super().__init__(reason)
@@ -8556,12 +8434,11 @@ class DownloadFailed(Exception):
 
 
 class Downloader:
-    """Fetches addresses under one set of limits.
-
-    `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
-    admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
-    """
+    # Fetches addresses under one set of limits.
+    #
+    # `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
+    # own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
+    # admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
 
     def __init__(
         self,
@@ -8583,10 +8460,9 @@ class Downloader:
         self._remaining_s = remaining_s
 
     def fetch(self, url, take, restart):
-        """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
-
-        `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
-        """
+        # Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
+        #
+        # `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
         for number in range(DOWNLOAD_TRIES):
             try:
                 self._follow(readable_address(url, self.base), take)
@@ -8608,7 +8484,7 @@ class Downloader:
         raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
 
     def _get(self, address, take):
-        """One step; the address to go to next when the answer is a redirect."""
+        # One step; the address to go to next when the answer is a redirect.
         received = self._ask(address, take, ())
         is_home = self.home is not None and address.origin == self.home.origin
         if is_home and self.auth_headers and received.head and received.head.status in _KEY_WANTED:
@@ -8629,7 +8505,7 @@ class Downloader:
     def _ask(
         self, address, take, auth
     ):
-        """One request for an image."""
+        # One request for an image.
         statuses = []
         return self.request(
             address,
@@ -8645,7 +8521,7 @@ class Downloader:
         take,
         on_head,
     ):
-        """One request, pinned to where the address may lead; a `DownloadFailed` where that is nowhere."""
+        # One request, pinned to where the address may lead; a `DownloadFailed` where that is nowhere.
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
@@ -8665,7 +8541,7 @@ class Downloader:
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address):
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+        # Checks where an address leads; `host:port:address` for curl, so that it goes just there.
         if self._allow_private or self._is_home(address):
             return None
         host = address.host
@@ -8684,7 +8560,7 @@ class Downloader:
         return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
     def _is_home(self, address):
-        """Whether an address is on the server itself; on this machine whatever the name that it has here."""
+        # Whether an address is on the server itself; on this machine whatever the name that it has here.
         home = self.home
         if home is None or address.port != home.port:
             return False
@@ -8692,7 +8568,7 @@ class Downloader:
 
 
 def readable_address(url, base):
-    """An address, which may be relative to `base`; a `DownloadFailed` where it is none."""
+    # An address, which may be relative to `base`; a `DownloadFailed` where it is none.
     try:
         return read_address(url, base)
     except ValueError as error:
@@ -8713,7 +8589,7 @@ def _bracketed(address):
 def fetch_images(
     downloader, urls, collector, secrets
 ):
-    """Fetches images into a collector; the addresses that could not be fetched, each with the reason."""
+    # Fetches images into a collector; the addresses that could not be fetched, each with the reason.
     failures = []
     for url in urls:
         try:
@@ -8737,7 +8613,7 @@ _ANSWER_TEXT_BYTES = 16 << 20
 
 
 class Host(Record):
-    """A server as the settings name it, and the curl by which it is spoken to."""
+    # A server as the settings name it, and the curl by which it is spoken to.
 
     settings: Settings
     curl: Curl
@@ -8745,12 +8621,12 @@ class Host(Record):
 
     @property
     def stop(self):
-        """What ends the calls that are under way."""
+        # What ends the calls that are under way.
         return self.curl.stop
 
 
 def host_of(settings, env, stop):
-    """The server of these settings."""
+    # The server of these settings.
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
@@ -8764,15 +8640,14 @@ def send_once(
     on_head=lambda _: None,
     on_sent=lambda _: None,
 ):
-    """Sends the request and reads the answer to its end, or to where it was cut.
-
-    `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
-    its end and kept as it comes; only then the defect is raised.
-
-    Raises:
-        ConfigError: there is no key, or no usable curl; nothing was sent.
-        NetworkError: the proxy is of an unknown kind; nothing was sent.
-    """
+    # Sends the request and reads the answer to its end, or to where it was cut.
+    #
+    # `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
+    # its end and kept as it comes; only then the defect is raised.
+    #
+    # Raises:
+    # ConfigError: there is no key, or no usable curl; nothing was sent.
+    # NetworkError: the proxy is of an unknown kind; nothing was sent.
     host.settings.require_key()
     reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
@@ -8817,7 +8692,7 @@ def send_once(
 
 
 def _task_by_head(head):
-    """The task that an answer without a word of it has accepted."""
+    # The task that an answer without a word of it has accepted.
     if head is None or head.status != TASK_ACCEPTED:
         return None
     task_at = load_side("gpt_image2_more").task_at
@@ -8838,7 +8713,7 @@ def _http_request(settings, request, folder, timeout_s):
 
 
 def answer_bound(request, max_image_bytes):
-    """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
+    # More bytes than any answer has that is one: each image and preview as base64, and the text around.
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
@@ -8848,7 +8723,7 @@ def _accept(request):
 
 
 def _text_parts(request, format_field, folder):
-    """The prompt goes through a private file, the other fields through curl's standard input."""
+    # The prompt goes through a private file, the other fields through curl's standard input.
     parts = []
     for name, value in request.form_texts(format_field):
         if name == "prompt":
@@ -8862,7 +8737,7 @@ def _text_parts(request, format_field, folder):
 
 
 def file_parts(request, image_field):
-    """The images of a request as the parts of a form."""
+    # The images of a request as the parts of a form.
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     named += request.beside
@@ -8887,7 +8762,7 @@ _SAID_CHARS = 200
 
 
 class Cause(NamedTuple):
-    """What an error is made of."""
+    # What an error is made of.
 
     kind: Type[GptImage2Error]
     code: str
@@ -8898,8 +8773,8 @@ class Cause(NamedTuple):
 def explain(
     attempt, rule, request, base_url, secrets
 ):
-    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
-    `request` is None for one that was for no image."""
+    # The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
+    # `request` is None for one that was for no image.
     secrets = tuple(secrets)
     doubt = ""
     if rule.billed is Billed.MAYBE:
@@ -8922,7 +8797,7 @@ def explain(
 
 
 def _bare_cause(attempt, doubt, secrets):
-    """The cause as curl or the server put it."""
+    # The cause as curl or the server put it.
     error, answer = attempt.error, attempt.answer
     if attempt.was_cut and error is None:
         return Cause(NetworkError, "network", show(attempt.end.message, secrets), doubt)
@@ -8936,7 +8811,7 @@ def _bare_cause(attempt, doubt, secrets):
 
 
 def refuses_stream(attempt):
-    """Whether the server refused the request before work because of `stream` or `partial_images`."""
+    # Whether the server refused the request before work because of `stream` or `partial_images`.
     if attempt.status != 400 or attempt.error is None:
         return False
     if attempt.error.param:
@@ -8965,14 +8840,13 @@ def load_inputs(
     folder,
     downloader,
 ):
-    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
-    made of an input that the API does not take goes into `folder`.
-
-    Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
-            work.
-        NetworkError: an address could not be fetched.
-    """
+    # The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    # made of an input that the API does not take goes into `folder`.
+    #
+    # Raises:
+    # UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
+    # work.
+    # NetworkError: an address could not be fetched.
     if len(sources) > MAX_INPUT_IMAGES:
         raise UsageError(
             f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
@@ -9009,8 +8883,8 @@ def local_inputs(
     markup,
     converts=True,
 ):
-    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
-    only later what they are."""
+    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    # only later what they are.
     return _with_inputs(
         request,
         sources,
@@ -9052,8 +8926,8 @@ def local_input(
     first=None,
     folder=None,
 ):
-    """An input that is a file here, checked as by `load_inputs`; a mask is held against the first image.
-    Without a `folder` it must be fit to be sent as it is."""
+    # An input that is a file here, checked as by `load_inputs`; a mask is held against the first image.
+    # Without a `folder` it must be fit to be sent as it is.
     path = Path(os.path.abspath(os.path.expanduser(source)))
     return _checked_file(source, path, path.name, what, max_bytes, first, folder)
 
@@ -9120,7 +8994,7 @@ def _checked_file(
 
 
 def _made_fit(image, folder, problem):
-    """The image in a form that the API takes as it is seen; as it is, where nothing here can do that."""
+    # The image in a form that the API takes as it is seen; as it is, where nothing here can do that.
     made = None
     try:
         converted = load_side("gpt_image2_more").converted
@@ -9134,7 +9008,7 @@ def _made_fit(image, folder, problem):
 
 
 def _mask_made_fit(mask, first, folder, problem):
-    """The mask in a form that the API takes; the problem where nothing here can do that."""
+    # The mask in a form that the API takes; the problem where nothing here can do that.
     try:
         converted_mask = load_side("gpt_image2_more").converted_mask
         mask = converted_mask(mask, first, folder, problem)
@@ -9149,7 +9023,7 @@ def _is_large(info):
 
 
 def _format_problem(name, image, max_bytes):
-    """Why a file cannot be sent, None where it can."""
+    # Why a file cannot be sent, None where it can.
     if image.size_bytes >= max_bytes:
         return UsageError(
             f"{name} has {image.size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
@@ -9165,13 +9039,13 @@ def _format_problem(name, image, max_bytes):
 
 
 def _is_to_be_converted(source):
-    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
     can_convert = load_side("gpt_image2_more").can_convert
     return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):
-    """The name of a format of pictures that is none of the API's; empty where it is not known."""
+    # The name of a format of pictures that is none of the API's; empty where it is not known.
     kind = ""
     with suppress(UsageError):  # the script lies alone
         kind_by_head = load_side("gpt_image2_more").kind_by_head
@@ -9180,7 +9054,7 @@ def _other_format(path):
 
 
 def _checked_mask(name, mask, first):
-    """The mask, with what is to be said of it; and why it cannot be sent with this first image, or None."""
+    # The mask, with what is to be said of it; and why it cannot be sent with this first image, or None.
     if mask.format != "png":
         return mask, UsageError(
             f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency"
@@ -9206,7 +9080,7 @@ def _checked_mask(name, mask, first):
 
 
 def open_stdin(what):
-    """Standard input; a `UsageError` where nothing can ever come from it."""
+    # Standard input; a `UsageError` where nothing can ever come from it.
     if sys.__stdin__ is None:
         raise UsageError(
             f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
@@ -9255,11 +9129,10 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 
 class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
-    """
+    # A call of which everything is checked that can be checked without sending: ready to run, or to show.
+    #
+    # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    # history says of where they go, None for where the plan puts them.
 
     request: ImageRequest
     plan: OutputPlan
@@ -9269,11 +9142,10 @@ class PreparedCall(Record):
 
 
 def default_output(env, output_format):
-    """Where an image goes whose place is not named.
-
-    Raises:
-        UsageError: there is no home folder.
-    """
+    # Where an image goes whose place is not named.
+    #
+    # Raises:
+    # UsageError: there is no home folder.
     suffix = "png" if output_format == "png" else extension(output_format)
     try:
         return str(home_folder(env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
@@ -9282,11 +9154,10 @@ def default_output(env, output_format):
 
 
 def folders_to_write(prepared):
-    """Every folder that will be written to.
-
-    Raises:
-        UsageError: a link of somebody else leads there.
-    """
+    # Every folder that will be written to.
+    #
+    # Raises:
+    # UsageError: a link of somebody else leads there.
     try:
         return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
     except OSError as error:
@@ -9298,11 +9169,10 @@ def folders_to_write(prepared):
 
 
 class CallPolicy(Record):
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
-
-    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
-    without `waits_for_tasks` one that the host accepts as a task ends with that.
-    """
+    # How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+    #
+    # Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
+    # without `waits_for_tasks` one that the host accepts as a task ends with that.
 
     timeout_s: float
     retries: int
@@ -9314,8 +9184,8 @@ class CallPolicy(Record):
 
 
 class CallUnderWay:
-    """What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    that are asked for, by which the plan names them; None is 1, 2, 3 …"""
+    # What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
+    # that are asked for, by which the plan names them; None is 1, 2, 3 …
 
     def __init__(
         self,
@@ -9343,7 +9213,7 @@ class CallUnderWay:
         self.on_accepted = lambda _: None
 
     def begin_sending(self, request, numbers):
-        """One more request is about to be sent, for the images with these numbers."""
+        # One more request is about to be sent, for the images with these numbers.
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -9366,27 +9236,27 @@ class CallUnderWay:
 
     @property
     def elapsed_s(self):
-        """Seconds since the call began."""
+        # Seconds since the call began.
         return time.monotonic() - self.started
 
     @property
     def remaining_s(self):
-        """Seconds until the call's time is up."""
+        # Seconds until the call's time is up.
         return self.policy.timeout_s - self.elapsed_s
 
     def accepted(self, task, sending, addresses):
-        """The host has accepted a request as a task: from now on it can be asked after, whatever happens."""
+        # The host has accepted a request as a task: from now on it can be asked after, whatever happens.
         sending.note({"task": task.id, "ask": list(addresses)})
         with suppress(Exception):  # the call goes on as it goes on
             self.on_accepted(task.id)
         self.task_came(task)
 
     def task_came(self, task):
-        """Tells the observer how far a task is."""
+        # Tells the observer how far a task is.
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
     def emit(self, event):
-        """Tells the observer; lanes take turns."""
+        # Tells the observer; lanes take turns.
         try:
             with self._lock:
                 self.observer(event)
@@ -9395,7 +9265,7 @@ class CallUnderWay:
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
 
     def warn(self, message):
-        """Tells the observer, and keeps it for the result."""
+        # Tells the observer, and keeps it for the result.
         with self._lock:
             if message in self.warnings:
                 return
@@ -9403,7 +9273,7 @@ class CallUnderWay:
         self.emit(Warned(message, self.elapsed_s))
 
     def saved(self, image, rescue_reason):
-        """An image is on disk: says so, and what differs from what was asked for."""
+        # An image is on disk: says so, and what differs from what was asked for.
         self.emit(ImageSaved(image, self.elapsed_s))
         name = show(image.path, limit=None)
         if rescue_reason:
@@ -9434,8 +9304,8 @@ LaneEnd = Tuple[Result, Optional[GptImage2Error]]
 
 
 class Lane:
-    """One request of a call, with its retries, for the images with these numbers; `further` are those of
-    images that nobody asked for."""
+    # One request of a call, with its retries, for the images with these numbers; `further` are those of
+    # images that nobody asked for.
 
     def __init__(
         self, call, request, numbers, further
@@ -9449,7 +9319,7 @@ class Lane:
         self._billed = Billed.NO
 
     def run(self):
-        """Sends until there is an image, or nothing more may be sent."""
+        # Sends until there is an image, or nothing more may be sent.
         while True:
             end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
@@ -9457,7 +9327,7 @@ class Lane:
                 return end
 
     def send(self):
-        """Sends it once; how it ended."""
+        # Sends it once; how it ended.
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -9503,7 +9373,7 @@ class Lane:
     def _follow_task(
         self, attempt, task, collector, sending
     ):
-        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        # Asks after a task until it has ended, as far as the call waits for that; the last answer.
         TaskPoller = load_side("gpt_image2_more").TaskPoller
         known_addresses = load_side("gpt_image2_more").known_addresses
         told_addresses = load_side("gpt_image2_more").told_addresses
@@ -9590,7 +9460,7 @@ class Lane:
         )
 
     def _wait_before_retry(self, attempt, rule):
-        """Seconds to wait before the request is sent once more, or None when it is not."""
+        # Seconds to wait before the request is sent once more, or None when it is not.
         call = self._call
         if call.host.stop.is_set:
             return None
@@ -9616,7 +9486,7 @@ class Lane:
         return wait
 
     def _download(self, attempt, collector):
-        """Fetches the images that came as addresses; what could not be fetched, and why."""
+        # Fetches the images that came as addresses; what could not be fetched, and why.
         host = self._call.host
         if not attempt.answer.urls:
             return []
@@ -9656,19 +9526,17 @@ class Lane:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_JOIN_S = 0.5
 _EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
-    """A call, run to its end."""
+    # A call, run to its end.
 
     def run(self, warnings=(), row=0):
-        """Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
+        # Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
+        #
+        # Raises:
+        # GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         self.row = row
         try:
             return self._run(warnings)
@@ -9710,7 +9578,8 @@ class Call(CallUnderWay):
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
-        return _run_side_by_side([lane.run for lane in lanes])
+        run_side_by_side = load_side("gpt_image2_more").run_side_by_side
+        return run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
@@ -9732,7 +9601,7 @@ class Call(CallUnderWay):
         )
 
     def _error(self, errors, result):
-        """The error that the call ends with, None when every image is where it was asked for."""
+        # The error that the call ends with, None when every image is where it was asked for.
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
             return _interrupted(self.host.stop.signum, result, errors)
@@ -9763,28 +9632,6 @@ class Call(CallUnderWay):
             http_status=worst.http_status,
             request_id=worst.request_id,
         )
-
-
-def _run_side_by_side(jobs):
-    """Runs every job in a thread of its own; how they ended, in their order."""
-    ends = [None] * len(jobs)
-    failures = []
-
-    def work(number):
-        try:
-            ends[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [end for end in ends if end is not None]
 
 
 def _interrupted(signum, result, errors):
@@ -10248,14 +10095,14 @@ def flag_of(name):
 
 
 def name_flags(error):
-    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
+    # Turns the fields that a message of core names (`size`) into the flags of a command line (--size).
     for part in ("message", "hint"):
         text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
         setattr(error, part, text)
 
 
 def add_field_flags(add):
-    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
+    # Adds a flag for each field of the API that a request may have besides its prompt and images.
     for name, text in _FIELD_HELP.items():
         flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
         if REQUEST_FIELDS[name] is bool:
@@ -10288,7 +10135,7 @@ _PIPE_COLUMNS = 80
 
 
 def _help_columns():
-    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    # How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms.
     try:
         columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
     except (OSError, ValueError):
@@ -10297,7 +10144,7 @@ def _help_columns():
 
 
 def fitted_to_terminal(text):
-    """Help whose lines fit a narrow terminal; as it is, where the script lies alone."""
+    # Help whose lines fit a narrow terminal; as it is, where the script lies alone.
     try:
         narrowed = load_side("gpt_image2_more").narrowed
         return narrowed(text)
@@ -10306,8 +10153,8 @@ def fitted_to_terminal(text):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
-    process."""
+    # A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
+    # process.
 
     def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
@@ -10332,8 +10179,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def mistake(kind, plain, *facts):
-    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
-    beside the script that knows."""
+    # The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    # beside the script that knows.
     try:
         MISTAKES = load_side("gpt_image2_more").MISTAKES
         return MISTAKES[kind](*facts)
@@ -10344,14 +10191,14 @@ def mistake(kind, plain, *facts):
 
 
 def unrecognized(words):
-    """What is wrong with words that nothing takes: names the flags alone where there are any, for a value may
-    be a key."""
+    # What is wrong with words that nothing takes: names the flags alone where there are any, for a value may
+    # be a key.
     flags = [word.partition("=")[0] for word in words if word.startswith("-")]
     return f"unrecognized arguments: {' '.join(flags or words)}"
 
 
 def parser_of(command, description, usage="", epilog=EXIT_CODES):
-    """The parser of a command; by default its usage is made from its flags."""
+    # The parser of a command; by default its usage is made from its flags.
     return Parser(
         prog=f"{called()} {command}",
         usage=f"%(prog)s {usage}" if usage else None,
@@ -10389,7 +10236,7 @@ YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
 class ServerFlags(argparse.Namespace):
-    """Which server a command talks to, and with which key."""
+    # Which server a command talks to, and with which key.
 
     config: Optional[str]
     profile: Optional[str]
@@ -10409,12 +10256,12 @@ class ServerFlags(argparse.Namespace):
 
     @property
     def history(self):
-        """Whether calls are recorded; None leaves that to the settings."""
+        # Whether calls are recorded; None leaves that to the settings.
         return False if self.no_history else None
 
 
 class CallFlags(ServerFlags):
-    """How calls are sent, and sent again."""
+    # How calls are sent, and sent again.
 
     timeout: float
     retries: int
@@ -10423,7 +10270,7 @@ class CallFlags(ServerFlags):
 
 
 class ImageCommand(CallFlags):
-    """A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for."""
+    # A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for.
 
     image: Optional[str]
     prompt: Optional[str]
@@ -10452,8 +10299,8 @@ class ImageCommand(CallFlags):
 
 
 def image_parser(command, words=()):
-    """The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
-    for help."""
+    # The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
+    # for help.
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
@@ -10499,7 +10346,7 @@ def read_image_command(name, argv):
 
 
 def request_of(flags, prompt):
-    """The request of a command line; its model is empty where that names none."""
+    # The request of a command line; its model is empty where that names none.
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     if fields.get("model") == "":
         raise UsageError("the model is empty", hint="leave --model out for the one that the settings name")
@@ -10525,7 +10372,7 @@ def client_of(flags, stop, waits_for_server=True):
 
 
 def _parse(name, argv):
-    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    # The words of a command line; what stands after `--` is never a flag (argparse forgets that here).
     end = argv.index("--") if "--" in argv else len(argv)
     parser = image_parser(name, argv[:end])
     command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
@@ -10540,7 +10387,7 @@ def _parse(name, argv):
 
 
 def amount(text):
-    """A flag's value as a number from 0 up."""
+    # A flag's value as a number from 0 up.
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
@@ -10637,7 +10484,7 @@ def add_output_flags(add):
 
 
 def add_config_flags(add):
-    """Adds the flags for commands that speak to no server of their own."""
+    # Adds the flags for commands that speak to no server of their own.
     add("--config", metavar="PATH", help="this config file instead of the one that is found")
     add("--profile", metavar="NAME", help=PROFILE_HELP)
 
@@ -10648,7 +10495,7 @@ def add_setting_flags(parser):
 
 
 def add_server_flags(parser):
-    """Adds the flags for server and key; returns what adds further flags to their group."""
+    # Adds the flags for server and key; returns what adds further flags to their group.
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -10702,7 +10549,7 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 
 
 class ConfigCommand(ServerFlags):
-    """A `config` command line."""
+    # A `config` command line.
 
     init: bool
     show: bool
@@ -10743,7 +10590,7 @@ def run_config(words, output, _):
 
 
 def _init(args):
-    """Writes a config file, or one more profile into the one that is there; its path."""
+    # Writes a config file, or one more profile into the one that is there; its path.
     if args.profile:
         add_profile = load_side("gpt_image2_more").add_profile
         return add_profile(args.profile, args.config, args.force)
@@ -10794,7 +10641,7 @@ def _show_config(args, output):
 
 
 def _host_values(settings):
-    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
     values = {f"headers.{field.name}": field.shown for field in settings.headers}
     values.update((f"query.{field.name}", field.shown) for field in settings.query)
     if settings.poll is not None:
@@ -10878,7 +10725,7 @@ def make_images(command, output, stop):
 
 
 def _look_at(outcome, output):
-    """Adds whether the images are transparent, where there is what can tell."""
+    # Adds whether the images are transparent, where there is what can tell.
     with suppress(Exception):  # they are paid for and saved, whatever is found
         add_checks = load_side("gpt_image2_more").add_checks
         for warning in add_checks(outcome):
@@ -10886,7 +10733,7 @@ def _look_at(outcome, output):
 
 
 def _finishing(command, stack, output):
-    """The steps before and after the call, `commands/finishing`; None where no flag asks for one."""
+    # The steps before and after the call, `commands/finishing`; None where no flag asks for one.
     wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
     if wishes is None:
         return None
@@ -10897,7 +10744,7 @@ def _finishing(command, stack, output):
 
 
 def _showing(command, output):
-    """What draws the images on the terminal; None where that is not asked for."""
+    # What draws the images on the terminal; None where that is not asked for.
     if not getattr(command, "show", False):
         return None
     showing = load_side("gpt_image2_more").showing
@@ -10905,7 +10752,7 @@ def _showing(command, output):
 
 
 def _target(command, client):
-    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
+    # Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all.
     if command.output != "-":
         return command.output
     if command.request.n not in (None, 1):
@@ -10920,7 +10767,7 @@ def _target(command, client):
 
 
 def _pour(result):
-    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
+    # Writes the one image to stdout, and removes its file once the reader has taken every byte.
     import shutil
 
     image = result.images[0]
@@ -10995,7 +10842,7 @@ def _run(arguments):
 
 
 def _print(text):
-    """A text on stdout, which may be closed, full, or left by its reader."""
+    # A text on stdout, which may be closed, full, or left by its reader.
     try:
         print(text, flush=True)
     except (OSError, ValueError):
@@ -11023,16 +10870,13 @@ def _help():
 #
 # Runs one command, from its words to an exit code: one way out for every kind of ending.
 #
-# The one place that knows the function of every command. What a command needs is imported when it is asked for.
+# It knows the functions of the commands that the script holds, `runners` those of all others. What a command needs
+# is imported when it is asked for.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: What runs a command: by the words behind its name, to an exit code.
-CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
 def run_command(arguments, names):
-    """Runs the command that the first argument names, one of `names`; its exit code."""
+    # Runs the command that the first argument names, one of `names`; its exit code.
     if hasattr(gc, "freeze"):
         atexit.register(gc.freeze)  # else Python looks for garbage at its end: 5 to 9 of 130 ms
     output = output_for(arguments)
@@ -11060,108 +10904,64 @@ def run_command(arguments, names):
 
 
 def _dispatch(arguments, output, stop):
-    """Runs the command that the first two words name, or else the first."""
+    # Runs the command that the first two words name, or else the first.
     runners = _runners(arguments[0])
     size = 2 if " ".join(arguments[:2]) in runners else 1
     return runners[" ".join(arguments[:size])](arguments[size:], output, stop)
 
 
 def _runners(command):
-    """What runs a command and those below it, by their words."""
+    # What runs a command and those below it, by their words.
     if command in ("generate", "edit"):
         return {command: partial(run_images, command)}
     if command == "config":
         return {"config": run_config}
-    if command == "doctor":
-        run_doctor = load_side("gpt_image2_more").run_doctor
-        return {"doctor": run_doctor}
-    if command == "resume":
-        run_resume = load_side("gpt_image2_more").run_resume
-        return {"resume": run_resume}
-    if command in ("history", "spend", "cost"):
-        run_cost = load_side("gpt_image2_more").run_cost
-        run_forget = load_side("gpt_image2_more").run_forget
-        run_list = load_side("gpt_image2_more").run_list
-        run_redo = load_side("gpt_image2_more").run_redo
-        run_show = load_side("gpt_image2_more").run_show
-        run_spend = load_side("gpt_image2_more").run_spend
-        return {
-            "history": run_list,
-            "history show": run_show,
-            "history redo": run_redo,
-            "history forget": run_forget,
-            "spend": run_spend,
-            "cost": run_cost,
-        }
-    if command == "batch":
-        run_batch_run = load_side("gpt_image2_more").run_batch_run
-        run_fetch = load_side("gpt_image2_more").run_fetch
-        run_cancel = load_side("gpt_image2_more").run_cancel
-        run_list_batches = load_side("gpt_image2_more").run_list_batches
-        run_status = load_side("gpt_image2_more").run_status
-        run_wait = load_side("gpt_image2_more").run_wait
-        run_submit = load_side("gpt_image2_more").run_submit
-        run_extra = load_side("gpt_image2_more").run_extra
-        return {
-            "batch": _run_batch,
-            "batch run": run_batch_run,
-            "batch plan": partial(run_extra, "batch plan"),
-            "batch report": partial(run_extra, "batch report"),
-            "batch submit": run_submit,
-            "batch status": run_status,
-            "batch wait": run_wait,
-            "batch fetch": run_fetch,
-            "batch cancel": run_cancel,
-            "batch list": run_list_batches,
-        }
-    run_extra = load_side("gpt_image2_more").run_extra
-    return {command: partial(run_extra, command)}
-
-
-def _run_batch(words, _output, _stop):
-    """`batch` without a command below it: its help."""
-    BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
-    batch_parser = load_side("gpt_image2_more").batch_parser
-    if words and words[0] not in ("-h", "--help"):
-        names = [name for name, _ in BATCH_COMMANDS]
-        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
-    batch_parser().print_help()
-    return ExitCode.OK
+    runners_of = load_side("gpt_image2_more").runners_of
+    return runners_of(command)
 
 
 LOADED_SIDES: Dict[str, Any] = {}
+SIDES_LOCK = threading.Lock()
 
 
 def load_side(name: str) -> Any:
     """A part of this program that lies beside this script in a file of its own.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: it is not there, or it is of another version.
     """
+    with SIDES_LOCK:
+        if name not in LOADED_SIDES:
+            LOADED_SIDES[name] = read_side(Path(os.path.realpath(__file__)).with_name(f"{name}.py"))
+    return LOADED_SIDES[name]
+
+
+def read_side(path: Path) -> Any:
     import importlib.util
 
-    if name in LOADED_SIDES:
-        return LOADED_SIDES[name]
-    path = Path(os.path.realpath(__file__)).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, str(path))
+    spec = importlib.util.spec_from_file_location(path.stem, str(path))
     if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(
-            f"{path.name} is not beside this script",
-            hint=f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'",
-            code="extra_missing",
-        )
+        raise no_side(path, "is not beside this script")
     module = importlib.util.module_from_spec(spec)
     package = sys.modules.get("gpt_image2")
     sys.modules["gpt_image2"] = sys.modules[__name__]  # what it imports from is what runs now
     try:
         spec.loader.exec_module(module)
+    except Exception as defect:
+        raise no_side(path, f"does not fit to this script ({defect})") from None
     finally:
         if package is None:
             del sys.modules["gpt_image2"]
         else:
             sys.modules["gpt_image2"] = package
-    LOADED_SIDES[name] = module
+    if module.__doc__ and f"Version {VERSION}." not in module.__doc__:
+        raise no_side(path, f"is not of version {VERSION}, as this script is")
     return module
+
+
+def no_side(path: Path, problem: str) -> UsageError:
+    hint = f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'"
+    return UsageError(f"{path.name} {problem}", hint=hint, code="extra_missing")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,6 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -193,7 +191,12 @@ class AnswerReader:
         if place.path not in (("error",), ("error", "message")):
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
-        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+        try:
+            from .quoted import ErrorWords
+
+            return ErrorWords(self._keep_text, quoted, self._quote_ended)
+        except UsageError:  # the script lies alone
+            return self._finder.wants(place)
 
     def _quote_ended(self, quoted: Answer) -> None:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
@@ -307,38 +310,6 @@ class AnswerReader:
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
-
-
-class _ErrorWords:
-    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
-
-    def __init__(
-        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
-    ) -> None:
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece: Optional[bytes]) -> None:
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
 
 
 def _is_of_images(document: object) -> bool:

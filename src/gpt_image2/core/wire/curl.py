@@ -121,9 +121,8 @@ class Curl:
             raise
         finally:
             transfer.close()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
+        if end.exit_code == _BAD_OPTION and not end.sent:
+            raise _too_old_error(end)
         return Received(head, end, size, time.monotonic() - started)
 
 
@@ -365,14 +364,11 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
+def _too_old_error(end: TransferEnd) -> ConfigError:
+    """The error to show when curl itself refused our options, as a too old one does."""
     version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
     return ConfigError(
         f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
+        hint=f"install curl {'.'.join(map(str, MIN_VERSION))} or newer",
         code="curl_too_old",
     )
