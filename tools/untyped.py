@@ -1,5 +1,5 @@
 """The text of a module without what nobody needs at run time, and Python would keep in memory for the whole
-run of a script: the types of its functions (2.7 MiB at 11,700 lines), which checkers have read in core already.
+run of a script: the types of its functions (2.7 MiB at 11,700 lines), which checkers have read in core.
 Docstrings (1.4 MiB) stand there as comments. Pure.
 
 Types stay where they are data: in the bodies of classes, of whose annotations records are made. Docstrings
@@ -40,13 +40,14 @@ def with_comments(tree: ast.Module, text: Mapping[int, str], exports: Sequence[s
         doc, quotes = node.body[0], '"""'
         if ast.get_docstring(node) is None or not found[doc.lineno].strip().startswith(quotes):
             continue
-        for number in range(doc.lineno, (doc.end_lineno or doc.lineno) + 1):
+        last = doc.end_lineno or doc.lineno
+        for number in range(doc.lineno, last + 1):
             line = found[number].strip()
             line = line[len(quotes) :] if number == doc.lineno else line
-            line = line[: -len(quotes)] if number == doc.end_lineno else line
+            line = line[: -len(quotes)] if number == last else line
             found[number] = f"{' ' * doc.col_offset}# {line}".rstrip()
-        if found[number].strip() == "#":
-            del found[number]
+        if found[last].strip() == "#":
+            del found[last]
     return found
 
 

@@ -8805,7 +8805,8 @@ def _bare_cause(attempt, doubt, secrets):
     said = error.message if error else answer.title or answer.text or "no image"
     text = f"HTTP {attempt.status}: {show(said, secrets, _SAID_CHARS)}"
     if refusal is None:
-        return Cause(ApiError, attempt.code or "api_error", text, doubt)
+        kind = "server_error" if attempt.said_status >= 500 else "api_error"
+        return Cause(ApiError, attempt.code or kind, text, doubt)
     hint = "; ".join(filter(None, [refusal.cure, doubt]))
     return Cause(refusal.raises, attempt.code or refusal.code, text, hint)
 
@@ -10870,8 +10871,8 @@ def _help():
 #
 # Runs one command, from its words to an exit code: one way out for every kind of ending.
 #
-# It knows the functions of the commands that the script holds, `runners` those of all others. What a command needs
-# is imported when it is asked for.
+# It knows the functions of the commands that the script holds, `runners` those of all others. What a command
+# needs is imported when it is asked for.
 # ------------------------------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,7 @@ from gpt_image2 import (
     SANDBOX_HOST,
     SIZE_NAMES,
     STDOUT,
+    TASK_ACCEPTED,
     TASK_PENDING,
     TRIED,
     TYPICAL_SECONDS,
@@ -3347,6 +3348,8 @@ class Resumer:
         # task by the answer to the call itself.
         poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None and left.status == TASK_ACCEPTED:
+            task = task_at(ResponseHead(left.status, left.headers))
         if task is None:
             return None
         if not left.task:  # its process ended before it had understood that

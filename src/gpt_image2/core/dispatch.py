@@ -1,7 +1,7 @@
 """Runs one command, from its words to an exit code: one way out for every kind of ending.
 
-It knows the functions of the commands that the script holds, `runners` those of all others. What a command needs
-is imported when it is asked for.
+It knows the functions of the commands that the script holds, `runners` those of all others. What a command
+needs is imported when it is asked for.
 """
 
 from __future__ import annotations

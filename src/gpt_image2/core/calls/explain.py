@@ -65,7 +65,8 @@ def _bare_cause(attempt: Attempt, doubt: str, secrets: Tuple[str, ...]) -> Cause
     said = error.message if error else answer.title or answer.text or "no image"
     text = f"HTTP {attempt.status}: {show(said, secrets, _SAID_CHARS)}"
     if refusal is None:
-        return Cause(ApiError, attempt.code or "api_error", text, doubt)
+        kind = "server_error" if attempt.said_status >= 500 else "api_error"
+        return Cause(ApiError, attempt.code or kind, text, doubt)
     hint = "; ".join(filter(None, [refusal.cure, doubt]))
     return Cause(refusal.raises, attempt.code or refusal.code, text, hint)
 

@@ -35,8 +35,8 @@ from .free import asks_sandbox
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState
-from .task_words import known_addresses, told_addresses
+from .task import TASK_ACCEPTED, Task, TaskState
+from .task_words import known_addresses, task_at, told_addresses
 
 #: How gzip, and what servers call deflate, begin.
 _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
@@ -162,6 +162,8 @@ class Resumer:
         task by the answer to the call itself."""
         poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None and left.status == TASK_ACCEPTED:
+            task = task_at(ResponseHead(left.status, left.headers))
         if task is None:
             return None
         if not left.task:  # its process ended before it had understood that
