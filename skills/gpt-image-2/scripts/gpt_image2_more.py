@@ -270,6 +270,7 @@ from gpt_image2 import (
     server_wait_s,
     sha256_of,
     show,
+    shown_task,
     size_in_words,
     size_problem,
     slug,
@@ -280,6 +281,7 @@ from gpt_image2 import (
     temporary_folder,
     today,
     told_addresses,
+    told_usage,
     try_lock,
     unknown_cost,
     utc_text,
@@ -1774,7 +1776,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -1793,6 +1795,7 @@ class Resumer:
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        task = task and shown_task(task, host.settings.secrets)
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error = None
@@ -1806,7 +1809,7 @@ class Resumer:
             model=left.model,
             images=images,
             usage=answer.usage,
-            svg_usage=answer.svg_usage,
+            svg_usage=told_usage(answer.svg_usage, host.settings.secrets),
             billed=billed,
             http_status=left.status,
             attempts=1,
@@ -1906,16 +1909,21 @@ def _poll_of(left, settings):
     return settings.poll if _is_at_home(left, settings) else None
 
 
-def _read_answer(left, plan, collector, poll):
+def _read_answer(
+    left, plan, collector, poll, until_s
+):
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
+        if time.monotonic() > until_s:
+            break
     answer = reader.close()
     spool.discard()
-    return answer
+    # An address in a refusal is that of its documentation.
+    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
 
 
 def _keep_answer(left, plan):
@@ -8892,8 +8900,9 @@ class ResultSaver:
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
         in_order = tuple(images[number] for number in sorted(images))
+        author = told_usage(line.svg_usage, self._settings.secrets)
         result = priced(
-            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            Result("", batch.server.model, in_order, line.usage, svg_usage=author),
             self._settings.prices,
             self._settings.text_prices,
             BATCH_DISCOUNT,
