@@ -17,7 +17,6 @@ from worksites import Site, ended, jobs, status_by_id
 from gpt_image2.cluster.store import presence
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Times
-from gpt_image2.cluster.work import running
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(
@@ -165,7 +164,6 @@ def test_what_was_in_flight_when_its_worker_was_killed_is_not_sent_again(
     local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "Times", lambda: Times(beat_s=0.1, silence_s=0.5))
-    monkeypatch.setattr(running, "LOOK_AGAIN_S", 0.1)
     local_site.write(*jobs(1))
     arrived, may_go = threading.Semaphore(0), threading.Event()
     paint = painter.server.answer
