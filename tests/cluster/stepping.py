@@ -213,7 +213,7 @@ class _Client:
         data = png(noise=f"{world.paid}".encode().hex().encode())
         part = prepared.path.with_name(f".{stepper.name}.part")
         part.write_bytes(data)
-        # Between the answer and the name on disk a worker may die too; a disk that fails is told as what it is.
+        # Between the answer and the name on disk a worker may die too, or the disk fail: that was paid for.
         try:
             stepper.effect(lambda: part.replace(prepared.path))
         except StoreError as failed:
