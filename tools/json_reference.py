@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple, cast
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "skills/gpt-image-2/references"
 Schema = Dict[str, Any]
@@ -50,9 +50,9 @@ def rows(schema: Schema, path: str = "") -> Iterator[Row]:
             inner, mark = inner.get("items", {}), f"{mark}[]"
         for each in inner.get("oneOf", [inner]):
             yield from rows(each, f"{here.rstrip('?')}{mark}.")
-        values = inner.get("additionalProperties")
+        values: Any = inner.get("additionalProperties")
         if isinstance(values, dict):
-            yield from rows(values, f"{here.rstrip('?')}{mark}.NAME.")
+            yield from rows(cast("Schema", values), f"{here.rstrip('?')}{mark}.NAME.")
 
 
 def kind(field: Schema) -> str:

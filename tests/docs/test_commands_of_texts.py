@@ -83,7 +83,7 @@ def reader(home: Home, sandbox: Sandbox) -> Iterator[Home]:
         (bin_folder / name).chmod(0o755)
     for name in ("skills", "completions"):
         (home.cwd / name).symlink_to(ROOT / name)
-    room = Image.linear_gradient("L").resize((512, 512)).convert("RGB")
+    room = Image.linear_gradient("L").resize((768, 768)).convert("RGB")
     for name in ("room.png", "person.jpg", "hat.png", "lighthouse.png"):
         room.save(home.cwd / name)
     strokes = Image.new("RGBA", room.size)
