@@ -21,6 +21,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 html_theme = "furo"
 html_title = f"gpt-image2 {release}"
 html_copy_source = False
+html_show_copyright = False
 smartquotes = False  # would turn `--` into a dash
 
 myst_heading_anchors = 3

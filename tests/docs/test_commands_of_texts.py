@@ -25,6 +25,14 @@ BOTH = [
 ]
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}
 
+sys.path.insert(0, str(ROOT / "tools"))
+import cli_reference  # noqa: E402
+
+FLAGS = {flag for name, _ in cli_reference.commands() for flag in cli_reference.flags_of(name)} | {
+    "--help",
+    "--version",
+}
+
 #: Stands for the command. What serves until it is stopped is stopped when it serves; a config file that was
 #: made is filled in, as its reader would.
 COMMAND = """#!{python}
@@ -119,6 +127,14 @@ def test_every_command_of_a_page_works_and_every_picture_is_one(reader: Home, pa
 @pytest.mark.parametrize(("page", "chinese"), BOTH)
 def test_both_languages_have_the_same_commands_in_the_same_order(page: str, chinese: str) -> None:
     assert commands(page) and commands(page) == commands(chinese)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(chinese for _, chinese in BOTH), "docs/cluster.md"])
+def test_every_flag_and_command_that_a_page_names_exists(page: str) -> None:
+    names = {name for name, _ in cli_reference.commands()}
+    text = text_of(page)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= FLAGS
+    assert set(re.findall(r"(?m)(?:^|`)gpt-image2 ([a-z][a-z-]+)", text)) <= names
 
 
 def test_the_server_of_the_readme_starts_with_the_words_that_a_host_gives_it(reader: Home) -> None:
