@@ -6640,6 +6640,7 @@ CONFIG_FIELDS = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -6665,14 +6666,15 @@ NO_PRICES = {}
 class ConfigFile(Record):
     """A config file as read: its path, its known fields, and what is odd about it.
 
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
     """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -6687,7 +6689,8 @@ class ConfigFile(Record):
     @property
     def given(self):
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
@@ -6748,6 +6751,7 @@ def read_config_file(
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
+        stream=fields.get("stream"),
         prices=prices,
         text_prices=text_prices,
         profile=profile or "",
@@ -7140,7 +7144,8 @@ _DEFAULT = "default"
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    each streams that can. `prices` are the
     list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
@@ -7153,6 +7158,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -7169,6 +7175,11 @@ class Settings(Record):
 
     def __repr__(self):
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    def applied_to(self, request):
+        """The request with their model where it names none, and streamed where they say so and it can be."""
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
 
     @property
     def secrets(self):
@@ -7283,13 +7294,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
             **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,
@@ -11100,8 +11115,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -11966,6 +11981,7 @@ def _show_config(args, output):
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
+        "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
         **_host_values(settings),

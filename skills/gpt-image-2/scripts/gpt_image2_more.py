@@ -3691,6 +3691,8 @@ def _from_object(content, defaults):
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
         raise UsageError("it has no prompt", hint=_LINE_HINT)
+    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
+        known = {"stream": False, "partial_images": None, **known}
     job = Job(
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
@@ -7040,20 +7042,19 @@ def spending_json(spending):
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
-def spending_table(by, sums, foot):
-    """Sums in columns, and below them a note on costs that are not known."""
+def spending_table(by, sums, foot, total):
+    """Sums in columns, and below them a note on costs of the total that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
     lines = columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown_cost:
-            how = "at a cost that is not known, all or in part"
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
-        if one.maybe_billed:
-            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
+    if total.unknown_cost:
+        how = "at a cost that is not known, all or in part"
+        lines.append(f"{total.name}: {total.unknown_cost} requests were billed {how}")
+    if total.maybe_billed:
+        lines.append(f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell")
     return lines
 
 
@@ -7452,9 +7453,9 @@ def run_redo(words, output, stop):
     has_own_output = command.output is not None
     fill_in(command, past, image_path)
     if command.missing:
-        names = _ask_for_missing(command, past, image_path)
+        output_of_missing = _ask_for_missing(command, past, image_path)
         if not has_own_output and past.output != STDOUT:
-            command.output = names[0]
+            command.output = output_of_missing
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
         raise UsageError(
@@ -7478,7 +7479,7 @@ def run_spend(words, output, _):
     foot = [total] if total.requests or not rehearsals.requests else []
     if rehearsals.requests and query.by != "host":
         foot.append(rehearsals)
-    for line in spending_table(query.by, groups, foot):
+    for line in spending_table(query.by, groups, foot, total):
         output.result(line)
     if rehearsals.requests:
         cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
@@ -7566,8 +7567,8 @@ def fill_in(command, past, image_path):
 def _ask_for_missing(command, past, image_path):
     """Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
 
-    Returns the outputs to ask for: of one image the name that was meant for it, else the name of all, of which
-    each image has the next number that is free.
+    Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
+    which then has the next number that is free.
     """
     was = Path(past.output)
     folder = Path(image_path).parent if image_path else was.parent
@@ -7592,7 +7593,7 @@ def _ask_for_missing(command, past, image_path):
             f"{len(missing)} images are missing, not {command.request.count}", hint="leave --n out"
         )
     command.request = replace(command.request, n=len(missing))
-    return missing if len(missing) == 1 else [str(folder / was.name)]
+    return missing[0] if len(missing) == 1 else str(folder / was.name)
 
 
 def _changed_request(past, changes):
@@ -7665,7 +7666,7 @@ def run_cost(words, output, _):
     asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
     asked = local_inputs(asked, query.image, None, None)
     # Of a sum there are no ten images a call.
-    request, warnings = checked(replace(asked, model=asked.model or settings.model, n=None))
+    request, warnings = checked(replace(settings.applied_to(asked), n=None))
     request = replace(request, prompt=request.prompt if prompt is not None else "", n=query.n)
     if query.batch:
         warnings += batch_warnings(settings.base_url)

@@ -115,9 +115,9 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     has_own_output = command.output is not None
     fill_in(command, past, image_path)
     if command.missing:
-        names = _ask_for_missing(command, past, image_path)
+        output_of_missing = _ask_for_missing(command, past, image_path)
         if not has_own_output and past.output != STDOUT:
-            command.output = names[0]
+            command.output = output_of_missing
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
         raise UsageError(
@@ -141,7 +141,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     foot = [total] if total.requests or not rehearsals.requests else []
     if rehearsals.requests and query.by != "host":
         foot.append(rehearsals)
-    for line in spending_table(query.by, groups, foot):
+    for line in spending_table(query.by, groups, foot, total):
         output.result(line)
     if rehearsals.requests:
         cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
@@ -226,11 +226,11 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
-def _ask_for_missing(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> Sequence[str]:
+def _ask_for_missing(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> str:
     """Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
 
-    Returns the outputs to ask for: of one image the name that was meant for it, else the name of all, of which
-    each image has the next number that is free.
+    Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
+    which then has the next number that is free.
     """
     was = Path(past.output)
     folder = Path(image_path).parent if image_path else was.parent
@@ -255,7 +255,7 @@ def _ask_for_missing(command: ImageCommand, past: PastRequest, image_path: Optio
             f"{len(missing)} images are missing, not {command.request.count}", hint="leave --n out"
         )
     command.request = replace(command.request, n=len(missing))
-    return missing if len(missing) == 1 else [str(folder / was.name)]
+    return missing[0] if len(missing) == 1 else str(folder / was.name)
 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:

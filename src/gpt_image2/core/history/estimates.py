@@ -38,7 +38,7 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
     asked = local_inputs(asked, query.image, None, None)
     # Of a sum there are no ten images a call.
-    request, warnings = checked(replace(asked, model=asked.model or settings.model, n=None))
+    request, warnings = checked(replace(settings.applied_to(asked), n=None))
     request = replace(request, prompt=request.prompt if prompt is not None else "", n=query.n)
     if query.batch:
         warnings += batch_warnings(settings.base_url)
