@@ -166,7 +166,10 @@ def test_config_files_in_the_documents_are_valid_by_the_schema_of_the_file_and_w
         path = desk.cwd / f"{number}.json"
         path.write_text(json.dumps(config), "utf-8")
         path.chmod(0o600)
-        env = dict.fromkeys(("RELAY_KEY", "RELAY_API_KEY", "RELAY_TOKEN"), "sk-relay-0123456789")
+        env: dict[str, str | None] = dict.fromkeys(
+            ("RELAY_KEY", "RELAY_API_KEY", "RELAY_TOKEN"), "sk-relay-0123456789"
+        )
+        env["GPT_IMAGE2_BASE_URL"] = None
         shown = desk.run("config", "--show", "--config", str(path), "--json", env=env)
         assert shown.code == 0 and shown.json["warnings"] == []
 
