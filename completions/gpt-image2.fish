@@ -62,7 +62,7 @@ function _shtab_gpt_image2_using
 end
 
 set -g _shtab_gpt_image2_commands generate edit batch 'batch run' 'batch plan' 'batch report' 'batch submit' 'batch status' 'batch wait' 'batch fetch' 'batch cancel' 'batch list' history 'history show' 'history redo' 'history forget' spend cost resume config doctor mask compose cutout fit check sheet show studio sandbox mcp install-skill help
-set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --approve-over --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
+set -g _shtab_gpt_image2_opts_with_value --address --against --allow-dir --api-key --approve-over --area --background --base-url --batch-seconds --before --burst --by --clock-speed --color --complexity --compression --concurrency --config --deadline --difference --ellipse --engine --exact --extend --feather --fit --format --frame-count --frame-duration-ms --from --grow --holes --image --images-per-minute --key --latency --limit --manifest --map --markup --mask --max-cost --max-download --max-failures --max-kb --max-lines --max-mb --model --moderation --n --out-dir --output --output-compression --output-dir --overlay --pad-color --pair --param --partial-images --poll --polygon --port --profile --prompt --prompt-file --quality --read-as --rect --retries --safety-identifier --seam --search --shapes --shard --sheet --since --size --sizes --split --svg-effort --svg-model --tasks --timeout --to --tolerance --under --user --via -o
 
 complete -c gpt-image2 -e
 complete -c gpt-image2 -f
@@ -369,7 +369,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using batch list' -l remote -d 'lis
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a history -d 'List the requests that were sent, newest first.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l search -x -d 'only those with this text in the prompt or a path'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l since -x -d 'only those from then on: a date, a date-time, or a span back from now: 7d, 12h, 30m'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l since -x -d 'only those from then on: today, a date, a date-time, or a span back from now: 7d, 12h, 30m'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l limit -x -d 'at most this many (default 20)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l json -d 'print one JSON object on stdout instead of lines'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l events -d 'progress as JSON lines on stderr'
@@ -382,9 +382,10 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history show' -l events -d 'p
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history show' -l quiet -d 'nothing but errors on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history show' -l debug -d 'show the traceback of an internal error'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history show; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the request'"'"'s id, or an image that it made, whatever its name now'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using history; and test $_shtab_gpt_image2_npos -eq 0' -a redo -d 'Send a request of the history again, with the flags given here in place of its own.'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history; and test $_shtab_gpt_image2_npos -eq 0' -a redo -d 'Send a request of the history again, with the flags given here in place of its own: it is painted and paid for anew. The picture gets a free name beside the one that it made.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l prompt -x -d 'another prompt; - for stdin'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l missing -d 'make only the images that the request did not deliver'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l image -xka "(__fish_complete_path (commandline -ct))" -d 'one more input image; repeatable, up to 16 in all'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l mask -xka "(__fish_complete_path (commandline -ct))" -d 'PNG with the size of the first image; its transparent area is edited'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l markup -xka "(__fish_complete_path (commandline -ct))" -d 'PNG with the size of the first image; what is drawn on it guides the edit; from 2.5 on'
@@ -440,7 +441,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo' -l sandbox -d '
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history redo; and test $_shtab_gpt_image2_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the request'"'"'s id, or an image that it made'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history; and test $_shtab_gpt_image2_npos -eq 0' -a forget -d 'Delete requests from the history. Their images stay.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -s h -l help -d 'show this help message and exit'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l before -x -d 'all that are older: a date, a date-time, or a span back from now: 7d, 12h, 30m'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l before -x -d 'all that are older: today, a date, a date-time, or a span back from now: 7d, 12h, 30m'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l all -d 'the whole history; needs --yes'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l yes -d 'with --all: yes, all of it'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l json -d 'print one JSON object on stdout instead of lines'
@@ -450,7 +451,8 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using history forget' -l debug -d '
 complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_npos -eq 0' -a spend -d 'Add up what the requests of the history cost.'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l by -xka "day model host quality" -d 'a sum for each (default day)'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l since -x -d 'only requests from then on: a date, a date-time, or a span back from now: 7d, 12h, 30m'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l since -x -d 'only requests from then on: today, a date, a date-time, or a span back from now: 7d, 12h, 30m'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l today -d 'the same as --since today'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l json -d 'print one JSON object on stdout instead of lines'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l events -d 'progress as JSON lines on stderr'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using spend' -l quiet -d 'nothing but errors on stderr'
@@ -460,7 +462,9 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -s h -l help -d 'show t
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l prompt -x -d 'the prompt, by a flag'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l quality -xka "auto low medium high xhigh max" -d 'low, medium, high, auto (default); xhigh, max from 2.5 on'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l size -xka "auto square landscape portrait 2k 2k-portrait 4k 4k-portrait" -d 'WxH, auto (default), a ratio, or square, landscape, portrait, 2k, 2k-portrait, 4k, 4k-portrait'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l n -x -d 'number of images, 1 to 10 (default 1)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l sizes -x -d 'a table of the legal sizes of a ratio (16:9), small to large'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l n -x -d 'number of images in all, of one call or of many (default 1)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l image -xka "(__fish_complete_path (commandline -ct))" -d 'an input image of an edit, which costs too, by an estimate; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l model -xka "gpt-image-2 gpt-image-2-2026-04-21 gpt-image-2.5-flare gpt-image-2.5-flare-2026-09-08 gpt-image-2.5-sunburst gpt-image-2.5-sunburst-2026-09-08 gpt-image-2.6-flare gpt-image-2.6-sunburst" -d 'default gpt-image-2, or what the settings say'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l compare -d 'a table of all models and qualities'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using cost' -l stream -d 'as a stream, with previews'

@@ -1267,9 +1267,8 @@ def estimate_cost(
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
     if input_tokens:
-        input_usd = n * input_tokens * price.image_in / 1e6
-        high += input_usd
-        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
+        high += n * input_tokens * price.image_in / 1e6
+        notes.append(f"input images come on top, by an estimate up to {input_tokens:,} tokens a picture")
     return CostEstimate(low, high, "; ".join(notes))
 
 
@@ -1772,8 +1771,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request):
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about what is not known; a
+    `UsageError` for what the API is known to refuse, and values that no known model takes."""
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -1796,6 +1795,11 @@ def checked(request):
     for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
+            if model is not None:
+                known = model.qualities if name == "quality" else known
+                raise UsageError(
+                    f"{name} {value!r} is none that {request.model} takes", hint=f"choose {', '.join(known)}"
+                )
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )
@@ -1975,6 +1979,60 @@ def limit_in_words(message):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# telling/in_words
+#
+# Lines that several commands say to people. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What there is to say of what the sandbox made.
+SANDBOX_MADE_IT = "the sandbox made this: a placeholder picture, at no cost; the sums are what it would cost"
+
+
+def saved_line(path, size_bytes):
+    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def size_in_words(size_bytes):
+    """A size as people say it: in MB of a million bytes, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
+def cost_in_words(estimate):
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def paid_in_words(result):
+    """What a result cost, and what of that is not known; empty where nothing is."""
+    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    if not result.unpriced:
+        return cost
+    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
+
+
+def cost_warnings(result):
+    """What there is to say where a part of the cost is not known."""
+    if not result.unpriced:
+        return ()
+    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
+    return (show(f"{what}text_in and text_out", limit=None),)
+
+
+def ending_in_words(result):
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    paid = paid_in_words(result)
+    cost = f", {paid}" if paid else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # telling/as_json
 #
 # What happened, as `--json` and `--events` print it. Pure.
@@ -2036,7 +2094,7 @@ def result_json(result):
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
         **rehearsal,
     }
 
@@ -2077,56 +2135,6 @@ def event_json(event):
         if event.limits:
             values["limits"] = [dict(vars(limit)) for limit in event.limits]
     return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/in_words
-#
-# Lines that several commands say to people. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def saved_line(path, size_bytes):
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def size_in_words(size_bytes):
-    """A size as people say it: in MB of a million bytes, small ones to the byte."""
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
-
-
-def cost_in_words(estimate):
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def paid_in_words(result):
-    """What a result cost, and what of that is not known; empty where nothing is."""
-    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
-    if not result.unpriced:
-        return cost
-    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
-
-
-def cost_warnings(result):
-    """What there is to say where a part of the cost is not known."""
-    if not result.unpriced:
-        return ()
-    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
-    return (show(f"{what}text_in and text_out", limit=None),)
-
-
-def ending_in_words(result):
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    paid = paid_in_words(result)
-    cost = f", {paid}" if paid else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2410,6 +2418,8 @@ class Output:
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
+            if event.result.sandbox and event.result.images:
+                self.warn(SANDBOX_MADE_IT)
 
     def _print(self, text, label="", colour=""):
         if label:
@@ -6647,6 +6657,7 @@ CONFIG_FIELDS = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -6672,14 +6683,15 @@ NO_PRICES = {}
 class ConfigFile(Record):
     """A config file as read: its path, its known fields, and what is odd about it.
 
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
     """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -6694,7 +6706,8 @@ class ConfigFile(Record):
     @property
     def given(self):
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
@@ -6755,6 +6768,7 @@ def read_config_file(
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
+        stream=fields.get("stream"),
         prices=prices,
         text_prices=text_prices,
         profile=profile or "",
@@ -7147,7 +7161,8 @@ _DEFAULT = "default"
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    each streams that can. `prices` are the
     list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
@@ -7160,6 +7175,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -7176,6 +7192,11 @@ class Settings(Record):
 
     def __repr__(self):
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    def applied_to(self, request):
+        """The request with their model where it names none, and streamed where they say so and it can be."""
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
 
     @property
     def secrets(self):
@@ -7290,13 +7311,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
             **_host_sources(host_file, read.query, url_source),
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,
@@ -9622,8 +9647,6 @@ def _file_parts(request, image_field):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
-_OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
 #: How LiteLLM passes on what its provider said.
@@ -9671,8 +9694,20 @@ _CURL_CAUSES = {
 _KEPT_OUT = (401, 403, 451)
 
 
+def in_doubt(request, prices=PRICES):
+    """What to do where nobody can tell whether a request is billed, and how much is at risk."""
+    estimate = request.estimate(prices) if request else None
+    most = f", up to ${estimate.high_usd:.4f}" if estimate else ""
+    return f"it may have been billed{most}; check your usage before you send it again"
+
+
 def explain(
-    attempt, rule, request, base_url, secrets
+    attempt,
+    rule,
+    request,
+    base_url,
+    secrets,
+    prices=PRICES,
 ):
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
     `request` is None for one that was for no image."""
@@ -9691,8 +9726,9 @@ def explain(
         cause = _unusable_cause(attempt, secrets)
     hint = cause.hint
     if rule.billed is Billed.MAYBE:
-        maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
-        hint = f"{hint}; {maybe}" if hint else maybe
+        free = f"{called()} resume saves what had come, and doctor looks for the cause, both free"
+        parts = (hint, in_doubt(request, prices), free if rule.again is Again.OPT_IN else "")
+        hint = "; ".join(filter(None, parts))
     if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
         hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(
@@ -10756,7 +10792,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -10783,14 +10819,16 @@ class Lane:
         self, attempt, rule, saved, kept_aside
     ):
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
+
+    def _explained(self, attempt, rule):
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
 
     def _wait_before_retry(self, attempt, rule):
         """Seconds to wait before the request is sent once more, or None when it is not."""
@@ -10939,7 +10977,8 @@ class Call(CallUnderWay):
         """The error that the call ends with, None when every image is where it was asked for."""
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.host.stop.signum, result, errors)
+            doubt = in_doubt(self.request, self.host.settings.prices)
+            return _interrupted(self.host.stop.signum, result, errors, doubt)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -10959,9 +10998,12 @@ class Call(CallUnderWay):
                 worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
+        hints = [worst.hint]
+        if self.row and worst.billed is not Billed.MAYBE and worst.code != DOWNLOAD_FAILED:
+            hints.append(f"{called()} history redo {self.row} --missing buys the rest")
         return PartialError(
             f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
+            hint="; ".join(filter(None, hints)),
             code=worst.code,
             billed=result.billed,
             http_status=worst.http_status,
@@ -10991,7 +11033,9 @@ def _run_side_by_side(jobs):
     return [end for end in ends if end is not None]
 
 
-def _interrupted(signum, result, errors):
+def _interrupted(
+    signum, result, errors, doubt
+):
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -11007,7 +11051,7 @@ def _interrupted(signum, result, errors):
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
         billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
+        hint="; ".join([*hints, doubt]),
     )
 
 
@@ -11107,8 +11151,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -11642,6 +11686,7 @@ class ImageCommand(CallFlags):
     extend: Optional[str]
     to: Optional[str]
     target: str  # of `history redo`: an id or a file
+    missing: bool  # of `history redo`
 
     command: str
     request: ImageRequest
@@ -11972,6 +12017,7 @@ def _show_config(args, output):
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
+        "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
         **_host_values(settings),
@@ -12318,12 +12364,12 @@ def _runners(command):
         run_resume = load_side("gpt_image2_more").run_resume
         return {"resume": run_resume}
     if command in ("history", "spend", "cost"):
-        run_cost = load_side("gpt_image2_more").run_cost
         run_forget = load_side("gpt_image2_more").run_forget
         run_list = load_side("gpt_image2_more").run_list
         run_redo = load_side("gpt_image2_more").run_redo
         run_show = load_side("gpt_image2_more").run_show
         run_spend = load_side("gpt_image2_more").run_spend
+        run_cost = load_side("gpt_image2_more").run_cost
         return {
             "history": run_list,
             "history show": run_show,

@@ -62,6 +62,7 @@ from gpt_image2 import (
     DEFAULT_MODEL,
     EDGE_STEP,
     EXIT_CODES,
+    EXPERIMENTAL_PIXELS,
     FAMILY,
     FOLDER,
     HEAD,
@@ -224,6 +225,7 @@ from gpt_image2 import (
     input_file_of,
     is_address,
     is_loopback,
+    is_official,
     is_quota,
     is_refusal,
     is_sandbox,
@@ -262,6 +264,7 @@ from gpt_image2 import (
     replace,
     request_of,
     resolve_addresses,
+    resolve_size,
     save_facts,
     saved_image_at,
     saved_line,
@@ -326,13 +329,28 @@ def install_line(extra=""):
 
 
 def import_part(module):
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    """A module of the package."""
     import importlib
 
+    with _without_this_folder():
+        return importlib.import_module(module)
+
+
+def has_part(module):
+    """Whether there is a module, which is not loaded."""
+    from importlib.util import find_spec
+
+    with _without_this_folder():
+        return find_spec(module) is not None
+
+
+@contextmanager
+def _without_this_folder():
+    """In this context, a script of the package's name beside this file does not hide the package."""
     path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
     sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:
-        return importlib.import_module(module)
+        yield
     finally:
         sys.path = path
 
@@ -425,8 +443,13 @@ def _folded(line, width):
 # ------------------------------------------------------------------------------------------------------------
 # api/covering
 #
-# The legal size to ask for when another one is wished. Pure.
+# The legal sizes to ask for when another one is wished, or any of a ratio. Pure.
 # ------------------------------------------------------------------------------------------------------------
+
+
+_STEPS = 9
+#: How much more a ratio that is missed counts than an area that is.
+_RATIO_WEIGHT = 200.0
 
 
 def covering_size(width, height):
@@ -445,6 +468,21 @@ def covering_size(width, height):
         return max(1.0, scale) ** 2 / kept if scale > 1 else 1.0, size[0] * size[1] / kept**2
 
     return min(_legal_sizes(), key=cost)
+
+
+def sizes_of_ratio(ratio):
+    """Legal sizes of about this ratio of width to height, from the smallest area to the largest in even
+    steps; rather those that have the ratio exactly."""
+
+    def miss(size, pixels):
+        width, height = size
+        by_ratio = abs(math.log(width / height / ratio))
+        return _RATIO_WEIGHT * by_ratio + abs(math.log(width * height / pixels)), size
+
+    step = (MAX_PIXELS / MIN_PIXELS) ** (1 / (_STEPS - 1))
+    near = [size for size in _legal_sizes() if abs(math.log(size[0] / size[1] / ratio)) < 0.1]
+    found = (min(near, key=lambda size: miss(size, MIN_PIXELS * step**each)) for each in range(_STEPS))
+    return tuple(sorted(set(found), key=lambda size: size[0] * size[1]))
 
 
 @lru_cache(maxsize=1)
@@ -2774,6 +2812,108 @@ def _is_same_file(path, other):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/package_extras
+#
+# The optional parts of the package, which stand above core: found by name when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for a key where none is needed.
+SANDBOX_KEY = "sandbox"
+
+
+class Extra(NamedTuple):
+    """A layer above core: its module, and the extra of the package that has what it needs, if any."""
+
+    module: str
+    extra: str
+
+
+#: The commands that come with an optional part of the package.
+EXTRAS = {
+    "sandbox": Extra("gpt_image2.sandbox", "sandbox"),
+    "studio": Extra("gpt_image2.studio", "studio"),
+    "mcp": Extra("gpt_image2.mcp", "mcp"),
+    "install-skill": Extra("gpt_image2.skill", ""),
+    **{
+        name: Extra(f"gpt_image2.pictures.commands.{name}", "pictures")
+        for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
+    },
+    "object storage": Extra("gpt_image2.cluster.commands.run", "cluster"),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", "cluster"),
+    "batch report": Extra("gpt_image2.cluster.commands.report", "cluster"),
+}
+
+
+#: What the extras of the package bring, by their names.
+_BRING = {
+    "pictures": ("numpy", "PIL"),
+    "sandbox": ("starlette", "uvicorn", "PIL", "python_multipart"),
+    "studio": ("starlette", "uvicorn", "numpy"),
+    "mcp": ("mcp",),
+    "cluster": ("obstore", "pyarrow"),
+}
+
+
+def extras_there():
+    """The names of the extras that are installed here, and of the others. Loads none."""
+    there = [name for name, modules in _BRING.items() if all(map(has_part, ("gpt_image2", *modules)))]
+    return there, [name for name in _BRING if name not in there]
+
+
+def run_extra(name, words, _output, _stop):
+    """Runs the command of an optional part, which prints for itself; its exit code."""
+    with installed(name, EXTRAS[name].extra):
+        main = import_part(EXTRAS[name].module).main
+        package = import_part("gpt_image2.core.dispatch")
+        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
+            return int(package.run_command([name, *words], [name]))
+        return main(list(words))
+
+
+def run_beyond(words, command, output, stop):
+    """Runs a batch whose results go to object storage; its exit code."""
+    part = EXTRAS["object storage"]
+    with installed("object storage", part.extra):
+        run = import_part(part.module).run
+        package = import_part("gpt_image2.core.dispatch")
+    if package.UsageError is not UsageError:  # as above
+        return int(package.run_command(["batch", "run", *words], ["batch"]))
+    return run(command, output, stop)
+
+
+@contextmanager
+def start_sandbox(keeps=False):
+    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
+    in the next one that does."""
+    with ExitStack() as stack:
+        with installed("sandbox", "sandbox"):
+            sandbox = import_part(EXTRAS["sandbox"].module)
+            serve = sandbox.serve_in_thread
+            folder = state_folder(os.environ) / "sandbox" if keeps else None
+            options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
+            base_url = stack.enter_context(serve(**options))
+        OWN_SANDBOXES.add(base_url)
+        stack.callback(OWN_SANDBOXES.discard, base_url)
+        yield base_url
+
+
+def use_sandbox(flags, stack, keeps=False):
+    """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
+    another host."""
+    if flags.base_url is not None:
+        raise two_hosts()
+    flags.base_url = stack.enter_context(start_sandbox(keeps))
+    flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
+
+
+def two_hosts():
+    return UsageError(
+        "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/checks
 #
 # Looks at everything that a call needs, without paying: each check is ok, warn or fail, with a cure.
@@ -2781,6 +2921,7 @@ def _is_same_file(path, other):
 
 
 CHECK_TIMEOUT_S = 30.0
+_THE_SANDBOX = "this is the sandbox: any key will do, its pictures are placeholders, nothing is charged"
 _MIN_FREE_BYTES = 500 * 1024 * 1024
 
 
@@ -2809,6 +2950,7 @@ def examine(flags, stop):
     folder = state_folder(os.environ)
     yield _state_folder(folder)
     yield _disk(folder)
+    yield _extras()
     if curl.status == "fail":
         return
     name = _name_lookup(settings)
@@ -2822,13 +2964,17 @@ def verdict(checks):
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
-def not_tested(checks):
-    """What these checks say nothing of, in words."""
+def not_tested(checks, price):
+    """What these checks say nothing of, in words; `price` is that of a probe."""
     passed = {check.name for check in checks if check.status == "ok"}
     facts = (
         ("connection", "whether the host can be reached"),
         ("api", "whether the key is accepted"),
-        ("probe", "whether the key may make images with the model, and has money left: doctor --probe --yes"),
+        (
+            "probe",
+            "whether images can be made: the key may lack the model, or money; "
+            f"doctor --probe --yes makes one for {price}",
+        ),
         ("", "whether an output folder other than the state folder can be written"),
     )
     return [fact for name, fact in facts if name not in passed]
@@ -2892,6 +3038,13 @@ def _disk(folder):
     return Check("disk", "ok", detail)
 
 
+def _extras():
+    """Which optional parts of the package are there; none is needed for a call."""
+    there, missing = extras_there()
+    detail = f"installed: {', '.join(there) or 'none'}; not: {', '.join(missing) or 'none'} (none is needed)"
+    return Check("extras", "ok", detail)
+
+
 def _name_lookup(settings):
     """Looks the host's name up; names the proxy where one does that."""
     curl = Curl(os.environ, settings.secrets, StopSwitch())
@@ -2930,7 +3083,7 @@ def _network(settings, stop):
         models = cast(Dict[str, Any], document).get("data")
         count = len(cast(List[Any], models)) if isinstance(models, list) else 0
         rehearsal = attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
-        key = "this is the sandbox, which takes any key" if rehearsal else "the key is accepted"
+        key = _THE_SANDBOX if rehearsal else "the key is accepted"
         yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
     elif attempt.status in (404, 405) or attempt.status == 200:
         detail = f"GET /models: HTTP {attempt.status}; the key was not checked"
@@ -3004,7 +3157,7 @@ def run_doctor(words, output, stop):
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
-    untested = [] if args.forget else not_tested(checks)
+    untested = [] if args.forget else not_tested(checks, _price_of_probe(args))
     if untested:
         output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -3024,6 +3177,13 @@ def run_doctor(words, output, stop):
     return verdict(checks)
 
 
+def _price_of_probe(args):
+    try:
+        return price_in_words(args.settings())
+    except ConfigError:
+        return "the price of a small one"
+
+
 def _forget(settings):
     url = settings.base_url
     forgotten = forget_facts(state_folder(os.environ), url)
@@ -3036,92 +3196,6 @@ def _say_check(check, output):
     output.result(f"{check.status:<{_STATUS_WIDTH}} {name:<{_NAME_WIDTH}} {check.detail}{seconds}")
     if check.cure:
         output.result(f"{'':<{_STATUS_WIDTH}} {'':<{_NAME_WIDTH}} → {check.cure}")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# commands/package_extras
-#
-# The optional parts of the package, which stand above core: found by name when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What stands for a key where none is needed.
-SANDBOX_KEY = "sandbox"
-
-
-class Extra(NamedTuple):
-    """A layer above core: its module, and the extra of the package that has what it needs, if any."""
-
-    module: str
-    extra: str
-
-
-#: The commands that come with an optional part of the package.
-EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox", "sandbox"),
-    "studio": Extra("gpt_image2.studio", "studio"),
-    "mcp": Extra("gpt_image2.mcp", "mcp"),
-    "install-skill": Extra("gpt_image2.skill", ""),
-    **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", "pictures")
-        for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
-    },
-    "object storage": Extra("gpt_image2.cluster.commands.run", "cluster"),
-    "batch plan": Extra("gpt_image2.cluster.commands.plan", "cluster"),
-    "batch report": Extra("gpt_image2.cluster.commands.report", "cluster"),
-}
-
-
-def run_extra(name, words, _output, _stop):
-    """Runs the command of an optional part, which prints for itself; its exit code."""
-    with installed(name, EXTRAS[name].extra):
-        main = import_part(EXTRAS[name].module).main
-        package = import_part("gpt_image2.core.dispatch")
-        if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
-            return int(package.run_command([name, *words], [name]))
-        return main(list(words))
-
-
-def run_beyond(words, command, output, stop):
-    """Runs a batch whose results go to object storage; its exit code."""
-    part = EXTRAS["object storage"]
-    with installed("object storage", part.extra):
-        run = import_part(part.module).run
-        package = import_part("gpt_image2.core.dispatch")
-    if package.UsageError is not UsageError:  # as above
-        return int(package.run_command(["batch", "run", *words], ["batch"]))
-    return run(command, output, stop)
-
-
-@contextmanager
-def start_sandbox(keeps=False):
-    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
-    in the next one that does."""
-    with ExitStack() as stack:
-        with installed("sandbox", "sandbox"):
-            sandbox = import_part(EXTRAS["sandbox"].module)
-            serve = sandbox.serve_in_thread
-            folder = state_folder(os.environ) / "sandbox" if keeps else None
-            options = {"settings": sandbox.Settings(batch_job_s=0.0, keeps_in=folder)} if folder else {}
-            base_url = stack.enter_context(serve(**options))
-        OWN_SANDBOXES.add(base_url)
-        stack.callback(OWN_SANDBOXES.discard, base_url)
-        yield base_url
-
-
-def use_sandbox(flags, stack, keeps=False):
-    """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
-    another host."""
-    if flags.base_url is not None:
-        raise two_hosts()
-    flags.base_url = stack.enter_context(start_sandbox(keeps))
-    flags.api_key, flags.config, flags.profile = SANDBOX_KEY, None, ""
-
-
-def two_hosts():
-    return UsageError(
-        "--sandbox and --base-url name two hosts", hint="leave one of them out; nothing was sent"
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3278,9 +3352,12 @@ def _input(path, shade):
 
 
 def probe_in_words(settings):
+    return f"--probe makes one low-quality image for {price_in_words(settings)}"
+
+
+def price_in_words(settings):
     price = probe_request(settings).estimate(settings.prices)
-    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
-    return f"--probe makes one low-quality image for {cost}"
+    return f"about ${price.high_usd:.3f}" if price else "an unknown price"
 
 
 def probe_and_tell(settings, stop, output):
@@ -3635,6 +3712,8 @@ def _from_object(content, defaults):
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
         raise UsageError("it has no prompt", hint=_LINE_HINT)
+    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
+        known = {"stream": False, "partial_images": None, **known}
     job = Job(
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
@@ -5366,7 +5445,7 @@ def _settle(
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
-        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        hint = f"it may have been billed, up to ${entry.high_usd:.4f}; check your usage: it is not sent again"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
@@ -6028,7 +6107,7 @@ def what_remains(found, tally):
     if found[ACCEPTED]:
         hint += "; it waits for what is under way at the host"
     if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
+        hint += "; it leaves alone what is in doubt: check your usage"
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 
@@ -6613,7 +6692,8 @@ def _dry_run(command, jobs, output):
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+    "give `today`, a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now "
+    "(7d, 12h, 30m)"
 )
 
 
@@ -6621,6 +6701,8 @@ def read_moment(text, now_s):
     """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
+    if text.strip().lower() == "today":
+        text = datetime.fromtimestamp(now_s).strftime("%Y-%m-%d")
     span = _SPAN.fullmatch(text.strip().lower())
     try:
         if span:
@@ -6980,20 +7062,19 @@ def spending_json(spending):
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
-def spending_table(by, sums, foot):
-    """Sums in columns, and below them a note on costs that are not known."""
+def spending_table(by, sums, foot, total):
+    """Sums in columns, and below them a note on costs of the total that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
     lines = columns(head + rows, right=(1, 2, 3, 4))
-    for one in foot:
-        if one.unknown_cost:
-            how = "at a cost that is not known, all or in part"
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
-        if one.maybe_billed:
-            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
+    if total.unknown_cost:
+        how = "at a cost that is not known, all or in part"
+        lines.append(f"{total.name}: {total.unknown_cost} requests were billed {how}")
+    if total.maybe_billed:
+        lines.append(f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell")
     return lines
 
 
@@ -7032,7 +7113,8 @@ def columns(rows, right=()):
 # ------------------------------------------------------------------------------------------------------------
 # history/compare
 #
-# `cost --compare`: what one request would cost by every model and quality, as a table.
+# The tables of `cost`: what a request would cost by every model (`--compare`), in every size of a ratio
+# (`--sizes`).
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -7071,6 +7153,70 @@ def run_compare(asked, prices, discount, output):
         }
     )
     return int(ExitCode.OK)
+
+
+def run_sizes(
+    asked, ratio, prices, discount, output
+):
+    """Prints what a request costs in the legal sizes of a ratio, from small to large."""
+    names = _names_of_sizes(ratio)
+    across, down = _parts(ratio)
+    sizes = {*sizes_of_ratio(across / down), *filter(None, map(parse_size, names))}
+    known = FAMILY.get(asked.model)
+    qualities = tuple(each for each in QUALITIES[1:] if known is None or each in known.qualities)
+    if asked.quality not in (None, "auto"):
+        qualities = (str(asked.quality),)
+    rows = []
+    table = [["size", "megapixels", *qualities, ""]]
+    for width, height in sorted(sizes, key=lambda size: size[0] * size[1]):
+        size = f"{width}x{height}"
+        costs = _costs(replace(asked, size=size), qualities, prices, discount)
+        notes = [f"--size {names[size]}"] if size in names else []
+        notes += ["experimental"] * (width * height > EXPERIMENTAL_PIXELS)
+        cells = (_in_words(costs, quality) for quality in qualities)
+        table.append([size, f"{width * height / 1e6:.2f}", *cells, ", ".join(notes)])
+        rows.append(
+            {
+                "size": size,
+                "name": names.get(size),
+                "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+            }
+        )
+    for line in columns(table, right=(1,)):
+        output.result(line)
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": asked.model,
+            "ratio": ratio,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "sizes": rows,
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def _names_of_sizes(ratio):
+    """The sizes that have a name by their ratio, and the name."""
+    tiers = (ratio, f"{ratio}@2k", f"{ratio}@4k") if ":" in ratio else ()
+    return {str(resolve_size(tier)): tier for tier in reversed(tiers)}
+
+
+def _parts(ratio):
+    """Across and down of `16:9`, or of a size.
+
+    Raises:
+        UsageError: it is neither, or longer than the API paints.
+    """
+    parts = parse_size(ratio.replace(":", "x"))
+    if parts is None or min(parts) < 1 or max(parts) > MAX_RATIO * min(parts):
+        raise UsageError(
+            f"--sizes {ratio} is no ratio from 1:{MAX_RATIO:.0f} to {MAX_RATIO:.0f}:1",
+            hint="for example --sizes 16:9",
+        )
+    return parts
 
 
 def what_is_reported(model):
@@ -7112,7 +7258,7 @@ def _in_words(costs, quality):
 
 
 DEFAULT_LIMIT = 20
-_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
+_WHEN_HELP = "today, a date, a date-time, or a span back from now: 7d, 12h, 30m"
 
 #: The commands below `history`, with what each does in a line.
 HISTORY_COMMANDS = (
@@ -7164,11 +7310,17 @@ def forget_parser():
 
 def spend_parser():
     parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
-    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
+    add = parser.add_argument
+    add("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
+    add("--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    add(
+        "--today",
+        dest="since",
+        action="store_const",
+        const=_moment("today"),
+        help="the same as --since today",
     )
-    add_output_flags(parser.add_argument)
+    add_output_flags(add)
     return parser
 
 
@@ -7180,7 +7332,15 @@ def cost_parser():
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
     add("--quality", help="low, medium, high, auto (default); xhigh, max from 2.5 on")
     add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--sizes", metavar="RATIO", help="a table of the legal sizes of a ratio (16:9), small to large")
+    add("--n", type=int, metavar="N", help="number of images in all, of one call or of many (default 1)")
+    add(
+        "--image",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="an input image of an edit, which costs too, by an estimate; repeatable",
+    )
     add("--model", help=f"default {DEFAULT_MODEL}, or what the settings say")
     add("--compare", action="store_true", help="a table of all models and qualities")
     add("--stream", action="store_true", help="as a stream, with previews")
@@ -7193,10 +7353,16 @@ def cost_parser():
 
 #: The parser of each command below `history`.
 def redo_parser():
-    description = "Send a request of the history again, with the flags given here in place of its own."
+    description = (
+        "Send a request of the history again, with the flags given here in place of its own: it is painted "
+        "and paid for anew. The picture gets a free name beside the one that it made."
+    )
     parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    parser.add_argument(
+        "--missing", action="store_true", help="make only the images that the request did not deliver"
+    )
     add_image_flags(parser, is_edit=True)
     add_picture_flags(parser, is_edit=True)
     add_call_flags(parser)
@@ -7232,11 +7398,8 @@ def _id(text):
 # ------------------------------------------------------------------------------------------------------------
 # history/commands
 #
-# The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`.
+# The commands `history` (with `show`, `redo` and `forget`) and `spend`.
 # ------------------------------------------------------------------------------------------------------------
-
-
-_ANY_PROMPT = "-"
 
 
 def run_list(words, output, _):
@@ -7307,7 +7470,12 @@ def run_redo(words, output, stop):
     past, image_path, _ = _found(command.target)
     if past is None:
         raise _no_such_request(command.target)
+    has_own_output = command.output is not None
     fill_in(command, past, image_path)
+    if command.missing:
+        output_of_missing = _ask_for_missing(command, past, image_path)
+        if not has_own_output and past.output != STDOUT:
+            command.output = output_of_missing
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
         raise UsageError(
@@ -7326,72 +7494,30 @@ def run_spend(words, output, _):
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "sandbox")
     real = [row for row in rows if not is_rehearsal(row)]
-    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
-    is_by_host = query.by == "host"
-    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
-    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
+    total = sum_of(real, "real money" if rehearsals.requests else "total")
+    groups = sums_by(rows if query.by == "host" else real, query.by)
+    foot = [total] if total.requests or not rehearsals.requests else []
+    if rehearsals.requests and query.by != "host":
+        foot.append(rehearsals)
+    for line in spending_table(query.by, groups, foot, total):
         output.result(line)
     if rehearsals.requests:
-        output.result("what the sandbox made cost no real money, and is not in the total")
+        cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
+        output.result(f"What the sandbox made are placeholders: no real money was spent on them ({cost}).")
     output.finish(
         {
             "ok": True,
             "command": "spend",
             "by": query.by,
             "since": query.since,
-            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
-            "requests": everything.requests,
-            "images": everything.images,
-            "tokens": everything.tokens,
-            "total_usd": round(everything.cost_usd, 6),
+            "groups": [spending_json(one) for one in groups],
+            "requests": total.requests,
+            "images": total.images,
+            "tokens": total.tokens,
+            "total_usd": round(total.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
             "unknown_cost": total.unknown_cost,
             "maybe_billed": total.maybe_billed,
-        }
-    )
-    return ExitCode.OK
-
-
-def run_cost(words, output, _):
-    query = cost_parser().parse_args(list(words))
-    if query.words is not None and query.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    prompt = query.prompt if query.words is None else query.words
-    settings = load_settings(os.environ, config=query.config, profile=query.profile)
-    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
-    request, warnings = checked(replace(asked, model=asked.model or settings.model))
-    if prompt is None:
-        request = replace(request, prompt="")
-    if query.compare:
-        only = request if asked.model else replace(request, model="")
-        return run_compare(only, settings.prices, BATCH_DISCOUNT if query.batch else 1.0, output)
-    estimate = request.estimate(settings.prices)
-    if estimate is not None:
-        notes = [
-            estimate.note,
-            "the prompt is not counted" if prompt is None else "",
-            "by the Batch API" if query.batch else "",
-        ]
-        estimate = replace(
-            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
-        )
-    for warning in warnings:
-        output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "model": request.model,
-            "size": request.effective_size,
-            "quality": request.effective_quality,
-            "n": request.count,
-            "batch": query.batch,
-            "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else what_is_reported(request.model),
-            "warnings": list(warnings),
         }
     )
     return ExitCode.OK
@@ -7458,6 +7584,38 @@ def fill_in(command, past, image_path):
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
 
 
+def _ask_for_missing(command, past, image_path):
+    """Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
+
+    Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
+    which then has the next number that is free.
+    """
+    was = Path(past.output)
+    folder = Path(image_path).parent if image_path else was.parent
+    asked = request_from_fields(past.prompt, past.model, past.fields).count
+    names = [was.name] if asked == 1 else [f"{was.stem}-{at}{was.suffix}" for at in range(1, asked + 1)]
+    there = {image.number for image in past.images}
+    missing = [
+        str(folder / name)
+        for number, name in enumerate(names, 1)
+        if number not in there and not (asked > 1 and os.path.lexists(str(folder / name)))
+    ]
+    if past.status == Status.PENDING.value:
+        raise UsageError(
+            f"request {past.id} has not ended", hint=f"{called()} resume fetches its images, for free"
+        )
+    if not missing:
+        raise UsageError(
+            f"request {past.id} lacks no image; nothing was sent", hint="leave --missing out to paint it anew"
+        )
+    if command.request.count not in (asked, len(missing)):
+        raise UsageError(
+            f"{len(missing)} images are missing, not {command.request.count}", hint="leave --n out"
+        )
+    command.request = replace(command.request, n=len(missing))
+    return missing[0] if len(missing) == 1 else str(folder / was.name)
+
+
 def _changed_request(past, changes):
     """The request as it was, but for the fields that are set in `changes`."""
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
@@ -7503,6 +7661,76 @@ def _beside(past, image_path, output_format):
         asked = asked.with_suffix(f".{extension(output_format)}")
     names = (asked.with_name(f"{asked.stem}-{number}{asked.suffix}") for number in count(1))
     return str(next(path for path in chain([asked], names) if not os.path.lexists(str(path))))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# history/estimates
+#
+# The command `cost`: what a request would cost, by one model or all, for one size or all of a ratio.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ANY_PROMPT = "-"
+
+
+def run_cost(words, output, _):
+    query = cost_parser().parse_args(list(words))
+    if query.words is not None and query.prompt is not None:
+        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
+    if query.n is not None and query.n < 1:
+        raise UsageError(f"--n is {query.n}; it must be at least 1", hint="it is the number of images in all")
+    if query.sizes and (query.size or query.compare):
+        raise UsageError("--sizes has a table of its own", hint="leave --size and --compare out")
+    prompt = query.prompt if query.words is None else query.words
+    settings = load_settings(os.environ, config=query.config, profile=query.profile)
+    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
+    asked = local_inputs(asked, query.image, None, None)
+    # Of a sum there are no ten images a call.
+    request, warnings = checked(replace(settings.applied_to(asked), n=None))
+    request = replace(request, prompt=request.prompt if prompt is not None else "", n=query.n)
+    if query.batch:
+        warnings += batch_warnings(settings.base_url)
+    for warning in warnings:
+        output.warn(warning)
+    discount = BATCH_DISCOUNT if query.batch else 1.0
+    if query.sizes:
+        return run_sizes(request, query.sizes, settings.prices, discount, output)
+    if query.compare:
+        only = request if asked.model else replace(request, model="")
+        return run_compare(only, settings.prices, discount, output)
+    estimate = request.estimate(settings.prices)
+    if estimate is not None:
+        notes = [
+            estimate.note,
+            "the prompt is not counted" if prompt is None else "",
+            "by the Batch API" if query.batch else "",
+        ]
+        estimate = replace(estimate.at(discount), note="; ".join(filter(None, notes)))
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    if estimate is None and what_is_reported(request.model):
+        output.result(what_is_reported(request.model))
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": request.model,
+            "size": request.effective_size,
+            "quality": request.effective_quality,
+            "n": request.count,
+            "batch": query.batch,
+            "cost_usd": estimate_json(estimate),
+            "note": estimate.note if estimate else what_is_reported(request.model),
+            "warnings": list(warnings),
+        }
+    )
+    return ExitCode.OK
+
+
+def batch_warnings(base_url):
+    """What there is to say where a host may have no Batch API, which is OpenAI's own."""
+    if is_official(base_url) or is_loopback(base_url):
+        return ()
+    return (f"the Batch API is OpenAI's own: {show(base_url)} may not have it, nor its price",)
 
 
 # ============================================================================================================
@@ -8851,7 +9079,7 @@ def _given_up(session, batch):
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
-        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
+        f"{batch.label} is given up: its jobs may have been billed, so they are not run again by themselves"
     )
     return batch
 
@@ -9363,6 +9591,8 @@ def run_submit(rest, output, stop):
 def _submitted(
     jobs, client, output, stop, stack
 ):
+    for warning in batch_warnings(client.settings.base_url):
+        output.warn(warning)
     folder = open_jobs(jobs, client, output, stack)
     estimate = sum_of_shares(folder.plan.shares()).cost_usd
     estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)

@@ -183,10 +183,11 @@ class ToolCalls:
             yield request
 
     def _named(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the configuration where it names none."""
+        """The request with what the configuration says where it says nothing."""
         found = self._configured()
-        default = found.model if found else models.DEFAULT_MODEL
-        return request if request.model else replace(request, model=default)
+        if found:
+            return found.applied_to(request)
+        return request if request.model else replace(request, model=models.DEFAULT_MODEL)
 
     def _prices(self) -> Mapping[str, models.Prices]:
         found = self._configured()

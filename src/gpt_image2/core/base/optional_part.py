@@ -32,13 +32,28 @@ def install_line(extra: str = "") -> str:
 
 
 def import_part(module: str) -> Any:
-    """A module of the package; a script of the package's name in the folder of this file would hide it."""
+    """A module of the package."""
     import importlib
 
+    with _without_this_folder():
+        return importlib.import_module(module)
+
+
+def has_part(module: str) -> bool:
+    """Whether there is a module, which is not loaded."""
+    from importlib.util import find_spec
+
+    with _without_this_folder():
+        return find_spec(module) is not None
+
+
+@contextmanager
+def _without_this_folder() -> Generator[None, None, None]:
+    """In this context, a script of the package's name beside this file does not hide the package."""
     path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
     sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:
-        return importlib.import_module(module)
+        yield
     finally:
         sys.path = path
 

@@ -122,8 +122,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,

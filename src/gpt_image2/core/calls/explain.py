@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple, Type
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Type
 from urllib.parse import urlsplit
 
+from ..api.cost import PRICES
+from ..api.models import Prices
 from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..api.sizes import nearest_legal_size
 from ..base.about import called
@@ -31,8 +33,6 @@ from .refusals import (
 from .retry import MAX_SERVER_WAIT_S, Again, Attempt, Rule, is_too_large, judge, request_id, server_wait_s
 from .task import Task
 
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
-_OPT_IN_HINT = " (or use --retry-ambiguous)"
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
 _GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
 #: How LiteLLM passes on what its provider said.
@@ -80,8 +80,20 @@ _CURL_CAUSES: Dict[int, Tuple[str, str, str]] = {
 _KEPT_OUT = (401, 403, 451)
 
 
+def in_doubt(request: Optional[ImageRequest], prices: Mapping[str, Prices] = PRICES) -> str:
+    """What to do where nobody can tell whether a request is billed, and how much is at risk."""
+    estimate = request.estimate(prices) if request else None
+    most = f", up to ${estimate.high_usd:.4f}" if estimate else ""
+    return f"it may have been billed{most}; check your usage before you send it again"
+
+
 def explain(
-    attempt: Attempt, rule: Rule, request: Optional[ImageRequest], base_url: str, secrets: Iterable[str]
+    attempt: Attempt,
+    rule: Rule,
+    request: Optional[ImageRequest],
+    base_url: str,
+    secrets: Iterable[str],
+    prices: Mapping[str, Prices] = PRICES,
 ) -> GptImage2Error:
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
     `request` is None for one that was for no image."""
@@ -100,8 +112,9 @@ def explain(
         cause = _unusable_cause(attempt, secrets)
     hint = cause.hint
     if rule.billed is Billed.MAYBE:
-        maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
-        hint = f"{hint}; {maybe}" if hint else maybe
+        free = f"{called()} resume saves what had come, and doctor looks for the cause, both free"
+        parts = (hint, in_doubt(request, prices), free if rule.again is Again.OPT_IN else "")
+        hint = "; ".join(filter(None, parts))
     if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
         hint = _hint_on_litellm(cause, attempt, request, hint)
     return cause.kind(

@@ -150,7 +150,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -177,14 +177,16 @@ class Lane:
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
+
+    def _explained(self, attempt: Attempt, rule: Rule) -> GptImage2Error:
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
 
     def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
         """Seconds to wait before the request is sent once more, or None when it is not."""

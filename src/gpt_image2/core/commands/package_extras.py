@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence
+from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence, Tuple
 
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
-from ..base.optional_part import import_part, installed
+from ..base.optional_part import has_part, import_part, installed
 from ..settings.base_url import OWN_SANDBOXES
 from ..settings.places import state_folder
 from ..telling.output import Output
@@ -39,6 +39,22 @@ EXTRAS = {
     "batch plan": Extra("gpt_image2.cluster.commands.plan", "cluster"),
     "batch report": Extra("gpt_image2.cluster.commands.report", "cluster"),
 }
+
+
+#: What the extras of the package bring, by their names.
+_BRING = {
+    "pictures": ("numpy", "PIL"),
+    "sandbox": ("starlette", "uvicorn", "PIL", "python_multipart"),
+    "studio": ("starlette", "uvicorn", "numpy"),
+    "mcp": ("mcp",),
+    "cluster": ("obstore", "pyarrow"),
+}
+
+
+def extras_there() -> Tuple[List[str], List[str]]:
+    """The names of the extras that are installed here, and of the others. Loads none."""
+    there = [name for name, modules in _BRING.items() if all(map(has_part, ("gpt_image2", *modules)))]
+    return there, [name for name in _BRING if name not in there]
 
 
 def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:

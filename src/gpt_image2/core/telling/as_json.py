@@ -18,6 +18,7 @@ from ..base.events import (
     Warned,
 )
 from ..base.outcome import Result, SavedImage
+from .in_words import SANDBOX_MADE_IT
 
 _EVENT_NAMES: Mapping[type, str] = {
     RequestStarted: "request_started",
@@ -74,7 +75,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
         **rehearsal,
     }
 
