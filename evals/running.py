@@ -80,10 +80,11 @@ class Place:
         return {**kept, **self.user_env}
 
     def spent_usd(self) -> float:
-        """What the ledger tells of all the user's requests until now."""
+        """What the ledger tells of all the user's requests until now, for real money or not."""
         command = self.ours("spend", "--json")
         done = subprocess.run(command, env=self.our_env(), cwd=self.work, capture_output=True, check=False)
-        return float(json.loads(done.stdout or "{}").get("total_usd", 0))
+        told: dict[str, float] = json.loads(done.stdout or "{}")
+        return told.get("total_usd", 0.0) + told.get("sandbox_usd", 0.0)
 
     def _give_inputs(self) -> None:
         for name in self.task.inputs:

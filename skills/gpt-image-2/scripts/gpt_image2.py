@@ -124,7 +124,6 @@ __all__ = [
 VERSION = "0.1.0"
 PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
-INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 _UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
 
@@ -764,11 +763,12 @@ MIN_SECRET_CHARS = 8
 #: Characters that show nothing, by which a key may be echoed in pieces.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
@@ -1223,9 +1223,8 @@ def estimate_cost(
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
     if input_tokens:
-        input_usd = n * input_tokens * price.image_in / 1e6
-        high += input_usd
-        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
+        high += n * input_tokens * price.image_in / 1e6
+        notes.append(f"input images come on top, by an estimate up to {input_tokens:,} tokens a picture")
     return CostEstimate(low, high, "; ".join(notes))
 
 
@@ -1725,8 +1724,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request):
-    # The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    # `UsageError` for what the API is known to refuse.
+    # The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about what is not known; a
+    # `UsageError` for what the API is known to refuse, and values that no known model takes.
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -1749,6 +1748,11 @@ def checked(request):
     for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
+            if model is not None:
+                known = model.qualities if name == "quality" else known
+                raise UsageError(
+                    f"{name} {value!r} is none that {request.model} takes", hint=f"choose {', '.join(known)}"
+                )
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )
@@ -1924,6 +1928,60 @@ def limit_in_words(message):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# telling/in_words
+#
+# Lines that several commands say to people. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What there is to say of what the sandbox made.
+SANDBOX_MADE_IT = "the sandbox made this: a placeholder picture, at no cost; the sums are what it would cost"
+
+
+def saved_line(path, size_bytes):
+    # The line that callers look for; the size is in whole units of 1024 bytes, at least 1.
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def size_in_words(size_bytes):
+    # A size as people say it: in MB of a million bytes, small ones to the byte.
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
+def cost_in_words(estimate):
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def paid_in_words(result):
+    # What a result cost, and what of that is not known; empty where nothing is.
+    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    if not result.unpriced:
+        return cost
+    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
+
+
+def cost_warnings(result):
+    # What there is to say where a part of the cost is not known.
+    if not result.unpriced:
+        return ()
+    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
+    return (show(f"{what}text_in and text_out", limit=None),)
+
+
+def ending_in_words(result):
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    paid = paid_in_words(result)
+    cost = f", {paid}" if paid else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # telling/as_json
 #
 # What happened, as `--json` prints it. Pure.
@@ -1973,7 +2031,7 @@ def result_json(result):
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
         **rehearsal,
     }
 
@@ -1997,56 +2055,6 @@ def failure_json(error):
         "http_status": error.http_status,
         "request_id": error.request_id,
     }
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/in_words
-#
-# Lines that several commands say to people. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def saved_line(path, size_bytes):
-    # The line that callers look for; the size is in whole units of 1024 bytes, at least 1.
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def size_in_words(size_bytes):
-    # A size as people say it: in MB of a million bytes, small ones to the byte.
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
-
-
-def cost_in_words(estimate):
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def paid_in_words(result):
-    # What a result cost, and what of that is not known; empty where nothing is.
-    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
-    if not result.unpriced:
-        return cost
-    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
-
-
-def cost_warnings(result):
-    # What there is to say where a part of the cost is not known.
-    if not result.unpriced:
-        return ()
-    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
-    return (show(f"{what}text_in and text_out", limit=None),)
-
-
-def ending_in_words(result):
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    paid = paid_in_words(result)
-    cost = f", {paid}" if paid else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2335,6 +2343,8 @@ class Output:
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
+            if event.result.sandbox and event.result.images:
+                self.warn(SANDBOX_MADE_IT)
 
     def _print(self, text, label="", colour=""):
         if label:
@@ -2854,11 +2864,13 @@ def _unescape_one(escape):
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 #: What the header says of a body that is not compressed.
 NO_ENCODING = ("", "identity")
+#: How nothing begins but what is compressed all the same.
+GZIP_BYTE = b"\x1f"
 
 
 class BadEncoding(Exception):
@@ -3107,6 +3119,7 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
+_GRACE_S = 10.0  # for what came in time and is not read yet
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -3162,14 +3175,17 @@ class Curl:
         # ConfigError: there is no curl, or one that is too old.
         # NetworkError: the environment names a proxy of an unknown kind.
         started = time.monotonic()
-        size = 0
+        until = started + request.timeout_s + _GRACE_S
+        size, piece = 0, b""
         transfer = _Transfer(request, self)
+        pieces = iter(())
         try:
             head = transfer.read_head()
+            pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
             if head is not None:
                 on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                for piece in pieces:
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
@@ -3177,12 +3193,16 @@ class Curl:
                     if take(piece) is True:
                         transfer.cancel(0, "")
                         break
+                    if time.monotonic() > until:  # curl cannot tell while it waits for us to read
+                        transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
+                        break
+                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
-                transfer.salvage(salvage)
+                transfer.salvage(piece, pieces, salvage)
             raise
         finally:
             transfer.close()
@@ -3275,20 +3295,28 @@ class _Transfer:
         # Raises:
         # BadEncoding: it cannot be decompressed.
         # UsageError: nothing that could lies beside the script.
-        if encoding.strip().lower() in NO_ENCODING:
-            yield from iter(self._read, b"")
+        chunks = iter(self._read, b"")
+        first = next(chunks, b"")
+        chunks = chain([first], chunks)
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_BYTE):
+            yield from chunks
             return
         BodyDecoder = load_side("gpt_image2_more").BodyDecoder
         decoder = BodyDecoder(encoding)
-        for chunk in iter(self._read, b""):
+        for chunk in chunks:
             yield from decoder.feed(chunk)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep):
-        # Gives the piece that was read last, and all that is still to come, to `keep`.
+    def salvage(self, piece, pieces, keep):
+        # Gives a piece, and all that is still to come, to `keep`; as it was compressed where `pieces` end
+        # too early.
         assert self._process.stdout is not None
+        keep(piece)
+        with suppress(Exception):  # what is raised here again is raised below
+            for further in pieces:
+                keep(further)
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
@@ -4985,7 +5013,10 @@ class ImageCollector:
         # A final image is whole: it gets its name, unless the same one came from another place of the answer
         # or is known; one that was sent waits for `nothing_else_came`.
         if writer.sha256 in self._inputs:
-            self._echoes.append((writer, place))
+            if any(writer.sha256 == echo.sha256 for echo, _ in self._echoes):
+                self._abandon(writer)
+            else:
+                self._echoes.append((writer, place))
             return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)
@@ -6325,6 +6356,7 @@ CONFIG_FIELDS = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -6350,13 +6382,14 @@ NO_PRICES = {}
 class ConfigFile(Record):
     # A config file as read: its path, its known fields, and what is odd about it.
     #
-    # `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    # the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    # `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    # `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -6371,7 +6404,8 @@ class ConfigFile(Record):
     @property
     def given(self):
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
@@ -6433,6 +6467,7 @@ def read_config_file(
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
+        stream=fields.get("stream"),
         profile=profile or "",
         profile_source=profile_source,
         of_profile=of_profile,
@@ -6752,7 +6787,8 @@ _DEFAULT = "default"
 class Settings(Record):
     # The effective settings of a call. `api_key` is None when no source gives one for this base URL.
     #
-    # `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    # `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    # each streams that can. `prices` are the
     # list prices and those of the config file; `text_prices` are those of models that write SVGs.
     # `sources` says in words where each setting comes from, by its name.
 
@@ -6764,6 +6800,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -6780,6 +6817,11 @@ class Settings(Record):
 
     def __repr__(self):
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    def applied_to(self, request):
+        # The request with their model where it names none, and streamed where they say so and it can be.
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
 
     @property
     def secrets(self):
@@ -6900,13 +6942,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
             **host_sources,
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,
@@ -7254,6 +7300,11 @@ class Task(Record):
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
 
 
+def shown_task(task, secrets):
+    # The same in words that may be shown.
+    return replace(task, id=show(task.id, secrets, None), status=show(task.status, secrets))
+
+
 # ------------------------------------------------------------------------------------------------------------
 # calls/server_error
 #
@@ -7401,6 +7452,11 @@ def read_svg_usage(document):
     whole = max(total or 0, tokens_in + tokens_out)
     name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
     return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
+
+
+def told_usage(usage, secrets):
+    # The same with a name that may be shown and kept.
+    return usage and replace(usage, model=show(usage.model, secrets))
 
 
 def _part(value):
@@ -7566,10 +7622,12 @@ def _error_of(defect, said, saved, asked, billed):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
 _MOST_FINDINGS = 1000
+_MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address under the name of one: some have blanks.
@@ -7577,7 +7635,7 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -7643,7 +7701,7 @@ class ImageFinder:
         is_base64 = place.path[-1:] == ("b64_json",)
         if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
             return None
-        if "delta" not in names:
+        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
             return self.text(place)
         # One text in pieces, an event each.
         sink = self._deltas.setdefault(place.path, self.text(place))
@@ -7706,8 +7764,12 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+            for url in re.findall(_MARKDOWN, words):
                 self._add(place, url, _SURE)
+            for found in re.findall(_ADDRESS_IN_TEXT, words):
+                match = re.match(_UP_TO_IMAGE_FILE, found)
+                if match is not None:
+                    self._add(place, match.group(), _SURE)
 
     def _read_embedded(self, place, document):
         # JSON in a string of JSON: the addresses in it.
@@ -7773,6 +7835,7 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+_MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
 #: The fields of answers and events with images, as the API documents them: neither task nor error.
 _OF_IMAGES = (
     r"b64_json|background|created(_at)?|data|model|output_format|partial_image_index|quality|revised_prompt|size"
@@ -7955,7 +8018,7 @@ class AnswerReader:
         # Commits an image at once where it is known to be final; in an event that may show only later.
         if is_preview:
             self._collector.preview(writer, 0)
-        elif self._shape == "sse" and not self._is_completed():
+        elif self._shape == "sse" and len(self._undecided) < _MOST_UNDECIDED and not self._is_completed():
             self._undecided.append((writer, place))
         else:
             self._collector.finish(writer, place)
@@ -8270,8 +8333,8 @@ RULES = (
     ),
     Rule(
         "request-timeout",
-        "408: the server gave up waiting",
-        lambda a: a.said_status == 408,
+        "408, or 499 of a gateway: somebody gave up waiting",
+        lambda a: a.said_status in (408, 499),
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -8755,8 +8818,6 @@ def file_parts(request, image_field):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
-_OPT_IN_HINT = " (or use --retry-ambiguous)"
 _CODE_CHARS = 100
 _SAID_CHARS = 200
 
@@ -8770,15 +8831,29 @@ class Cause(NamedTuple):
     hint: str
 
 
+def in_doubt(request, prices=PRICES):
+    # What to do where nobody can tell whether a request is billed, and how much is at risk.
+    estimate = request.estimate(prices) if request else None
+    most = f", up to ${estimate.high_usd:.4f}" if estimate else ""
+    return f"it may have been billed{most}; check your usage before you send it again"
+
+
 def explain(
-    attempt, rule, request, base_url, secrets
+    attempt,
+    rule,
+    request,
+    base_url,
+    secrets,
+    prices=PRICES,
 ):
     # The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
     # `request` is None for one that was for no image.
     secrets = tuple(secrets)
     doubt = ""
     if rule.billed is Billed.MAYBE:
-        doubt = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
+        doubt = in_doubt(request, prices)
+        if rule.again is Again.OPT_IN:
+            doubt += f"; {called()} resume saves what had come, and doctor looks for the cause, both free"
     try:
         cause_of = load_side("gpt_image2_more").cause_of
         cause = cause_of(attempt, doubt, request, base_url, secrets)
@@ -9254,6 +9329,7 @@ class CallUnderWay:
 
     def task_came(self, task):
         # Tells the observer how far a task is.
+        task = shown_task(task, self.host.settings.secrets)
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
     def emit(self, event):
@@ -9409,10 +9485,11 @@ class Lane:
         error = None
         tasks = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
                 pending_error = load_side("gpt_image2_more").pending_error
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -9424,7 +9501,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -9436,7 +9513,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -9451,14 +9528,16 @@ class Lane:
         self, attempt, rule, saved, kept_aside
     ):
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
+
+    def _explained(self, attempt, rule):
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
 
     def _wait_before_retry(self, attempt, rule):
         # Seconds to wait before the request is sent once more, or None when it is not.
@@ -9605,7 +9684,8 @@ class Call(CallUnderWay):
         # The error that the call ends with, None when every image is where it was asked for.
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.host.stop.signum, result, errors)
+            doubt = in_doubt(self.request, self.host.settings.prices)
+            return _interrupted(self.host.stop.signum, result, errors, doubt)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -9625,9 +9705,12 @@ class Call(CallUnderWay):
                 worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
+        hints = [worst.hint]
+        if self.row and worst.billed is not Billed.MAYBE and worst.code != DOWNLOAD_FAILED:
+            hints.append(f"{called()} history redo {self.row} --missing buys the rest")
         return PartialError(
             f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
+            hint="; ".join(filter(None, hints)),
             code=worst.code,
             billed=result.billed,
             http_status=worst.http_status,
@@ -9635,7 +9718,9 @@ class Call(CallUnderWay):
         )
 
 
-def _interrupted(signum, result, errors):
+def _interrupted(
+    signum, result, errors, doubt
+):
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -9651,7 +9736,7 @@ def _interrupted(signum, result, errors):
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
         billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
+        hint="; ".join([*hints, doubt]),
     )
 
 
@@ -9751,8 +9836,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -9998,7 +10083,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             Resumer = load_side("gpt_image2_more").Resumer
             resumed_in_words = load_side("gpt_image2_more").resumed_in_words
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)
@@ -10290,6 +10375,7 @@ class ImageCommand(CallFlags):
     extend: Optional[str]
     to: Optional[str]
     target: str  # of `history redo`: an id or a file
+    missing: bool  # of `history redo`
 
     command: str
     request: ImageRequest
@@ -10620,6 +10706,7 @@ def _show_config(args, output):
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
+        "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
         **_host_values(settings),

@@ -24,7 +24,8 @@ def runners_of(command: str) -> Mapping[str, CommandRunner]:
 
         return {"resume": run_resume}
     if command in ("history", "spend", "cost"):
-        from .history.commands import run_cost, run_forget, run_list, run_redo, run_show, run_spend
+        from .history.commands import run_forget, run_list, run_redo, run_show, run_spend
+        from .history.estimates import run_cost
 
         return {
             "history": run_list,

@@ -43,8 +43,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about what is not known; a
+    `UsageError` for what the API is known to refuse, and values that no known model takes."""
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -67,6 +67,11 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
+            if model is not None:
+                known = model.qualities if name == "quality" else known
+                raise UsageError(
+                    f"{name} {value!r} is none that {request.model} takes", hint=f"choose {', '.join(known)}"
+                )
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )

@@ -1,12 +1,17 @@
-"""The legal size to ask for when another one is wished. Pure."""
+"""The legal sizes to ask for when another one is wished, or any of a ratio. Pure."""
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Tuple
 
 from .ratios import nearest_legal_size
-from .sizes import EDGE_STEP, MAX_EDGE, size_problem
+from .sizes import EDGE_STEP, MAX_EDGE, MAX_PIXELS, MIN_PIXELS, size_problem
+
+_STEPS = 9
+#: How much more a ratio that is missed counts than an area that is.
+_RATIO_WEIGHT = 200.0
 
 
 def covering_size(width: int, height: int) -> Tuple[int, int]:
@@ -25,6 +30,21 @@ def covering_size(width: int, height: int) -> Tuple[int, int]:
         return max(1.0, scale) ** 2 / kept if scale > 1 else 1.0, size[0] * size[1] / kept**2
 
     return min(_legal_sizes(), key=cost)
+
+
+def sizes_of_ratio(ratio: float) -> Tuple[Tuple[int, int], ...]:
+    """Legal sizes of about this ratio of width to height, from the smallest area to the largest in even
+    steps; rather those that have the ratio exactly."""
+
+    def miss(size: Tuple[int, int], pixels: float) -> Tuple[float, Tuple[int, int]]:
+        width, height = size
+        by_ratio = abs(math.log(width / height / ratio))
+        return _RATIO_WEIGHT * by_ratio + abs(math.log(width * height / pixels)), size
+
+    step = (MAX_PIXELS / MIN_PIXELS) ** (1 / (_STEPS - 1))
+    near = [size for size in _legal_sizes() if abs(math.log(size[0] / size[1] / ratio)) < 0.1]
+    found = (min(near, key=lambda size: miss(size, MIN_PIXELS * step**each)) for each in range(_STEPS))
+    return tuple(sorted(set(found), key=lambda size: size[0] * size[1]))
 
 
 @lru_cache(maxsize=1)

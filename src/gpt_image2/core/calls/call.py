@@ -11,11 +11,13 @@ from operator import attrgetter
 from typing import List, Optional, Tuple
 
 from ..api.cost import priced
+from ..base.about import called
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
 from ..telling.in_words import cost_warnings
+from .explain import in_doubt
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
 from .task import TASK_PENDING
 from .under_way import CallUnderWay
@@ -100,7 +102,8 @@ class Call(CallUnderWay):
         """The error that the call ends with, None when every image is where it was asked for."""
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.host.stop.signum, result, errors)
+            doubt = in_doubt(self.request, self.host.settings.prices)
+            return _interrupted(self.host.stop.signum, result, errors, doubt)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -120,9 +123,12 @@ class Call(CallUnderWay):
                 worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
+        hints = [worst.hint]
+        if self.row and worst.billed is not Billed.MAYBE and worst.code != DOWNLOAD_FAILED:
+            hints.append(f"{called()} history redo {self.row} --missing buys the rest")
         return PartialError(
             f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
+            hint="; ".join(filter(None, hints)),
             code=worst.code,
             billed=result.billed,
             http_status=worst.http_status,
@@ -130,7 +136,9 @@ class Call(CallUnderWay):
         )
 
 
-def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
+def _interrupted(
+    signum: Optional[int], result: Result, errors: List[GptImage2Error], doubt: str
+) -> InterruptedCall:
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -146,5 +154,5 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
         billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
+        hint="; ".join([*hints, doubt]),
     )

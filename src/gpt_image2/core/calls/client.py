@@ -11,7 +11,7 @@ from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence,
 
 from ..api.checks import checked
 from ..api.request import REQUEST_FIELDS, ImageRequest
-from ..base.errors import GptImage2Error, UsageError
+from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
@@ -121,8 +121,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -370,7 +370,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             from .leftovers import Resumer, resumed_in_words
 
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)

@@ -5,17 +5,18 @@ again. Pure.
 from __future__ import annotations
 
 import re
-from typing import Iterable, NamedTuple, Optional, Tuple, Type
+from typing import Iterable, Mapping, NamedTuple, Optional, Tuple, Type
 
+from ..api.cost import PRICES
+from ..api.models import Prices
 from ..api.request import ImageRequest
+from ..base.about import called
 from ..base.errors import ApiError, GptImage2Error, NetworkError, UsageError
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
 from .refusals import refusal_by_status
 from .retry import Again, Attempt, Rule, request_id, server_wait_s
 
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
-_OPT_IN_HINT = " (or use --retry-ambiguous)"
 _CODE_CHARS = 100
 _SAID_CHARS = 200
 
@@ -29,15 +30,29 @@ class Cause(NamedTuple):
     hint: str
 
 
+def in_doubt(request: Optional[ImageRequest], prices: Mapping[str, Prices] = PRICES) -> str:
+    """What to do where nobody can tell whether a request is billed, and how much is at risk."""
+    estimate = request.estimate(prices) if request else None
+    most = f", up to ${estimate.high_usd:.4f}" if estimate else ""
+    return f"it may have been billed{most}; check your usage before you send it again"
+
+
 def explain(
-    attempt: Attempt, rule: Rule, request: Optional[ImageRequest], base_url: str, secrets: Iterable[str]
+    attempt: Attempt,
+    rule: Rule,
+    request: Optional[ImageRequest],
+    base_url: str,
+    secrets: Iterable[str],
+    prices: Mapping[str, Prices] = PRICES,
 ) -> GptImage2Error:
     """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
     `request` is None for one that was for no image."""
     secrets = tuple(secrets)
     doubt = ""
     if rule.billed is Billed.MAYBE:
-        doubt = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
+        doubt = in_doubt(request, prices)
+        if rule.again is Again.OPT_IN:
+            doubt += f"; {called()} resume saves what had come, and doctor looks for the cause, both free"
     try:
         from .causes import cause_of
 

@@ -22,8 +22,9 @@ from .exchange import answer_bound, send_once
 from .explain import explain, refuses_stream
 from .gate import SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task
+from .task import Task, shown_task
 from .under_way import CallUnderWay
+from .usage import told_usage
 
 _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"
@@ -137,11 +138,12 @@ class Lane:
         error: Optional[GptImage2Error] = None
         tasks: Tuple[str, ...] = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
                 from .polling import pending_error
 
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -153,7 +155,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -165,7 +167,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -180,14 +182,16 @@ class Lane:
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
+
+    def _explained(self, attempt: Attempt, rule: Rule) -> GptImage2Error:
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
 
     def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
         """Seconds to wait before the request is sent once more, or None when it is not."""

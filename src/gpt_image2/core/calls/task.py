@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Tuple
 
-from ..base.record import Record
+from ..base.record import Record, replace
+from ..base.redact import show
 
 #: The HTTP status under which any id is that of a task.
 TASK_ACCEPTED = 202
@@ -44,3 +45,8 @@ class Task(Record):
         """Its state for people."""
         status = self.status or self.state.value
         return status if self.percent is None else f"{status}, {self.percent:.0f} %"
+
+
+def shown_task(task: Task, secrets: Iterable[str]) -> Task:
+    """The same in words that may be shown."""
+    return replace(task, id=show(task.id, secrets, None), status=show(task.status, secrets))

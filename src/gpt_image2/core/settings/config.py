@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
 from ..api.models import DEFAULT_MODEL, Prices
+from ..api.request import ImageRequest
 from ..base.errors import ConfigError
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import mask_key, show
 from .base_url import (
     API_VERSION,
@@ -51,7 +52,8 @@ _DEFAULT = "default"
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    each streams that can. `prices` are the
     list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
@@ -64,6 +66,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -80,6 +83,11 @@ class Settings(Record):
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    def applied_to(self, request: ImageRequest) -> ImageRequest:
+        """The request with their model where it names none, and streamed where they say so and it can be."""
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
 
     @property
     def secrets(self) -> Tuple[str, ...]:
@@ -200,13 +208,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
             **host_sources,
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,

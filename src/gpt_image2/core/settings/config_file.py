@@ -25,6 +25,7 @@ CONFIG_FIELDS: Mapping[str, type] = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -50,14 +51,15 @@ NO_PRICES: Mapping[str, Prices] = {}
 class ConfigFile(Record):
     """A config file as read: its path, its known fields, and what is odd about it.
 
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
     """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -72,7 +74,8 @@ class ConfigFile(Record):
     @property
     def given(self) -> Tuple[str, ...]:
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
@@ -135,6 +138,7 @@ def read_config_file(
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
+        stream=fields.get("stream"),
         profile=profile or "",
         profile_source=profile_source,
         of_profile=of_profile,

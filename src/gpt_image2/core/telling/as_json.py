@@ -7,6 +7,7 @@ from typing import Dict, Optional
 from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.outcome import Result, SavedImage
+from .in_words import SANDBOX_MADE_IT
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
@@ -52,7 +53,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
         **rehearsal,
     }
 

@@ -28,7 +28,7 @@ from ..base.events import (
 )
 from ..base.redact import show
 from .as_json import error_json
-from .in_words import ending_in_words, saved_line
+from .in_words import SANDBOX_MADE_IT, ending_in_words, saved_line
 from .streams import prepare_streams, print_json, print_text, ticking
 
 LINE_EVERY_S = 60.0
@@ -202,6 +202,8 @@ class Output:
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
+            if event.result.sandbox and event.result.images:
+                self.warn(SANDBOX_MADE_IT)
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
         if label:

@@ -6,11 +6,13 @@ from typing import Mapping, Optional, Tuple
 
 from ..base.record import Record
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 #: What the header says of a body that is not compressed.
 NO_ENCODING = ("", "identity")
+#: How nothing begins but what is compressed all the same.
+GZIP_BYTE = b"\x1f"
 
 
 class BadEncoding(Exception):
