@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None, profile="")
             sock = stack.enter_context(listen(options.port))
             studio = Studio(settings, sock.getsockname()[1])
-            stack.callback(studio.close)
+            stack.callback(_close, studio)
             server = _Server(studio, opens=not options.no_open)
             server.run(sockets=[sock])
             return server.exit_code
@@ -57,6 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = f"{error.message}; {error.hint}".rstrip("; ")
         print_text(f"{PROGRAM} studio: {show(text, limit=None)}\n", sys.stderr)
         return int(error.exit_code)
+
+
+def _close(studio: Studio) -> None:
+    unsent = studio.close()
+    if unsent:
+        what = "1 call was" if unsent == 1 else f"{unsent} calls were"
+        print_text(f"{what} not sent; the next studio asks whether to send them.\n", sys.stderr)
 
 
 class _Server(uvicorn.Server):
