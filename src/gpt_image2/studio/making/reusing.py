@@ -1,5 +1,5 @@
-"""What a request of the history was asked with, for the form that asks for it again. What lies only on the disk
-becomes an input.
+"""What a request of the history was asked with, for a form that asks for it again. What lies on the disk and
+nowhere else becomes an input.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ export function Rename({ name }) {
       if (to && to !== name) rename(name, to);
     }}
   >
-    <input name="to" required maxlength=${MOST_NAME} autocomplete="off" dir="auto" aria-label=${t("newName")} defaultValue=${name} />
+    <input name="to" required maxlength=${MOST_NAME} autocomplete="off" dir="auto" aria-label=${t("newName")} placeholder=${t("newName")} />
     <button>${t("rename")}</button>
   </form>`;
 }

@@ -195,7 +195,7 @@ export const english = {
   keyStar: "star the picture, or take its star away",
   nameInput: "Name of picture {number}",
   nameNote: "It is sent under this name",
-  newName: "Another name of the collection",
+  newName: "New name",
   rename: "Rename",
   star: "Star: {prompt}",
   starChosen: "Star them",

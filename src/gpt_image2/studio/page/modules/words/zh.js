@@ -196,7 +196,7 @@ export const chinese = {
   keyStar: "为图片加星标或取消星标",
   nameInput: "图片 {number} 的名称",
   nameNote: "将以此名称发送",
-  newName: "合集的新名称",
+  newName: "新名称",
   rename: "重命名",
   star: "星标：{prompt}",
   starChosen: "加星标",
