@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from gpt_image2.core.base.errors import OutputError, UsageError
-from gpt_image2.core.outputs.files import new_private_file
 from gpt_image2.core.outputs.ours import open_ours, try_lock
 
-from ..writing import private_place
+from ..writing import new_private_file, private_place
 
 _NAME = re.compile(r"([0-9a-f-]{36})\.json")
 
