@@ -126,7 +126,6 @@ __all__ = [
 VERSION = "0.1.0"
 PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
-INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 _UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
 
@@ -768,11 +767,12 @@ MIN_SECRET_CHARS = 8
 #: Characters that show nothing, by which a key may be echoed in pieces.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
@@ -2734,12 +2734,13 @@ class BodyDecoder:
     """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
 
     What is not compressed although the header says so passes as it is: gateways decompress and leave the
-    header. So does what is compressed in a way that only others know, for `finish` to refuse.
+    header. So does what is compressed in a way that only others know, for `finish` to refuse. What is gzip
+    without any header is taken for what it is: no image and no text begins like it.
     """
 
     def __init__(self, encoding):
         names = [name.strip().lower() for name in encoding.split(",")]
-        self._names = [name for name in names if name not in _PLAIN]
+        self._names = [name for name in names if name not in _PLAIN] or ["gzip"]
         self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
         self._unknown += self._names[_MAX_LAYERS:][:1]
         self._layers = []
@@ -3129,8 +3130,8 @@ def _unescape_one(escape):
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 
 class FormPart(Record):
@@ -3377,6 +3378,7 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
+_GRACE_S = 10.0  # for what came in time and is not read yet
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -3434,14 +3436,17 @@ class Curl:
             NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
-        size = 0
+        until = started + request.timeout_s + _GRACE_S
+        size, piece = 0, b""
         transfer = _Transfer(request, self)
+        pieces = iter(())
         try:
             head = transfer.read_head()
+            pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
             if head is not None:
                 on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                for piece in pieces:
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
@@ -3449,12 +3454,16 @@ class Curl:
                     if take(piece) is True:
                         transfer.cancel(0, "")
                         break
+                    if time.monotonic() > until:  # curl cannot tell while it waits for us to read
+                        transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
+                        break
+                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
-                transfer.salvage(salvage)
+                transfer.salvage(piece, pieces, salvage)
             raise
         finally:
             transfer.close()
@@ -3555,9 +3564,14 @@ class _Transfer:
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep):
-        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+    def salvage(self, piece, pieces, keep):
+        """Gives a piece, and all that is still to come, to `keep`; as it was compressed where `pieces` end
+        too early."""
         assert self._process.stdout is not None
+        keep(piece)
+        with suppress(Exception):  # what is raised here again is raised below
+            for further in pieces:
+                keep(further)
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
@@ -5292,7 +5306,10 @@ class ImageCollector:
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
         or is known; one that was sent waits for `nothing_else_came`."""
         if writer.sha256 in self._inputs:
-            self._echoes.append((writer, place))
+            if any(writer.sha256 == echo.sha256 for echo, _ in self._echoes):
+                self._abandon(writer)
+            else:
+                self._echoes.append((writer, place))
             return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)
@@ -7818,6 +7835,11 @@ def read_svg_usage(document):
     return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
 
 
+def told_usage(usage, secrets):
+    """The same with a name that may be shown and kept."""
+    return usage and replace(usage, model=show(usage.model, secrets))
+
+
 def _part(value):
     """A number of tokens that may be missing; one that cannot be true is more than any whole."""
     number = 0 if value is None else count_of(value, _MAX_TOKENS)
@@ -7974,10 +7996,12 @@ def _error_of(defect, said, saved, asked, billed):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
 _MOST_FINDINGS = 1000
+_MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address under the name of one: some have blanks.
@@ -7985,7 +8009,7 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -8052,7 +8076,7 @@ class ImageFinder:
         is_base64 = place.path[-1:] == ("b64_json",)
         if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
             return None
-        if "delta" not in names:
+        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
             return self.text(place)
         # One text in pieces, an event each.
         sink = self._deltas.setdefault(place.path, self.text(place))
@@ -8115,8 +8139,12 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+            for url in re.findall(_MARKDOWN, words):
                 self._add(place, url, _SURE)
+            for found in re.findall(_ADDRESS_IN_TEXT, words):
+                match = re.match(_UP_TO_IMAGE_FILE, found)
+                if match is not None:
+                    self._add(place, match.group(), _SURE)
 
     def _read_embedded(self, place, document):
         """JSON in a string of JSON: the addresses in it."""
@@ -8310,6 +8338,11 @@ def task_at(head):
     path = re.sub(r"[?#].*", "", location).rstrip("/")
     task_id = path[path.rfind("/") + 1 :]
     return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def shown_task(task, secrets):
+    """The same in words that may be shown."""
+    return replace(task, id=show(task.id, secrets, None), status=show(task.status, secrets))
 
 
 def told_addresses(
@@ -8573,6 +8606,7 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+_MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
 
 
 class Answer(Record):
@@ -8741,7 +8775,7 @@ class AnswerReader:
         """Commits an image at once where it is known to be final; in an event that may show only later."""
         if is_preview:
             self._collector.preview(writer, 0)
-        elif self._shape == "sse" and not self._is_completed():
+        elif self._shape == "sse" and len(self._undecided) < _MOST_UNDECIDED and not self._is_completed():
             self._undecided.append((writer, place))
         else:
             self._collector.finish(writer, place)
@@ -9057,8 +9091,8 @@ RULES = (
     ),
     Rule(
         "request-timeout",
-        "408: the server gave up waiting",
-        lambda a: a.said_status == 408,
+        "408, or 499 of a gateway: somebody gave up waiting",
+        lambda a: a.said_status in (408, 499),
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -10591,6 +10625,7 @@ class CallUnderWay:
 
     def task_came(self, task):
         """Tells the observer how far a task is."""
+        task = shown_task(task, self.host.settings.secrets)
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
     def emit(self, event):
@@ -10742,9 +10777,10 @@ class Lane:
         error = None
         tasks = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -10768,7 +10804,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -11358,7 +11394,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             Resumer = load_side("gpt_image2_more").Resumer
             resumed_in_words = load_side("gpt_image2_more").resumed_in_words
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)

@@ -68,7 +68,6 @@ from gpt_image2 import (
     HEAD,
     IMAGE_NOTES,
     INNER_FIELDS,
-    INSTALL_HINT,
     LEDGER_NAME,
     MAX_EDGE,
     MAX_FRAMES,
@@ -273,6 +272,7 @@ from gpt_image2 import (
     server_wait_s,
     sha256_of,
     show,
+    shown_task,
     size_in_words,
     size_problem,
     slug,
@@ -283,6 +283,7 @@ from gpt_image2 import (
     temporary_folder,
     today,
     told_addresses,
+    told_usage,
     try_lock,
     unknown_cost,
     utc_text,
@@ -307,8 +308,24 @@ from gpt_image2 import (
 # ------------------------------------------------------------------------------------------------------------
 
 
-PICTURES_INSTALL = INSTALL_HINT.format(extra="pictures")
 MISSING = "extra_missing"
+#: The oldest Python that the optional parts run on.
+_PYTHON = (3, 10)
+
+
+def install_line(extra=""):
+    """The command that installs the package with this optional part: from the clone that this runs in, or in
+    the place of the package that runs; the script alone knows of neither, and names a clone."""
+    place, where = ".", f" in a clone of {PROGRAM}"
+    if install_line.__module__.startswith("gpt_image2.core."):
+        place, where = PROGRAM, ""
+    folder = os.path.realpath(__file__)
+    for _ in range(5):
+        folder = os.path.dirname(folder)
+        if os.path.isfile(os.path.join(folder, "src", "gpt_image2", "__main__.py")):
+            place, where = folder, ""
+    python = "" if not extra or sys.version_info >= _PYTHON else ", with Python 3.10 or newer"
+    return f"pip install {in_quotes(place + (f'[{extra}]' if extra else ''))}{where}{python}"
 
 
 def import_part(module):
@@ -354,21 +371,21 @@ def errors_as_ours():
 
 
 @contextmanager
-def installed(name, install):
+def installed(name, extra):
     """Turns a missing part into an error that says how to install it."""
     try:
         yield
     except ImportError as error:
         raise UsageError(
             f"{name} is not installed here ({error.name} is missing)",
-            hint=f"install it: {install.format(extra=name)}",
+            hint=f"install it: {install_line(extra)}",
             code=MISSING,
         ) from None
 
 
 def import_pictures(module):
     """A module of what works with pictures; a `UsageError` where that is not installed."""
-    with installed("working with pictures", PICTURES_INSTALL):
+    with installed("working with pictures", "pictures"):
         return import_part(f"gpt_image2.pictures.{module}")
 
 
@@ -1075,7 +1092,7 @@ def converted(image, folder, problem):
         raise problem
     raise UsageError(
         problem.message,
-        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+        hint=f"install what converts it: {install_line('pictures')}; or save it as png, jpeg or webp",
     )
 
 
@@ -1095,7 +1112,7 @@ def converted_mask(mask, first, folder, problem):
         if reason.code == MISSING:
             names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                called(), *names, PICTURES_INSTALL
+                called(), *names, install_line("pictures")
             )
         raise UsageError(problem.message, hint=hint, code=problem.code) from None
 
@@ -1812,7 +1829,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -1831,6 +1848,7 @@ class Resumer:
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        task = task and shown_task(task, host.settings.secrets)
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error = None
@@ -1844,7 +1862,7 @@ class Resumer:
             model=left.model,
             images=images,
             usage=answer.usage,
-            svg_usage=answer.svg_usage,
+            svg_usage=told_usage(answer.svg_usage, host.settings.secrets),
             billed=billed,
             http_status=left.status,
             attempts=1,
@@ -1944,16 +1962,21 @@ def _poll_of(left, settings):
     return settings.poll if _is_at_home(left, settings) else None
 
 
-def _read_answer(left, plan, collector, poll):
+def _read_answer(
+    left, plan, collector, poll, until_s
+):
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
+        if time.monotonic() > until_s:
+            break
     answer = reader.close()
     spool.discard()
-    return answer
+    # An address in a refusal is that of its documentation.
+    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
 
 
 def _keep_answer(left, plan):
@@ -2800,27 +2823,25 @@ SANDBOX_KEY = "sandbox"
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
+    """A layer above core: its module, and the extra of the package that has what it needs, if any."""
 
     module: str
-    install: str = INSTALL_HINT
+    extra: str
 
-
-_CLUSTER = INSTALL_HINT.format(extra="cluster")
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "studio": Extra("gpt_image2.studio"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+    "sandbox": Extra("gpt_image2.sandbox", "sandbox"),
+    "studio": Extra("gpt_image2.studio", "studio"),
+    "mcp": Extra("gpt_image2.mcp", "mcp"),
+    "install-skill": Extra("gpt_image2.skill", ""),
     **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
+        name: Extra(f"gpt_image2.pictures.commands.{name}", "pictures")
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
-    "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
-    "batch plan": Extra("gpt_image2.cluster.commands.plan", _CLUSTER),
-    "batch report": Extra("gpt_image2.cluster.commands.report", _CLUSTER),
+    "object storage": Extra("gpt_image2.cluster.commands.run", "cluster"),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", "cluster"),
+    "batch report": Extra("gpt_image2.cluster.commands.report", "cluster"),
 }
 
 
@@ -2842,7 +2863,7 @@ def extras_there():
 
 def run_extra(name, words, _output, _stop):
     """Runs the command of an optional part, which prints for itself; its exit code."""
-    with installed(name, EXTRAS[name].install):
+    with installed(name, EXTRAS[name].extra):
         main = import_part(EXTRAS[name].module).main
         package = import_part("gpt_image2.core.dispatch")
         if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
@@ -2853,7 +2874,7 @@ def run_extra(name, words, _output, _stop):
 def run_beyond(words, command, output, stop):
     """Runs a batch whose results go to object storage; its exit code."""
     part = EXTRAS["object storage"]
-    with installed("object storage", part.install):
+    with installed("object storage", part.extra):
         run = import_part(part.module).run
         package = import_part("gpt_image2.core.dispatch")
     if package.UsageError is not UsageError:  # as above
@@ -2866,7 +2887,7 @@ def start_sandbox(keeps=False):
     """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
     in the next one that does."""
     with ExitStack() as stack:
-        with installed("sandbox", EXTRAS["sandbox"].install):
+        with installed("sandbox", "sandbox"):
             sandbox = import_part(EXTRAS["sandbox"].module)
             serve = sandbox.serve_in_thread
             folder = state_folder(os.environ) / "sandbox" if keeps else None
@@ -5690,8 +5711,7 @@ def batch_run_parser():
 
 
 def add_beyond_flags(parser):
-    extra = INSTALL_HINT.format(extra="cluster")
-    group = f"many machines, with --out-dir an address such as s3://bucket/run ({extra})"
+    group = "many machines, with --out-dir an address such as s3://bucket/run (the package with [cluster])"
     add = parser.add_argument_group(group).add_argument
     add("--shard", metavar="I/N", help="only the jobs of this part of N, from 1: one process a part")
     add("--steal", action="store_true", help="then take over what other parts have left")
@@ -9120,8 +9140,9 @@ class ResultSaver:
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
         in_order = tuple(images[number] for number in sorted(images))
+        author = told_usage(line.svg_usage, self._settings.secrets)
         result = priced(
-            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            Result("", batch.server.model, in_order, line.usage, svg_usage=author),
             self._settings.prices,
             self._settings.text_prices,
             BATCH_DISCOUNT,

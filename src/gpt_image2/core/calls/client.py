@@ -11,7 +11,7 @@ from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence,
 
 from ..api.checks import checked
 from ..api.request import REQUEST_FIELDS, ImageRequest
-from ..base.errors import GptImage2Error, UsageError
+from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
@@ -365,7 +365,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             from .leftovers import Resumer, resumed_in_words
 
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)

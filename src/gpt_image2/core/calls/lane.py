@@ -23,8 +23,9 @@ from .explain import explain, pending_error, refuses_stream
 from .gate import SentRequest
 from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, known_addresses, told_addresses
+from .task import Task, known_addresses, shown_task, told_addresses
 from .under_way import CallUnderWay
+from .usage import told_usage
 
 _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"
@@ -134,9 +135,10 @@ class Lane:
         error: Optional[GptImage2Error] = None
         tasks: Tuple[str, ...] = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -160,7 +162,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),

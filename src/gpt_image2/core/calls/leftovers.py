@@ -14,7 +14,7 @@ from typing import Callable, Iterator, Optional, Tuple
 from ..api.cost import priced
 from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import show
 from ..ledger.entries import Ending, Status
 from ..ledger.recording import Ledger
@@ -33,7 +33,8 @@ from .explain import failed_task
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, known_addresses, told_addresses
+from .task import Task, TaskState, known_addresses, shown_task, told_addresses
+from .usage import told_usage
 
 
 class Resumed(Record):
@@ -93,7 +94,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -112,6 +113,7 @@ class Resumer:
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        task = task and shown_task(task, host.settings.secrets)
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error: Optional[GptImage2Error] = None
@@ -125,7 +127,7 @@ class Resumer:
             model=left.model,
             images=images,
             usage=answer.usage,
-            svg_usage=answer.svg_usage,
+            svg_usage=told_usage(answer.svg_usage, host.settings.secrets),
             billed=billed,
             http_status=left.status,
             attempts=1,
@@ -225,16 +227,21 @@ def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
     return settings.poll if _is_at_home(left, settings) else None
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
+def _read_answer(
+    left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll], until_s: float
+) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
     for block in left.body():
         reader.feed(block)
+        if time.monotonic() > until_s:
+            break
     answer = reader.close()
     spool.discard()
-    return answer
+    # An address in a refusal is that of its documentation.
+    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:

@@ -37,6 +37,7 @@ _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+_MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
 
 
 class Answer(Record):
@@ -207,7 +208,7 @@ class AnswerReader:
         """Commits an image at once where it is known to be final; in an event that may show only later."""
         if is_preview:
             self._collector.preview(writer, 0)
-        elif self._shape == "sse" and not self._is_completed():
+        elif self._shape == "sse" and len(self._undecided) < _MOST_UNDECIDED and not self._is_completed():
             self._undecided.append((writer, place))
         else:
             self._collector.finish(writer, place)

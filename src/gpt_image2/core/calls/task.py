@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import quote as percent_encode
 
-from ..base.record import Record
+from ..base.record import Record, replace
+from ..base.redact import show
 from ..base.untrusted import count_of
 from ..settings.poll import Poll, value_at
 from ..wire.messages import ResponseHead
@@ -154,6 +155,11 @@ def task_at(head: Optional[ResponseHead]) -> Optional[Task]:
     path = re.sub(r"[?#].*", "", location).rstrip("/")
     task_id = path[path.rfind("/") + 1 :]
     return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def shown_task(task: Task, secrets: Iterable[str]) -> Task:
+    """The same in words that may be shown."""
+    return replace(task, id=show(task.id, secrets, None), status=show(task.status, secrets))
 
 
 def told_addresses(

@@ -27,6 +27,7 @@ from .heads import MAX_HEAD_BYTES, HeadReader
 from .messages import (
     BAD_ENCODING,
     BROKEN_ANSWER,
+    TIMED_OUT,
     TOO_LONG,
     HttpRequest,
     Received,
@@ -39,6 +40,7 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
+_GRACE_S = 10.0  # for what came in time and is not read yet
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -96,14 +98,17 @@ class Curl:
             NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
-        size = 0
+        until = started + request.timeout_s + _GRACE_S
+        size, piece = 0, b""
         transfer = _Transfer(request, self)
+        pieces: Iterator[bytes] = iter(())
         try:
             head = transfer.read_head()
+            pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
             if head is not None:
                 on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                for piece in pieces:
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
@@ -111,12 +116,16 @@ class Curl:
                     if take(piece) is True:
                         transfer.cancel(0, "")
                         break
+                    if time.monotonic() > until:  # curl cannot tell while it waits for us to read
+                        transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
+                        break
+                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
-                transfer.salvage(salvage)
+                transfer.salvage(piece, pieces, salvage)
             raise
         finally:
             transfer.close()
@@ -217,9 +226,14 @@ class _Transfer:
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep: Callable[[bytes], object]) -> None:
-        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+    def salvage(self, piece: bytes, pieces: Iterator[bytes], keep: Callable[[bytes], object]) -> None:
+        """Gives a piece, and all that is still to come, to `keep`; as it was compressed where `pieces` end
+        too early."""
         assert self._process.stdout is not None
+        keep(piece)
+        with suppress(Exception):  # what is raised here again is raised below
+            for further in pieces:
+                keep(further)
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)

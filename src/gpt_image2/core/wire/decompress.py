@@ -23,12 +23,13 @@ class BodyDecoder:
     """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
 
     What is not compressed although the header says so passes as it is: gateways decompress and leave the
-    header. So does what is compressed in a way that only others know, for `finish` to refuse.
+    header. So does what is compressed in a way that only others know, for `finish` to refuse. What is gzip
+    without any header is taken for what it is: no image and no text begins like it.
     """
 
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
-        self._names = [name for name in names if name not in _PLAIN]
+        self._names = [name for name in names if name not in _PLAIN] or ["gzip"]
         self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
         self._unknown += self._names[_MAX_LAYERS:][:1]
         self._layers: List[_Inflater] = []

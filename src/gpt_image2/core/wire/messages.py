@@ -6,8 +6,8 @@ from typing import Mapping, Optional, Tuple
 
 from ..base.record import Record
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 
 class FormPart(Record):

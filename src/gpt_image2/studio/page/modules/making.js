@@ -1,7 +1,7 @@
 // The next click: its form, its price while it is typed, and that it is sent once and never a second time.
 import { ApiError, get, post } from "./api.js";
 import { t } from "./i18n.js";
-import { onCalls } from "./loading.js";
+import { onCalls } from "./gallery/loading.js";
 import { budget, calls, studio } from "./store.js";
 import { say } from "./toasts.js";
 import { effect, signal } from "./view.js";

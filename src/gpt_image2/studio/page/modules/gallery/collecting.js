@@ -1,10 +1,10 @@
 // Stars and collections: what the page asks for, and the controls for it. The server keeps them, by the content
 // of the pictures; the gallery is loaded anew in every window after each change.
-import { ApiError, post } from "./api.js";
-import { t } from "./i18n.js";
-import { choices, filters, gallery, looked } from "./store.js";
-import { say, sayUndoable } from "./toasts.js";
-import { batch, html, signal } from "./view.js";
+import { ApiError, post } from "../api.js";
+import { t } from "../i18n.js";
+import { choices, filters, gallery, looked } from "../store.js";
+import { say, sayUndoable } from "../toasts.js";
+import { batch, html, signal } from "../view.js";
 
 const MOST_NAME = 80;
 
@@ -30,10 +30,10 @@ async function done(path, body) {
 /**
  * Shows a change at once: what is looked at may be in the gallery no more when that is loaded anew.
  * @param {readonly string[]} ids
- * @param {(card: import("./types.js").Card) => Partial<import("./types.js").Card>} change
+ * @param {(card: import("../types.js").Card) => Partial<import("../types.js").Card>} change
  */
 function mark(ids, change) {
-  /** @template {import("./types.js").Card | null | undefined} T @param {T} card */
+  /** @template {import("../types.js").Card | null | undefined} T @param {T} card */
   const changed = (card) => (card && ids.includes(card.id) ? { ...card, ...change(card) } : card);
   batch(() => {
     gallery.value = { ...gallery.peek(), cards: gallery.peek().cards.map(changed) };
@@ -113,7 +113,7 @@ export function Collect({ ids, place }) {
   </form>`;
 }
 
-/** The star and the collections of one picture. @param {{ card: import("./types.js").Card }} props */
+/** The star and the collections of one picture. @param {{ card: import("../types.js").Card }} props */
 export function Marks({ card }) {
   const { is_starred } = card;
   return html`<div class="marks">

@@ -1,11 +1,11 @@
 // What is shown of the gallery: searched, filtered, counted and summed up.
 import { Collect, collect, dissolve, dissolved, star } from "./collecting.js";
-import { compareChosen } from "./compare/compare-view.js";
-import { money } from "./format.js";
-import { t } from "./i18n.js";
-import { choices, chosen, filters, gallery, running } from "./store.js";
-import { Typed } from "./typed.js";
-import { html, signal } from "./view.js";
+import { compareChosen } from "../compare/compare-view.js";
+import { money } from "../format.js";
+import { t } from "../i18n.js";
+import { choices, chosen, filters, gallery, running } from "../store.js";
+import { Typed } from "../typed.js";
+import { html, signal } from "../view.js";
 
 const WAIT_MS = 150;
 let waiting = 0;
