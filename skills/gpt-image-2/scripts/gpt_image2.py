@@ -1935,7 +1935,7 @@ def limit_in_words(message):
 
 
 #: What there is to say of what the sandbox made.
-SANDBOX_MADE_IT = "the sandbox made this: a placeholder picture, at no cost; the sums are what it would cost"
+SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are what pictures would cost"
 
 
 def saved_line(path, size_bytes):
@@ -2031,7 +2031,7 @@ def result_json(result):
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox and result.images else ())],
         **rehearsal,
     }
 
