@@ -1935,7 +1935,7 @@ def limit_in_words(message):
 
 
 #: What there is to say of what the sandbox made.
-SANDBOX_MADE_IT = "the sandbox made this: a placeholder picture, at no cost; the sums are what it would cost"
+SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are what pictures would cost"
 
 
 def saved_line(path, size_bytes):
@@ -2031,7 +2031,7 @@ def result_json(result):
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox and result.images else ())],
         **rehearsal,
     }
 
@@ -2869,8 +2869,8 @@ TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 #: What the header says of a body that is not compressed.
 NO_ENCODING = ("", "identity")
-#: How nothing begins but what is compressed all the same.
-GZIP_BYTE = b"\x1f"
+#: How gzip begins, and neither an image nor a text.
+GZIP_START = b"\x1f"
 
 
 class BadEncoding(Exception):
@@ -3295,10 +3295,9 @@ class _Transfer:
         # Raises:
         # BadEncoding: it cannot be decompressed.
         # UsageError: nothing that could lies beside the script.
-        chunks = iter(self._read, b"")
-        first = next(chunks, b"")
-        chunks = chain([first], chunks)
-        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_BYTE):
+        first = self._read()
+        chunks = chain([first], iter(self._read, b"") if first else ())
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
             yield from chunks
             return
         BodyDecoder = load_side("gpt_image2_more").BodyDecoder
@@ -8851,9 +8850,9 @@ def explain(
     secrets = tuple(secrets)
     doubt = ""
     if rule.billed is Billed.MAYBE:
-        doubt = in_doubt(request, prices)
-        if rule.again is Again.OPT_IN:
-            doubt += f"; {called()} resume saves what had come, and doctor looks for the cause, both free"
+        free = f"{called()} resume saves what had come, and doctor looks for the cause, both free"
+        parts = (in_doubt(request, prices), free if rule.again is Again.OPT_IN else "")
+        doubt = "; ".join(filter(None, parts))
     try:
         cause_of = load_side("gpt_image2_more").cause_of
         cause = cause_of(attempt, doubt, request, base_url, secrets)

@@ -105,6 +105,7 @@ from gpt_image2 import (
     REDIRECTS,
     REQUEST_FIELDS,
     SANDBOX_HOST,
+    SANDBOX_MADE_IT,
     SIZE_NAMES,
     STDOUT,
     TASK_ACCEPTED,
@@ -8247,6 +8248,9 @@ def _tell_ending(
     error = what_remains(found, tally)
     unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
     output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
+    is_sandbox = tally.images > 0 and jobs.journal is not None and jobs.journal.is_sandbox
+    if is_sandbox:
+        output.warn(SANDBOX_MADE_IT)
     if error is not None:
         output.complain(f"{error.message}; {error.hint}")
     outcome = {
@@ -8261,6 +8265,7 @@ def _tell_ending(
         "out_dir": str(folder),
         "contact_sheet": sheet,
         "error": failure_json(error),
+        **({"sandbox": True} if is_sandbox else {}),
     }
     output.finish(outcome, job_rows(jobs.plan))
 
@@ -11026,6 +11031,9 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
+        is_sandbox = self._saved > 0 and self._session.api.is_sandbox
+        if is_sandbox:
+            self._output.warn(SANDBOX_MADE_IT)
         error = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
@@ -11043,6 +11051,7 @@ class _Fetching:
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
                 "error": failure_json(error),
+                **({"sandbox": True} if is_sandbox else {}),
             },
             self._rows(),
         )

@@ -166,7 +166,9 @@ def test_a_batch_of_the_sandbox_is_a_rehearsal_in_the_journal_and_costs_no_money
 ) -> None:
     submit(home, host.base_url, write_jobs(home, *prompts(2, "rehearsed")))
     assert wait(home, host.base_url).code == 0
-    assert fetch(home, host.base_url).json["done"] == 2
+    fetched = fetch(home, host.base_url)
+    assert (fetched.json["done"], fetched.json["sandbox"]) == (2, True)
+    assert "the sandbox made this: placeholders" in fetched.stderr
     assert {entry.get("sandbox") for entry in journal(home)} == {True}
     assert {row["host"] for row in rows_of(home.ledger)} == {"the sandbox"}
     spent = home.run("spend", "--json").json

@@ -50,9 +50,9 @@ def explain(
     secrets = tuple(secrets)
     doubt = ""
     if rule.billed is Billed.MAYBE:
-        doubt = in_doubt(request, prices)
-        if rule.again is Again.OPT_IN:
-            doubt += f"; {called()} resume saves what had come, and doctor looks for the cause, both free"
+        free = f"{called()} resume saves what had come, and doctor looks for the cause, both free"
+        parts = (in_doubt(request, prices), free if rule.again is Again.OPT_IN else "")
+        doubt = "; ".join(filter(None, parts))
     try:
         from .causes import cause_of
 

@@ -53,7 +53,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox else ())],
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox and result.images else ())],
         **rehearsal,
     }
 

@@ -9,7 +9,7 @@ from ..base.outcome import Result
 from ..base.redact import show
 
 #: What there is to say of what the sandbox made.
-SANDBOX_MADE_IT = "the sandbox made this: a placeholder picture, at no cost; the sums are what it would cost"
+SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are what pictures would cost"
 
 
 def saved_line(path: str, size_bytes: int) -> str:

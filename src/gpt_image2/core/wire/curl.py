@@ -26,7 +26,7 @@ from .heads import MAX_HEAD_BYTES, HeadReader
 from .messages import (
     BAD_ENCODING,
     BROKEN_ANSWER,
-    GZIP_BYTE,
+    GZIP_START,
     NO_ENCODING,
     TIMED_OUT,
     TOO_LONG,
@@ -221,10 +221,9 @@ class _Transfer:
             BadEncoding: it cannot be decompressed.
             UsageError: nothing that could lies beside the script.
         """
-        chunks = iter(self._read, b"")
-        first = next(chunks, b"")
-        chunks = chain([first], chunks)
-        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_BYTE):
+        first = self._read()
+        chunks = chain([first], iter(self._read, b"") if first else ())
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
             yield from chunks
             return
         from .decompress import BodyDecoder

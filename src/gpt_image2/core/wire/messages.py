@@ -11,8 +11,8 @@ TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
 #: What the header says of a body that is not compressed.
 NO_ENCODING = ("", "identity")
-#: How nothing begins but what is compressed all the same.
-GZIP_BYTE = b"\x1f"
+#: How gzip begins, and neither an image nor a text.
+GZIP_START = b"\x1f"
 
 
 class BadEncoding(Exception):

@@ -1,5 +1,5 @@
 // What is shown of the gallery: searched, filtered, counted and summed up.
-import { Collect, collect, dissolve, dissolved, star } from "./collecting.js";
+import { Collect, Rename, collect, dissolve, dissolved, star } from "./collecting.js";
 import { compareChosen } from "../compare/compare-view.js";
 import { money } from "../format.js";
 import { t } from "../i18n.js";
@@ -102,6 +102,7 @@ function Whole() {
     <a class="button" href=${`api/export?${query}`} download="">
       ${collection ? t("exportCollection", { name: collection }) : t("exportStarred")}
     </a>
+    ${collection && html`<${Rename} key=${collection} name=${collection} />`}
     ${collection && html`<button class="danger" onClick=${() => dissolve(collection)}>${t("dissolve", { name: collection })}</button>`}
   </div>`;
 }
