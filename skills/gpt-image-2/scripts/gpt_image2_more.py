@@ -1414,7 +1414,7 @@ def _read_lines(path):
     """The notes; a last one that a kill has torn is passed over."""
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
@@ -2388,6 +2388,9 @@ class FurtherCalls:
             warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
             self._steps.take(() if error.result is None else error.result.images)
             return both
+        except Exception as problem:  # what a call itself raises is of our errors: it was not sent
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
         self._steps.take(second.images)
         both = _of_both(first, second, second.billed)
         paid = paid_in_words(both)
@@ -3535,6 +3538,15 @@ def _call_json(resumed):
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -3664,14 +3676,17 @@ def _bare_prompt(text):
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 
@@ -4564,7 +4579,7 @@ def read_journal(folder):
             try:
                 content = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
@@ -7745,7 +7760,7 @@ def _answer_of(body):
     text = body.decode("utf-8", "replace")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 
