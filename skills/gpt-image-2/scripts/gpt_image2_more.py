@@ -1784,7 +1784,7 @@ def _read_lines(path):
     # The notes; a last one that a kill has torn is passed over.
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
@@ -3999,6 +3999,9 @@ class FurtherCalls:
             warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
             self._steps.take(() if error.result is None else error.result.images)
             return both
+        except Exception as problem:  # what a call itself raises is of our errors: it was not sent
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
         self._steps.take(second.images)
         both = _of_both(first, second, second.billed)
         paid = paid_in_words(both)
@@ -5239,7 +5242,10 @@ def _call_json(resumed):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SURE_ODDS, _MOST_ODDS = 4.0, 6.0  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+_SURE_ODDS, _MOST_ODDS = (
+    4.0,
+    6.0,
+)  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -5301,6 +5307,15 @@ class Evidence:
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -5432,14 +5447,17 @@ def _bare_prompt(text):
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 
@@ -5859,7 +5877,9 @@ class HiddenLimit:
         if self.pace is not None:
             return 1 / self.pace.per_s
         measure = self._measure
-        return 1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        return (
+            1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        )
 
     def _most_in_doubt(self, now_s):
         # How many requests may be out of which it is not known yet whether they get through: one while it is
@@ -6317,7 +6337,7 @@ def read_journal(folder):
             try:
                 content = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
@@ -9647,7 +9667,7 @@ def _answer_of(body):
     text = body.decode("utf-8", "replace")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 
