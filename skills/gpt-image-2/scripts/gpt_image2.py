@@ -11085,7 +11085,7 @@ def read_side(path: Path) -> Any:
 
 
 def no_side(path: Path, problem: str) -> UsageError:
-    hint = f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'"
+    hint = f"copy it from where the script is from to {path.parent}"
     return UsageError(f"{path.name} {problem}", hint=hint, code="extra_missing")
 
 
