@@ -1,5 +1,5 @@
-"""The servers of a measurement, and what can be asked of them: a sandbox as the API, moto as S3, each a process
-of its own."""
+"""The servers of a measurement, and what can be asked of them: a sandbox as the API, moto as S3, each a
+process of its own."""
 
 from __future__ import annotations
 
@@ -73,17 +73,20 @@ class Site(NamedTuple):
         return sum(found.name not in named for found in objects.list("images/"))
 
 
+class _Started(NamedTuple):
+    said: str
+    pid: int
+
+
 @contextmanager
 def servers(root: Path, *flags: str) -> Generator[Site, None, None]:
     """A sandbox, with these flags, and an S3 server; the environment leads to both."""
     sandbox = [sys.executable, "-m", "gpt_image2.sandbox", "--port", "0", "--latency", str(LATENCY_S), *flags]
     env = {**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{_SUPPORT}"}
-    with (
-        _started(sandbox, os.environ, "Sandbox: ") as (api, sandbox_pid),
-        _started([sys.executable, "-c", _S3], env, "http://") as (store, s3_pid),
-    ):
-        endpoint, bucket = store.split()
-        site = Site(api.split()[1], f"{bucket}/run", sandbox_pid, s3_pid)
+    s3 = [sys.executable, "-c", _S3]
+    with _started(sandbox, os.environ, "Sandbox: ") as api, _started(s3, env, "http://") as store:
+        endpoint, bucket = store.said.split()
+        site = Site(api.said.split()[1], f"{bucket}/run", api.pid, store.pid)
         os.environ.update(
             AWS_ACCESS_KEY_ID="test-id",
             AWS_SECRET_ACCESS_KEY="test-secret",  # noqa: S106
@@ -97,9 +100,7 @@ def servers(root: Path, *flags: str) -> Generator[Site, None, None]:
 
 
 @contextmanager
-def _started(
-    command: list[str], env: Mapping[str, str], begins: str
-) -> Generator[tuple[str, int], None, None]:
+def _started(command: list[str], env: Mapping[str, str], begins: str) -> Generator[_Started, None, None]:
     """A server while the context is entered; the line that it says when it is there, and its process."""
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -107,7 +108,7 @@ def _started(
         assert server.stdout is not None
         said = next((line for line in server.stdout if line.startswith(begins)), None)
         assert said is not None, f"{command} did not start"
-        yield said, server.pid
+        yield _Started(said, server.pid)
         server.terminate()
 
 
