@@ -8,11 +8,12 @@ import re
 import sys
 from pathlib import Path
 
-from . import kills, overhead
+from . import kills, limits, overhead
 
 RESULTS = Path(__file__).parents[1] / "CLUSTER.md"
 _PARTS = {
     "kills": ("Workers that are killed", kills.run, 2000),
+    "limits": ("One sum and one pace", limits.run, 400),
     "overhead": ("What a job costs beyond its call", overhead.run, 1000),
 }
 

@@ -113,10 +113,9 @@ def _shard(site: Site, jobs: Path, root: Path, number: int, *flags: str) -> subp
     words = ["batch", "run", str(jobs), "--json", "--out-dir", site.address, *flags]
     if number:
         words += ["--steal", "--shard", f"{number}/{_SHARDS}"]
-    home = new_home(root, number + 1)
     return subprocess.Popen(
         [sys.executable, "-m", "gpt_image2", *words],
-        env={**os.environ, "HOME": home},
+        env={**os.environ, "HOME": new_home(root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

@@ -74,11 +74,11 @@ def _run(way: str, root: Path, site: Site, jobs: int) -> Spent:
     processes = [
         subprocess.Popen(
             command,
-            env={**os.environ, "HOME": new_home(root, number)},
+            env={**os.environ, "HOME": new_home(root)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for number, command in enumerate(commands, 1)
+        for command in commands
     ]
     used_s = 0.0
     for process in processes:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ def servers(root: Path, *flags: str) -> Generator[Site, None, None]:
             AWS_ENDPOINT_URL=endpoint,
             GPT_IMAGE2_BASE_URL=site.base_url,
             GPT_IMAGE2_API_KEY=KEY,
-            HOME=new_home(root, 0),
+            HOME=new_home(root),
         )
         yield site
 
@@ -125,11 +126,9 @@ def write_jobs(root: Path, jobs: int) -> Path:
     return path
 
 
-def new_home(root: Path, number: int) -> str:
+def new_home(root: Path) -> str:
     """A home folder, as a machine of its own has one."""
-    home = root / f"home-{number}"
-    home.mkdir()
-    return str(home)
+    return tempfile.mkdtemp(prefix="home-", dir=root)
 
 
 def cpu_s(pid: int) -> float:

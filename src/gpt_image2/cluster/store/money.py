@@ -132,7 +132,8 @@ def read_books(objects: Objects, last: Books | None = None) -> Books:
     """The books as they are now, from those that were known last on."""
     books = last or Books()
     if books.number == 0:
-        newest = max((found.name for found in objects.list(f"{MONEY}/")), default="")
+        names = (found.name for found in objects.list(f"{MONEY}/"))
+        newest = max(names, key=lambda name: (len(name), name), default="")
         data = objects.get(newest) if newest else None
         books = _read(data) if data is not None else books
     while (data := objects.get(_name(books.number + 1))) is not None:
