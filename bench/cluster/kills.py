@@ -57,6 +57,11 @@ def run(jobs: int) -> list[str]:
             subprocess.run(command, check=True)
             outcomes.append(Outcome(*json.loads(told.read_text(encoding="utf-8"))))
         print(outcomes[-1], flush=True)
+    return table(jobs, outcomes)
+
+
+def table(jobs: int, outcomes: list[Outcome]) -> list[str]:
+    """The lines of a table."""
     return [
         f"{jobs} jobs, {len(KILLS_AT)} workers killed by SIGKILL, calls of {LATENCY_S} s, S3 by moto; one "
         "run each.",
@@ -227,7 +232,7 @@ def _twice(site: Site) -> int:
 
 
 class _Killer:
-    """Kills a worker each time that some more results have come."""
+    """Kills a worker each time that some more requests have come."""
 
     def __init__(self, site: Site, jobs: int, pids: Callable[[], list[int]]) -> None:
         self._args = site, jobs, pids
@@ -251,10 +256,10 @@ def _kill_some(
 ) -> int:
     killed: set[int] = set()
     for share in KILLS_AT:
-        while site.count("results/") < share * jobs:
+        while site.hits() < share * jobs:
             if ended is not None and ended.is_set():
                 return len(killed)
-            time.sleep(0.2)
+            time.sleep(0.5)
         alive = [pid for pid in pids() if pid not in killed]
         if alive:
             pid = random.choice(alive)  # noqa: S311

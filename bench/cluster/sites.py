@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.request import urlopen
 
 from gpt_image2.cluster.store.claims import State, read_claim
@@ -51,11 +51,17 @@ class Site(NamedTuple):
         pids = [int(name.split("-")[-3]) for name in names if "/desk-" not in name]
         return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
+    def hits(self) -> int:
+        """How many paid requests there were."""
+        return int(self._log()["hits"])
+
     def paid(self) -> Counter[str]:
         """The paid requests, by their prompt."""
+        return Counter(str(each["prompt"]) for each in self._log()["requests"])
+
+    def _log(self) -> dict[str, Any]:
         with urlopen(f"{self.base_url[: -len('/v1')]}/_sandbox/log") as answer:  # noqa: S310
-            log = json.loads(answer.read())
-        return Counter(str(each["prompt"]) for each in log["requests"])
+            return json.loads(answer.read())
 
     def sent(self) -> int:
         """How many claims say `sent`."""
