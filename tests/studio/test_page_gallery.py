@@ -12,6 +12,8 @@ from processes import until
 from studio_driving import Studio, fill, made, studio_of
 from studio_visitor import Visitor
 
+PHONE = {"width": 390, "height": 844}
+
 
 def test_what_the_command_line_makes_shows_up_in_an_open_page_within_a_second(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
@@ -62,7 +64,7 @@ def test_a_request_is_used_again_with_all_its_fields_and_a_picture_is_varied(
     expect(page.locator(".inputs li")).to_have_count(1)
 
 
-def test_it_is_searched_while_typing_and_summed_up(
+def test_it_is_searched_while_typing_filtered_and_summed_up(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
 ) -> None:
     for prompt in ("a red fox", "a blue whale"):
@@ -75,6 +77,15 @@ def test_it_is_searched_while_typing_and_summed_up(
     expect(page.locator(".sum")).to_contain_text("1 pictures")
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(".card")).to_have_count(2)
+    page.set_viewport_size(PHONE)
+    until_day = page.locator("input[name=until]")
+    expect(until_day).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    for day, count in (("2020-01-31", 0), ("2999-01-31", 2)):
+        until_day.fill(day)
+        until_day.press("Tab")
+        expect(page.locator(".card")).to_have_count(count)
+        expect(until_day).to_have_value(day)
 
 
 def test_forgetting_and_deleting_can_be_taken_back_and_is_done_when_the_page_goes(
