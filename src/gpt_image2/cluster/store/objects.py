@@ -30,6 +30,15 @@ _MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
 _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
 _MOST_TAGS = 1000
+#: Where a store of one's own is named, which may be plain HTTP.
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 _SIGNED_DAYS = 7  # the most that S3 and Azure take
 
 
@@ -130,7 +139,7 @@ def _store(address: str, scheme: str) -> Any:
 
 
 def _client() -> Any:
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
     return {"timeout": timedelta(seconds=_CALL_S), **({"allow_http": True} if plain else {})}
 
 

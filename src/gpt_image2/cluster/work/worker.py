@@ -39,9 +39,8 @@ from ..store.objects import Objects
 from ..store.presence import Presence
 from .admission import Gate
 from .publishing import Publisher
+from .waiting import waits
 
-#: Seconds until one looks again at a job that another worker has.
-LOOK_AGAIN_S = 3.0
 _UNAUTHORIZED = 401
 
 
@@ -92,15 +91,15 @@ class JobWorker:
         self._admission = admission
         self._halt = halt
 
-    def run(self, job: ClusterJob) -> Row:
-        """Does a job, if it may be done; how it stands then."""
+    def run(self, job: ClusterJob, is_known: bool = False) -> Row:
+        """Does a job, if it may be done; how it stands then. `is_known` where somebody has claimed it."""
         billed = Billed.NO
         try:
             staged = self._staged(job)
             if staged:
                 billed = Billed.YES
                 return self._publisher.publish(job, self._claims.last(job.job), staged)
-            claim = self._claim(job)
+            claim = self._claim(job, is_known)
             return claim if isinstance(claim, Row) else self._prepare(job, claim)
         except GptImage2Error as error:
             return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
@@ -111,18 +110,22 @@ class JobWorker:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
         until_s = time.monotonic() + patience_s
         row = self.run(job)
-        while row.status == ELSEWHERE and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
-            row = self.run(job)
+        for wait_s in waits():
+            if row.status != ELSEWHERE or time.monotonic() >= until_s or self._halt.wait(wait_s):
+                break
+            row = self.run(job, is_known=True)
         return row
 
     # Before anything is sent
 
-    def _claim(self, job: ClusterJob) -> Claim | Row:
+    def _claim(self, job: ClusterJob, is_known: bool) -> Claim | Row:
         """The job's claim, which is ours; else the row of a job that is not."""
-        claim = self._claims.take(job.job, None)
-        if claim is not None:
-            return claim
-        last = self._claims.last(job.job)
+        last = self._claims.last(job.job) if is_known else None
+        if last is None:
+            claim = self._claims.take(job.job, None)
+            if claim is not None:
+                return claim
+            last = self._claims.last(job.job)
         if last is None:
             return elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.

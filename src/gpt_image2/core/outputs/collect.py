@@ -75,7 +75,10 @@ class ImageCollector:
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
         or is known; one that was sent waits for `nothing_else_came`."""
         if writer.sha256 in self._inputs:
-            self._echoes.append((writer, place))
+            if any(writer.sha256 == echo.sha256 for echo, _ in self._echoes):
+                self._abandon(writer)
+            else:
+                self._echoes.append((writer, place))
             return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)

@@ -128,19 +128,9 @@ class Calls:
         self._threads.shutdown(wait=True, cancel_futures=True)
         return self._unsent.close()
 
-    def client(
-        self, stop: StopSwitch | None = None, observer: Callable[[Event], None] | None = None
-    ) -> Client:
+    def client(self) -> Client:
         """A client with the settings of this studio; the configuration is read anew."""
-        return Client(
-            config=self._settings.config,
-            profile=self._settings.profile,
-            base_url=self._settings.base_url,
-            api_key=self._settings.api_key,
-            timeout_s=self._settings.timeout_s,
-            observer=observer,
-            stop=stop,
-        )
+        return self._settings.client()
 
     def prepared(
         self, client: Client, asked: Asked, stack: ExitStack, say: Callable[[str], None] = lambda _: None
@@ -182,7 +172,7 @@ class Calls:
         secrets: tuple[str, ...] = ()
         try:
             with ExitStack() as stack:
-                client = self.client(switch, lambda event: self._heard(call, event))
+                client = self._settings.client(switch, lambda event: self._heard(call, event))
                 secrets = client.settings.secrets
                 prepared, finishing = self.prepared(client, call.asked, stack, call.notes.append)
                 estimate = prepared.request.estimate(client.settings.prices)
