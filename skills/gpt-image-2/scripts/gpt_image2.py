@@ -3668,7 +3668,7 @@ def real_path(path, follow=True):
         if name in ("", ".", ".."):
             continue
         there = os.path.join(here, name)
-        info = stat_of(Path(there))
+        info = stat_of(there)
         if info is None or not stat.S_ISLNK(info.st_mode):
             here = there
             continue

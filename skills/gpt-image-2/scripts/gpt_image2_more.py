@@ -4763,6 +4763,7 @@ def run_doctor(words, output, stop):
     args = doctor_parser().parse_args(list(words), DoctorCommand())
     if args.probe and not args.yes:
         raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
+    price = _price_of_probe(args)  # now: nothing may go wrong behind a probe
     checks = []
     billed = Billed.NO
     found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
@@ -4773,7 +4774,7 @@ def run_doctor(words, output, stop):
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
-    untested = [] if args.forget else not_tested(checks, _price_of_probe(args))
+    untested = [] if args.forget else not_tested(checks, price)
     if untested:
         output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -7126,7 +7127,9 @@ def _settle(
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
-        hint = f"it may have been billed, up to ${entry.high_usd:.4f}; check your usage: it is not sent again"
+        most = entry.high_usd or job.high_usd
+        sum_of_it = f", up to ${most:.4f}" if most else ""
+        hint = f"it may have been billed{sum_of_it}; check your usage: it is not sent again"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
