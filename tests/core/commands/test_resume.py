@@ -246,7 +246,7 @@ def test_an_address_in_a_refusal_that_a_killed_call_had_received_is_not_fetched(
         exchange.send(body.encode())
         exchange.wait_until_gone()
 
-    killed(home, talk, lambda: any(path.stat().st_size for path in home.state.glob("inflight/*/body")))
+    killed(home, talk, lambda: any(path.stat().st_size for path in home.state.glob("inflight/*/*body*")))
     run = home.run("resume", "--json", base_url=recorder.base_url)
     (call,) = run.json["calls"]
     assert (run.code, call["images"], call["waiting"]) == (0, [], [])
