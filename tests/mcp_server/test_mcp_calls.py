@@ -395,7 +395,7 @@ async def test_an_internal_error_has_no_stack_trace(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError(f"with {KEY} in it")
 
-    monkeypatch.setattr("gpt_image2.mcp.tool_calls.Client", broken)
+    monkeypatch.setattr("gpt_image2.serving.Client", broken)
     result = await generate(place, sandbox.base_url)
     assert result.is_error and result.structured_content["error"]["code"] == "internal_error"
     assert "Traceback" not in text_of(result) and "File " not in text_of(result)

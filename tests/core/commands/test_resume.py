@@ -196,7 +196,7 @@ def test_a_rehearsal_that_is_killed_before_its_answer_is_no_real_money(
     (row,) = rows_of(home.ledger)
     assert row["host"] == "the sandbox"
     assert home.run("spend", "--json").json["maybe_billed"] == 0
-    assert "not in the total" in home.run("spend").stdout
+    assert "no real money" in home.run("spend").stdout
 
 
 def test_a_call_to_a_sandbox_of_our_own_is_a_rehearsal_from_its_beginning(

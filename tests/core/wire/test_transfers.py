@@ -24,9 +24,9 @@ from servers import Answer, Recorder
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.wire import curl as curl_module
 from gpt_image2.core.wire.curl import Curl
-from gpt_image2.core.wire.decompress import BadEncoding, BodyDecoder
+from gpt_image2.core.wire.decompress import BodyDecoder
 from gpt_image2.core.wire.heads import MAX_HEAD_BYTES, HeadReader
-from gpt_image2.core.wire.messages import HttpRequest, Received, ResponseHead
+from gpt_image2.core.wire.messages import BadEncoding, HttpRequest, Received, ResponseHead
 
 ONE = png(noise=b"1")
 BODY = body_of([ONE])

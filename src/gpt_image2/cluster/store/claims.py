@@ -130,7 +130,9 @@ class Claims:
 
     def last(self, job: str) -> Claim | None:
         """The end of a job's claim; None where nobody has ever claimed it."""
-        found = max(self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: each.name, default=None)
+        found = max(
+            self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: (len(each.name), each.name), default=None
+        )
         data = None if found is None else self._objects.get(found.name)
         if found is None or data is None:
             return None

@@ -112,6 +112,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
         raise UsageError("it has no prompt", hint=_LINE_HINT)
+    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
+        known = {"stream": False, "partial_images": None, **known}
     job = Job(
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,

@@ -18,8 +18,8 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..base.untrusted import moment_s
-from ..calls.exchange import send_free
 from ..calls.explain import explain
+from ..calls.free import send_free
 from ..calls.response import Answer
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
 from ..calls.server_error import read_server_error
