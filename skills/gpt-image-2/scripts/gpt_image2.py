@@ -3223,7 +3223,7 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
-        #: What was read last.
+        #: What was read last, and is not passed on yet.
         self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
@@ -3304,6 +3304,7 @@ class _Transfer:
         decoder = BodyDecoder(encoding)
         for chunk in chunks:
             yield from decoder.feed(chunk)
+            self._piece = b""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()

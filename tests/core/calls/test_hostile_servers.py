@@ -231,7 +231,7 @@ def test_an_answer_without_an_end_ends_at_its_bound_and_is_kept(home: Home) -> N
 
 def pictures_of(kind: str) -> bytes:
     """An answer with far more pictures under way at once than files may be open, and the one that counts."""
-    others = [base64.b64encode(png(noise=str(number).encode())).decode() for number in range(150)]
+    others = [base64.b64encode(png(noise=b"o%d" % number)).decode() for number in range(150)]
     if kind == "inputs":
         echoes = [base64.b64encode(TWO).decode()] * 150
         return json.dumps({"data": [{"b64_json": text} for text in [*echoes, TEXT]]}).encode()
