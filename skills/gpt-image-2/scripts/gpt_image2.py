@@ -11370,6 +11370,7 @@ def _ignore(event):
 _OTHER_FLAGS = {
     "output_format": "--format",
     "images": "--image",
+    "areas": "--area",
     "extra": "--param",
     "max_cost_usd": "--max-cost",
     "timeout_s": "--timeout",
@@ -11413,9 +11414,12 @@ def flag_of(name):
 
 def name_flags(error):
     """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
+    error.message, error.hint = in_flags(error.message), in_flags(error.hint)
+
+
+def in_flags(text):
+    """A text in which the names in backquotes are those of their flags."""
+    return re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), text)
 
 
 def add_field_flags(add):

@@ -212,6 +212,7 @@ from gpt_image2 import (
     fetch_images,
     find_config,
     find_curl,
+    flag_of,
     folders_to_write,
     forget_facts,
     free_bytes,
@@ -220,6 +221,7 @@ from gpt_image2 import (
     home_folder,
     host_of,
     image_json,
+    in_flags,
     in_quotes,
     input_file,
     input_file_of,
@@ -895,7 +897,7 @@ def _area_of(text, width, height):
     kind, colon, places = text.strip().rpartition(":")
     kind = kind if colon else "rect"
     if kind not in _AREA_KINDS:
-        raise UsageError(f"`area` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
+        raise UsageError(f"`areas` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
     wholes = (width, height, width, height)
     found = [each.pixels(whole) for each, whole in zip(parse_box_places(places, kind), wholes)]
     if max(map(abs, found)) > _MAX_PLACE_PX:
@@ -930,7 +932,7 @@ def _drawn(areas, width, height):
     if is_full:
         raise UsageError(
             "the mask is full: everything would be edited",
-            hint="leave `area` out, or make it smaller",
+            hint="leave `areas` out, or make it smaller",
             code="full_mask",
         )
     packed += squeeze.flush()
@@ -2111,10 +2113,65 @@ MISTAKES = {
 # commands/picture_flags
 #
 # The flags for what is done with pictures before and after a call, and what they ask for. Pure.
+#
+# `WISHES` is the one table of them: command lines, jobs files, tools and programs read theirs from it.
 # ------------------------------------------------------------------------------------------------------------
 
 
 FIT_WAYS = ("crop", "pad", "stretch")
+#: A rectangle, or the ellipse in it: its name as JSON has it, and what stands before its places in words.
+AREA_KINDS = {"rect": "", "ellipse": "ellipse:"}
+AREAS_HELP = (
+    "in pixels (120), percent (25%) or fractions (0.25) of the picture as it is seen, in place of a mask"
+)
+
+
+class Wish(Record):
+    """One thing that can be wished for: its name, `bool` or `str`, and what it does, in which names stand in
+    backquotes. A text has a `metavar` for its value, or the `choices` that there are."""
+
+    name: str
+    kind: type
+    help: str
+    metavar: str = ""
+    choices: Tuple[str, ...] = ()
+    is_for_edits: bool = False
+
+
+#: All but areas, which are written otherwise on a command line than elsewhere.
+WISHES = (
+    Wish(
+        "keep_outside",
+        bool,
+        "put the first image back outside the mask: there not one pixel changes",
+        is_for_edits=True,
+    ),
+    Wish(
+        "extend",
+        str,
+        "paint further beyond these sides, as left=25%,right=200; all=10% is every side",
+        "SIDES",
+        is_for_edits=True,
+    ),
+    Wish("to", str, "as `extend`, to a ratio or to a larger size", "W:H|WxH", is_for_edits=True),
+    Wish("exact", str, "save exactly this size, made from the legal one that covers it", "WxH"),
+    Wish("fit", str, "how `exact` gets there (default crop, about the middle)", choices=FIT_WAYS),
+    Wish("under", str, "save it lighter than this, as 300KB; quality is chosen for it", "KB"),
+    Wish(
+        "cutout",
+        bool,
+        "a clear background, looked at; where it does not come, the subject is drawn again on a flat colour "
+        "and cut out, if `max_cost_usd` covers both calls; with `background` opaque at once, in one call",
+    ),
+    Wish(
+        "glass",
+        bool,
+        "a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    ),
+)
+#: What all of them are called where they are fields: in jobs files, and as arguments.
+WISH_FIELDS = ("areas", *(wish.name for wish in WISHES))
 
 
 class PictureWishes(Record):
@@ -2135,45 +2192,35 @@ class PictureWishes(Record):
         """Whether the optional part for pictures is needed; a mask of plain shapes is made without it."""
         return self != PictureWishes(area=self.area)
 
+    @property
+    def need_source(self):
+        """Whether the image that is edited is worked on before the call."""
+        return bool(self.area or self.keep_outside or self.extend or self.to)
 
-def add_picture_flags(parser, is_edit):
-    """Adds the flags to the parser of `generate` or `edit`, and what reads them."""
+
+def add_picture_flags(parser, is_edit, shows=True):
+    """Adds the flags to the parser of a command, and what reads them; those for the source of an edit only
+    where it can be one, and `--show` where it `shows`."""
     add = parser.add_argument_group("the picture, before and after the call").add_argument
     if is_edit:
         add(
             "--area",
             action="append",
             metavar="X,Y,W,H",
-            help="edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%%) or fractions "
-            "(0.25) of the picture as it is seen; repeatable",
+            help=f"edit this rectangle, or ellipse:X,Y,W,H, {AREAS_HELP}; repeatable".replace("%", "%%"),
         )
-        add(
-            "--keep-outside",
-            action="store_true",
-            help="put the first image back outside the mask: there not one pixel changes",
-        )
-        add(
-            "--extend",
-            metavar="SIDES",
-            help="paint further beyond these sides, as left=25%%,right=200; all=10%% is every side",
-        )
-        add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
-    add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
-    add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
-    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
-    add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
-    add(
-        "--cutout",
-        action="store_true",
-        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
-        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
-    )
-    add(
-        "--glass",
-        action="store_true",
-        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
-        "and edited to black",
-    )
+    for wish in WISHES:
+        flag, text = flag_of(wish.name), in_flags(wish.help).replace("%", "%%")
+        if wish.is_for_edits and not is_edit:
+            continue
+        if wish.kind is bool:
+            add(flag, action="store_true", help=text)
+        elif wish.choices:
+            add(flag, choices=wish.choices, help=text)
+        else:
+            add(flag, metavar=wish.metavar, help=text)
+    if shows:
+        add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     parser.set_defaults(read_wishes=read_wishes)
 
 
@@ -2183,28 +2230,75 @@ def read_wishes(flags):
     Raises:
         UsageError: they do not go together.
     """
-    given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
-    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
-    return None if wishes == PictureWishes() else checked_wishes(wishes)
+    return _wishes({name: getattr(flags, name, None) for name in PictureWishes.__match_args__})
+
+
+def wishes_in(fields, defaults=None):
+    """What the `WISH_FIELDS` among these ask for, the defaults where they leave it out; None where that is
+    nothing. An area is `{"rect": [x, y, width, height]}`, `{"ellipse": [...]}` or a text as of `--area`.
+
+    Raises:
+        UsageError: a value is of another type, or they do not go together.
+    """
+    given = dict(vars(defaults)) if defaults is not None else {}
+    if fields.get("areas") is not None:
+        given["area"] = _areas_in_words(fields["areas"])
+    for wish in WISHES:
+        value = fields.get(wish.name)
+        if value is None:
+            continue
+        if not isinstance(value, wish.kind):
+            raise _wrong(wish.name, "true or false" if wish.kind is bool else "a text", value, wish.help)
+        if wish.choices and value not in wish.choices:
+            raise _wrong(wish.name, " or ".join(wish.choices), value, wish.help)
+        given[wish.name] = value
+    return _wishes(given)
 
 
 def checked_wishes(wishes):
     """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
     wishes = replace(wishes, area=tuple(wishes.area))
     if wishes.extend and wishes.to:
-        raise UsageError("--extend and --to both say how far", hint="leave one of them out")
+        raise UsageError("`extend` and `to` both say how far", hint="leave one of them out")
     if (wishes.extend or wishes.to) and wishes.area:
-        raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
+        raise UsageError("`extend` makes the mask itself", hint="leave `areas` out, or edit in two calls")
     if wishes.fit and not wishes.exact:
-        raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+        raise UsageError("`fit` needs `exact`", hint="for example `exact` 1200x630")
     if wishes.cutout and wishes.glass:
-        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+        raise UsageError("`cutout` and `glass` are two methods", hint="leave one of them out")
     if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
         raise UsageError(
             "a clear background, and the source put back around the edit, do not go together",
-            hint="leave --cutout or --glass out, or edit in two calls",
+            hint="leave `cutout` or `glass` out, or edit in two calls",
         )
     return wishes
+
+
+def _wishes(given):
+    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
+    return None if wishes == PictureWishes() else checked_wishes(wishes)
+
+
+def _areas_in_words(areas):
+    listed = cast("Sequence[Any]", areas if isinstance(areas, (list, tuple)) else [areas])
+    return tuple(map(_area_in_words, listed))
+
+
+def _area_in_words(area):
+    """A rectangle or an ellipse as `--area` takes it."""
+    if isinstance(area, str) and area.strip():
+        return area
+    fields = cast("Mapping[Any, Any]", area if isinstance(area, Mapping) else {})
+    if len(fields) == 1:
+        ((kind, places),) = fields.items()
+        if kind in AREA_KINDS and isinstance(places, (list, tuple)):
+            return AREA_KINDS[kind] + ",".join(map(str, cast("Sequence[Any]", places)))
+    wanted = '{"rect": [x, y, width, height]} or {"ellipse": [...]}'
+    raise _wrong("areas", wanted, cast(object, area), AREAS_HELP)
+
+
+def _wrong(name, wanted, value, help_text):
+    return UsageError(f"{name} must be {wanted}, found {show(repr(value), limit=40)}", hint=help_text)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2286,8 +2380,9 @@ class FurtherCalls:
         self._say = say
         self._call = None
         self._estimate = None
-        self._both = None
-        self._is_allowed = False
+        #: What both calls may cost, None where that is not known, and whether the second may be made.
+        self.both = None
+        self.is_allowed = False
 
     def price(self, client, first, max_cost_usd):
         """Looks at the call that may follow `first`, and what both may cost."""
@@ -2300,14 +2395,14 @@ class FurtherCalls:
         self._estimate = two = request.estimate(prices, unseen_images=int(call.is_needed))
         if one is not None and two is not None:
             low = two.low_usd if call.is_needed else 0.0
-            self._both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
+            self.both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
         budget = Budget(max_cost_usd)
         if call.is_needed:
-            budget.check(self._both, "both calls together")
-            self._is_allowed = True
+            budget.check(self.both, "both calls together")
+            self.is_allowed = True
         else:
-            has_cap = max_cost_usd is not None and self._both is not None
-            self._is_allowed = has_cap and budget.take(self._most_usd) is not None
+            has_cap = max_cost_usd is not None and self.both is not None
+            self.is_allowed = has_cap and budget.take(self._most_usd) is not None
 
     def show(self):
         """The call that may follow, in lines for people; none where none will."""
@@ -2316,10 +2411,8 @@ class FurtherCalls:
             return []
         when = "Then" if call.is_needed else "Then, where the background is not clear"
         lines = [f"{when}: {call.purpose}, estimated cost {cost_in_words(self._estimate)}"]
-        if self._both is not None:
-            lines.append(
-                f"Both calls: up to ${self._both.high_usd:.4f}{'' if self._is_allowed else self._way}"
-            )
+        if self.both is not None:
+            lines.append(f"Both calls: up to ${self.both.high_usd:.4f}{'' if self.is_allowed else self._way}")
         return lines
 
     def as_json(self):
@@ -2331,9 +2424,9 @@ class FurtherCalls:
             "purpose": call.purpose,
             "prompt": call.request.prompt,
             "needed": call.is_needed,
-            "allowed": self._is_allowed,
+            "allowed": self.is_allowed,
             "cost_usd": estimate_json(self._estimate),
-            "both_usd": estimate_json(self._both),
+            "both_usd": estimate_json(self.both),
         }
         return {"further_call": further}
 
@@ -2361,7 +2454,7 @@ class FurtherCalls:
             return first
         if call is None:
             return first
-        if not self._is_allowed:
+        if not self.is_allowed:
             warn(f"a second call was not made, for {call.purpose}{self._price}{self._way}")
             return first
         self._say(f"a second call, for {call.purpose}{self._price}")
@@ -2389,7 +2482,7 @@ class FurtherCalls:
 
     @property
     def _most_usd(self):
-        return 0.0 if self._both is None else self._both.high_usd
+        return 0.0 if self.both is None else self.both.high_usd
 
     @property
     def _price(self):
@@ -2400,7 +2493,7 @@ class FurtherCalls:
     @property
     def _way(self):
         """What allows the second call."""
-        if self._both is None:
+        if self.both is None:
             return ": without a price of the model (`prices` in the config) it is never made"
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
@@ -2505,7 +2598,7 @@ class Finishing:
             assert self._steps is not None
             self._further = FurtherCalls(self._steps, say)
         self._asked = None
-        self._count = 0
+        self._numbers = ()
         self._started = time.monotonic()
         self._emit = lambda _: None
         self._warnings = []
@@ -2538,7 +2631,8 @@ class Finishing:
         if self._steps is None:
             return prepared
         asked, request = prepared.plan, prepared.request
-        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        numbers = prepared.numbers or range(1, request.count + 1)
+        paths = [asked.path(number) for number in numbers]
         inputs = (*request.images, *(image for _, image in request.beside))
         for path in paths:
             for image in inputs:
@@ -2551,11 +2645,11 @@ class Finishing:
         aside = replace(
             asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
         )
-        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+        if len(os.fsencode(aside.path(max(numbers)).name)) > MAX_NAME_BYTES:
             raise UsageError(
                 "the output's name is too long for another beside it", hint="give -o a shorter name"
             )
-        self._asked, self._count = asked, request.count
+        self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
@@ -2569,6 +2663,12 @@ class Finishing:
             if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
                 raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
             self._further.price(client, prepared, max_cost_usd)
+
+    def estimate(self, client, prepared):
+        """What the priced call may cost, with the one that may follow it; None where that is not known."""
+        if self._further is None or not self._further.is_allowed:
+            return prepared.request.estimate(client.settings.prices)
+        return self._further.both
 
     def show_price(self, output):
         """Prints what may follow the call, for a dry run; the same for its JSON."""
@@ -2659,7 +2759,7 @@ class Finishing:
                 writer.write(finished.data)
                 if writer.rescue_reason:
                     raise OSError(writer.rescue_reason)
-                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+                saved = writer.commit(target, image.number, keep_existing=image.number not in self._numbers)
             except BaseException:
                 with suppress(OSError):
                     writer.discard()
@@ -2697,7 +2797,8 @@ class Finishing:
         assert self._asked is not None
         if image.rescued:
             return image
-        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        is_asked = image.number in self._numbers
+        plan = self._asked if is_asked else replace(self._asked, no_clobber=True)
         try:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
@@ -2730,9 +2831,9 @@ def _with_area_mask(request, texts, folder):
         UsageError: there is no image, or a mask already; or the areas make no mask for it.
     """
     if not request.images:
-        raise UsageError("`area` is for edits", hint="name the image to edit")
+        raise UsageError("`areas` is for edits", hint="name the image to edit")
     if request.mask is not None or request.markup is not None:
-        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+        raise UsageError("`areas` makes the mask itself", hint="leave `mask` and `markup` out, or `areas`")
     mask, data = area_mask(texts, request.images[0], folder / "area.png")
     write_private(folder / "area.png", data)
     return replace(request, mask=mask)

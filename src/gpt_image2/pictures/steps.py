@@ -8,6 +8,7 @@ out, and said.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ from .transparency import ByKey, ByPair, Cleared, Way
 from .uploads import packed_input
 
 _DEFAULT_FIT = "crop"
+#: A large picture takes hundreds of MB, so calls that run side by side work on theirs in turn.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def steps_for(wishes: PictureWishes) -> Steps:
@@ -81,8 +84,9 @@ class Steps:
         Raises:
             UsageError: it cannot be made so.
         """
-        request = self._sized(request, folder)
-        return request if self._way is None else self._way.before(request)
+        with _ONE_AT_A_TIME:
+            request = self._sized(request, folder)
+            return request if self._way is None else self._way.before(request)
 
     def further(self) -> FurtherCall | None:
         """The call that may follow it; None where none will."""
@@ -90,7 +94,8 @@ class Steps:
 
     def next_call(self, images: Sequence[SavedImage]) -> FurtherCall | None:
         """The call that its images need; None where they need none."""
-        return None if self._way is None else self._way.next_call(images)
+        with _ONE_AT_A_TIME:
+            return None if self._way is None else self._way.next_call(images)
 
     def take(self, images: Sequence[SavedImage]) -> None:
         """Takes the images of that call."""
@@ -112,6 +117,10 @@ class Steps:
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
         """The finished picture as a file of this format: `png`, `jpeg` or `webp`; without data where nothing
         that was wished for could be done."""
+        with _ONE_AT_A_TIME:
+            return self._finished(image, kind)
+
+    def _finished(self, image: SavedImage, kind: str) -> FinishedPicture:
         if self._way is not None:
             return self._cleared(self._way.cleared(image), image, kind)
         edit = open_picture(image.path, "what the model sent")
@@ -171,7 +180,7 @@ class Steps:
 
     def _masked(self, request: ImageRequest) -> ImageRequest:
         if not request.images or request.mask is None:
-            raise UsageError("`keep_outside` needs a mask", hint="add `mask` or `area`")
+            raise UsageError("`keep_outside` needs a mask", hint="add `mask` or `areas`")
         picture = self._opened(request.images[0])
         self._source = picture
         self._area, _ = read_mask(request.mask.made_from or request.mask.path, picture)

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
+from ..api.cost import CostEstimate
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
@@ -78,7 +79,7 @@ class Finishing:
             assert self._steps is not None
             self._further = FurtherCalls(self._steps, say)
         self._asked: Optional[OutputPlan] = None
-        self._count = 0
+        self._numbers: Sequence[int] = ()
         self._started = time.monotonic()
         self._emit: Observer = lambda _: None
         self._warnings: List[str] = []
@@ -111,7 +112,8 @@ class Finishing:
         if self._steps is None:
             return prepared
         asked, request = prepared.plan, prepared.request
-        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        numbers = prepared.numbers or range(1, request.count + 1)
+        paths = [asked.path(number) for number in numbers]
         inputs = (*request.images, *(image for _, image in request.beside))
         for path in paths:
             for image in inputs:
@@ -124,11 +126,11 @@ class Finishing:
         aside = replace(
             asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
         )
-        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+        if len(os.fsencode(aside.path(max(numbers)).name)) > MAX_NAME_BYTES:
             raise UsageError(
                 "the output's name is too long for another beside it", hint="give -o a shorter name"
             )
-        self._asked, self._count = asked, request.count
+        self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
         return replace(prepared, plan=aside, output=output)
 
@@ -142,6 +144,12 @@ class Finishing:
             if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
                 raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
             self._further.price(client, prepared, max_cost_usd)
+
+    def estimate(self, client: Client, prepared: PreparedCall) -> Optional[CostEstimate]:
+        """What the priced call may cost, with the one that may follow it; None where that is not known."""
+        if self._further is None or not self._further.is_allowed:
+            return prepared.request.estimate(client.settings.prices)
+        return self._further.both
 
     def show_price(self, output: Output) -> Dict[str, object]:
         """Prints what may follow the call, for a dry run; the same for its JSON."""
@@ -232,7 +240,7 @@ class Finishing:
                 writer.write(finished.data)
                 if writer.rescue_reason:
                     raise OSError(writer.rescue_reason)
-                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+                saved = writer.commit(target, image.number, keep_existing=image.number not in self._numbers)
             except BaseException:
                 with suppress(OSError):
                     writer.discard()
@@ -270,7 +278,8 @@ class Finishing:
         assert self._asked is not None
         if image.rescued:
             return image
-        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        is_asked = image.number in self._numbers
+        plan = self._asked if is_asked else replace(self._asked, no_clobber=True)
         try:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
@@ -305,9 +314,9 @@ def _with_area_mask(request: ImageRequest, texts: Sequence[str], folder: Path) -
     from ..api.area_masks import area_mask
 
     if not request.images:
-        raise UsageError("`area` is for edits", hint="name the image to edit")
+        raise UsageError("`areas` is for edits", hint="name the image to edit")
     if request.mask is not None or request.markup is not None:
-        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+        raise UsageError("`areas` makes the mask itself", hint="leave `mask` and `markup` out, or `areas`")
     mask, data = area_mask(texts, request.images[0], folder / "area.png")
     write_private(folder / "area.png", data)
     return replace(request, mask=mask)
