@@ -35,6 +35,7 @@ SIDES = {
         *(
             "commands.checks",
             "commands.doctor",
+            "commands.finish_later",
             "commands.finishing",
             "commands.further_calls",
             "commands.mistakes",

@@ -10430,7 +10430,8 @@ class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
     `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
+    history says of where they go, None for where the plan puts them. `then` has for the number of an image
+    the picture that is to be made of it, and the commands that make it should the call be broken off.
     """
 
     request: ImageRequest
@@ -10438,6 +10439,7 @@ class PreparedCall(Record):
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
+    then: Optional[Mapping[int, Tuple[str, str]]] = None
 
 
 def default_output(env, output_format):
@@ -10487,7 +10489,7 @@ class CallPolicy(Record):
 
 class CallUnderWay:
     """What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    that are asked for, by which the plan names them; None is 1, 2, 3 …"""
+    that are asked for, by which the plan names them; None is 1, 2, 3 …; `then` is as in `PreparedCall`."""
 
     def __init__(
         self,
@@ -10497,7 +10499,9 @@ class CallUnderWay:
         policy,
         observer,
         numbers=None,
+        then=None,
     ):
+        self._then = then
         self.host = host
         self.request = request
         self.plan = plan
@@ -10533,6 +10537,7 @@ class CallUnderWay:
                     "suffix": plan.suffix,
                     "numbered": plan.numbered,
                 },
+                **({"then": self._then} if self._then else {}),
             },
         )
 
@@ -11257,7 +11262,7 @@ class Client:
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:

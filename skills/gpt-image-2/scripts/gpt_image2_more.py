@@ -1293,6 +1293,8 @@ class Left:
         self.numbers = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
         self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        then = asked.get("then")
+        self._then = cast(Dict[str, Any], then) if isinstance(then, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
         self.headers = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
@@ -1310,6 +1312,15 @@ class Left:
     def plan(self, rescue_folder):
         """Where the images were to go."""
         return _plan_of(self._output, rescue_folder)
+
+    def then(self, image, is_new):
+        """The commands that make of an image what was asked for; empty where that is there. What is there by
+        its name is something else where the image is new."""
+        then = self._then.get(str(image.number))
+        target, commands = map(str, cast(List[Any], then) if isinstance(then, list) else ("", ""))
+        if not target or (not is_new and os.path.lexists(target)):
+            return ""
+        return commands.replace("{image}", in_quotes(image.path))
 
     @property
     def addresses(self):
@@ -1724,7 +1735,7 @@ class Resumed(Record):
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
     that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
-    ended, `error` why one brought no image.
+    ended, `error` why one brought no image. `then` are the commands that make of images what was asked for.
     """
 
     id: str
@@ -1734,6 +1745,7 @@ class Resumed(Record):
     waiting: Tuple[str, ...] = ()
     task: Optional[Task] = None
     error: Optional[GptImage2Error] = None
+    then: Tuple[str, ...] = ()
 
 
 class Resumer:
@@ -1823,7 +1835,8 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+        then = tuple(filter(None, (left.then(image, image in new) for image in images)))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error, then)
 
     def _was_sandbox(self, left):
         """Whether the sandbox answered; where there is no answer, whether it is there now."""
@@ -1933,6 +1946,8 @@ def resumed_in_words(resumed):
     """What a later call says of what it finished in passing."""
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for commands in resumed.then:
+        yield f"the picture that was asked for is still to be made: {show(commands, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
     if resumed.task is not None:
@@ -2302,6 +2317,61 @@ def _wrong(name, wanted, value, help_text):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# commands/finish_later
+#
+# What finishes a picture whose call was broken off once its image is there, as commands. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for the image that came, whose name is known only then.
+IMAGE = "{image}"
+
+
+def commands_to_finish(wishes, source, mask, target):
+    """The command, or several, that make of `IMAGE` the picture at `target`; or in words that none does.
+
+    `source` is the image that was edited and `mask` the user's own mask; None where that is not on disk.
+    """
+    if wishes.extend or wishes.to:
+        return f"the source cannot be put back: {IMAGE} is all as the model painted it"
+    steps = []
+    if wishes.keep_outside:
+        if source is None or (mask is None and not wishes.area):
+            return f"the source cannot be put back, it was no file here: {IMAGE} is as the model painted it"
+        if mask is None:
+            mask = _step_file(target, "mask")
+            steps.append(["mask", source, *_shapes(wishes.area), "-o", mask])
+        steps.append(["compose", source, IMAGE, "--mask", mask])
+    if wishes.cutout or wishes.glass:
+        steps.append(["cutout", IMAGE])
+    if wishes.exact or wishes.under:
+        flags = [("--exact", wishes.exact), ("--fit", wishes.fit), ("--under", wishes.under)]
+        steps.append(["fit", IMAGE, *(word for flag, value in flags if value for word in (flag, value))])
+    lines = []
+    image = IMAGE
+    for number, words in enumerate(steps, 1):
+        words = [image if word == IMAGE else word for word in words]
+        if "-o" not in words:
+            image = target if number == len(steps) else _step_file(target, words[0])
+            words += ["-o", image]
+        lines.append(" ".join([called(), *(word if word == IMAGE else in_quotes(word) for word in words)]))
+    return " && ".join(lines)
+
+
+def _shapes(areas):
+    words = []
+    for area in areas:
+        kind, _, places = area.replace(" ", "").rpartition(":")
+        words += [f"--{kind if kind in AREA_KINDS else 'rect'}", places]
+    return words
+
+
+def _step_file(target, word):
+    stem = target.rpartition(".")[0] or target
+    return f"{stem}.{word}.png"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # commands/showing
 #
 # `--show`: the images of a call on the terminal of standard error, once they are saved.
@@ -2651,7 +2721,13 @@ class Finishing:
             )
         self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
-        return replace(prepared, plan=aside, output=output)
+        source = _lasting(inputs[0]) if inputs else None
+        mask = None if request.mask is None or self._wishes.area else _lasting(request.mask)
+        then = {
+            number: (path, commands_to_finish(self._wishes, source, mask, path))
+            for number, path in ((number, str(asked.path(number))) for number in numbers)
+        }
+        return replace(prepared, plan=aside, output=output, then=then)
 
     def price(self, client, prepared, max_cost_usd=None):
         """Looks at what may follow the call: a second one is made only where this allows it.
@@ -2842,6 +2918,13 @@ def _with_area_mask(request, texts, folder):
 def _format_of(path, otherwise):
     """The format that a file is to have by its name."""
     return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _lasting(image):
+    """Where an input lies on the user's disk; None where that is nowhere."""
+    if not image.made_from and (is_address(image.source) or image.source == "-"):
+        return None
+    return image.made_from or image.path
 
 
 def _is_same_file(path, other):
@@ -3589,6 +3672,8 @@ def _error(calls, stop):
 def _say(resumed, output):
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    for commands in resumed.then:
+        output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
         output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
@@ -3607,6 +3692,7 @@ def _call_json(resumed):
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "then": list(resumed.then),
         "task": _task_json(resumed.task),
         "error": failure_json(resumed.error),
     }

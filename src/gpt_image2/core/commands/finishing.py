@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..api.cost import CostEstimate
-from ..api.request import ImageRequest
+from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
 from ..base.optional_part import errors_as_ours, import_pictures, reason_of
@@ -27,6 +27,7 @@ from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import MAX_NAME_BYTES, OutputPlan, extension, has_matching_extension
 from ..outputs.store import ImageWriter
 from ..telling.output import Output
+from .finish_later import commands_to_finish
 from .further_calls import FurtherCalls, FurtherSteps
 from .picture_flags import PictureWishes, checked_wishes
 
@@ -132,7 +133,13 @@ class Finishing:
             )
         self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
-        return replace(prepared, plan=aside, output=output)
+        source = _lasting(inputs[0]) if inputs else None
+        mask = None if request.mask is None or self._wishes.area else _lasting(request.mask)
+        then = {
+            number: (path, commands_to_finish(self._wishes, source, mask, path))
+            for number, path in ((number, str(asked.path(number))) for number in numbers)
+        }
+        return replace(prepared, plan=aside, output=output, then=then)
 
     def price(self, client: Client, prepared: PreparedCall, max_cost_usd: Optional[float] = None) -> None:
         """Looks at what may follow the call: a second one is made only where this allows it.
@@ -325,6 +332,13 @@ def _with_area_mask(request: ImageRequest, texts: Sequence[str], folder: Path) -
 def _format_of(path: Path, otherwise: str) -> str:
     """The format that a file is to have by its name."""
     return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _lasting(image: InputImage) -> Optional[str]:
+    """Where an input lies on the user's disk; None where that is nowhere."""
+    if not image.made_from and (is_address(image.source) or image.source == "-"):
+        return None
+    return image.made_from or image.path
 
 
 def _is_same_file(path: Path, other: str) -> bool:
