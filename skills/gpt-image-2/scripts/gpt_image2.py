@@ -11066,6 +11066,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self):
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self):
         """How long a call may take with its retries."""
         return self._policy.timeout_s

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import glob
 import hashlib
 import json
 import math
@@ -2270,6 +2271,12 @@ def wishes_in(fields, defaults=None):
     return _wishes(given)
 
 
+def names_of(wishes):
+    """What is wished for, by its names in backquotes."""
+    names = [name for name, value in vars(wishes).items() if value]
+    return ", ".join(f"`{'areas' if name == 'area' else name}`" for name in names)
+
+
 def checked_wishes(wishes):
     """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
     wishes = replace(wishes, area=tuple(wishes.area))
@@ -2534,7 +2541,9 @@ class FurtherCalls:
                 request = call.request
                 if call.edits:
                     request = stack.enter_context(client.with_inputs(request, [call.edits]))
-                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+                second = client.that_waits.run(
+                    client.prepare(request, str(path), no_clobber=True), observer=observer
+                )
         except GptImage2Error as error:
             both = _of_both(first, error.result, error.billed)
             if isinstance(error, InterruptedCall):
@@ -3706,199 +3715,6 @@ def _call_json(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/job
-#
-# One job: what a line of a jobs file says of it, checked and typed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: How a JSON array begins, and no prompt.
-ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
-#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
-_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
-#: Fields that change nothing of what an image shows.
-_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
-_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
-_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
-#: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
-#: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
-_LOOKALIKES = {
-    name: meant
-    for meant, names in (
-        (
-            "image",
-            "imageurl imageurls imagepath imagepaths imagefile imagefiles inputimage inputimages inputfile",
-        ),
-        ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
-        ("image", "reference references"),
-        ("mask", "maskurl maskimage maskpath maskfile"),
-        ("markup", "markupurl markupimage markuppath markupfile"),
-        ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
-    )
-    for name in names.split()
-}
-
-
-class Job(Record):
-    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
-    output folder, None for a name made from the prompt."""
-
-    request: ImageRequest
-    sources: Tuple[str, ...] = ()
-    mask: Optional[str] = None
-    markup: Optional[str] = None
-    output: Optional[str] = None
-    id: Optional[str] = None
-
-
-def read_job(text, defaults):
-    """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
-    where it is no job."""
-    text = text.strip()
-    unknown = ()
-    if text.startswith("{") or ARRAY_START.match(text):
-        content = _parsed(text)
-        if not isinstance(content, dict):
-            raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
-        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
-    else:
-        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    for what, source in (("mask", job.mask), ("markup", job.markup)):
-        if source is not None and not job.sources:
-            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
-    return job, unknown
-
-
-def _parsed(text):
-    """The object or array of a line, which JSON and UTF-8 can carry on."""
-    try:
-        content = json.loads(text)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
-        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    return content
-
-
-def _from_object(content, defaults):
-    fields = by_own_names({name: value for name, value in content.items() if value is not None})
-    if "format" in fields:
-        fields.setdefault("output_format", fields.pop("format"))
-    kinds = {"prompt": str, **REQUEST_FIELDS}
-    known = {
-        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
-    }
-    own = {name: fields.pop(name) for name in _OWN if name in fields}
-    for name in fields:
-        meant = _LOOKALIKES.get(_plain(name))
-        if meant:
-            raise UsageError(
-                f"field {show(name, limit=40)!r} is not known; did you mean {meant}?",
-                hint="a field that the server itself knows goes with --param",
-            )
-    extra = {**dict(defaults.request.extra), **fields}
-    if not known.get("prompt") and not defaults.request.prompt:
-        raise UsageError("it has no prompt", hint=_LINE_HINT)
-    job = Job(
-        request=replace(defaults.request, extra=tuple(extra.items()), **known),
-        sources=_sources(own) or defaults.sources,
-        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
-        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
-        output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_job_id(own["id"]) if "id" in own else None,
-    )
-    return job, tuple(fields)
-
-
-def job_key(
-    request, inputs, mask, markup=None
-):
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
-    hashes too.
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
-    part of it."""
-    wire = request.wire_fields("output_format")
-    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
-    content = [
-        request.model or DEFAULT_MODEL,
-        request.prompt,
-        request.count,
-        request.effective_size,
-        request.effective_quality,
-        request.effective_format,
-        request.output_compression,
-        request.background or "auto",
-        sorted(further.items()),
-        list(inputs),
-        mask,
-        *([markup] if markup is not None else []),
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _bare_prompt(text):
-    """The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        value = []
-    except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
-    raise UsageError(
-        f"it is {kind} in JSON, and no job",
-        hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
-    )
-
-
-def _no_constant(name):
-    raise ValueError(name)  # NaN is a word; JSON has no such number
-
-
-def is_header(text):
-    """Whether a line names fields of jobs and nothing else, as the first line of a table does."""
-    if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
-        return False  # a JSON string: a prompt
-    words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
-    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN)} | set(_LOOKALIKES)
-    return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
-
-
-def _plain(name):
-    return name.lower().replace("-", "").replace("_", "")
-
-
-def _sources(own):
-    sources = []
-    for name in ("image", "images", "image[]"):
-        value = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
-            if not isinstance(source, str) or not source or source == "-":
-                raise UsageError(
-                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
-                )
-            sources.append(source)
-    return tuple(sources)
-
-
-def _job_id(value):
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _typed(value, "id", str)
-
-
-def _typed(value, name, kind):
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
-    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/kept_pace
 #
 # A pace that was found by what got through: kept to, and tried beyond; see `hidden_limit`. Pure.
@@ -4794,6 +4610,210 @@ def image_of_fields(fields):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/job
+#
+# One job: what a line of a jobs file says of it, checked and typed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: How a JSON array begins, and no prompt.
+ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
+_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
+#: Fields that change nothing of what an image shows.
+_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
+_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+#: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
+#: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
+_LOOKALIKES = {
+    name: meant
+    for meant, names in (
+        (
+            "image",
+            "imageurl imageurls imagepath imagepaths imagefile imagefiles inputimage inputimages inputfile",
+        ),
+        ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
+        ("image", "reference references"),
+        ("mask", "maskurl maskimage maskpath maskfile"),
+        ("markup", "markupurl markupimage markuppath markupfile"),
+        ("areas", "area"),
+        ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
+    )
+    for name in names.split()
+}
+
+
+class Job(Record):
+    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
+    output folder, None for a name made from the prompt. `wishes` are what is to be done with its pictures."""
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    markup: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+    wishes: Optional[PictureWishes] = None
+
+
+def read_job(text, defaults):
+    """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
+    where it is no job."""
+    text = text.strip()
+    unknown = ()
+    if text.startswith("{") or ARRAY_START.match(text):
+        content = _parsed(text)
+        if not isinstance(content, dict):
+            raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
+        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    for what, source in (("mask", job.mask), ("markup", job.markup)):
+        if source is not None and not job.sources:
+            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text):
+    """The object or array of a line, which JSON and UTF-8 can carry on."""
+    try:
+        content = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    return content
+
+
+def _from_object(content, defaults):
+    fields = by_own_names({name: value for name, value in content.items() if value is not None})
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    kinds = {"prompt": str, **REQUEST_FIELDS}
+    known = {
+        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
+    }
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    wished = {name: fields.pop(name) for name in WISH_FIELDS if name in fields}
+    for name in fields:
+        meant = _LOOKALIKES.get(_plain(name))
+        if meant:
+            raise UsageError(
+                f"field {show(name, limit=40)!r} is not known; did you mean {meant}?",
+                hint="a field that the server itself knows goes with --param",
+            )
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
+        wishes=wishes_in(wished, defaults.wishes),
+    )
+    return job, tuple(fields)
+
+
+def job_key(
+    request,
+    inputs,
+    mask,
+    markup=None,
+    wishes=None,
+):
+    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    hashes too.
+    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    part of it."""
+    wire = request.wire_fields("output_format")
+    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
+    content = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(further.items()),
+        list(inputs),
+        mask,
+        *([markup] if markup is not None else []),
+        *([] if wishes is None else [{name: value for name, value in vars(wishes).items() if value}]),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text):
+    """The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        value = []
+    except ValueError:
+        return text
+    if isinstance(value, str):
+        return value
+    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+    raise UsageError(
+        f"it is {kind} in JSON, and no job",
+        hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
+    )
+
+
+def _no_constant(name):
+    raise ValueError(name)  # NaN is a word; JSON has no such number
+
+
+def is_header(text):
+    """Whether a line names fields of jobs and nothing else, as the first line of a table does."""
+    if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
+        return False  # a JSON string: a prompt
+    words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
+    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN, *WISH_FIELDS)} | set(
+        _LOOKALIKES
+    )
+    return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
+
+
+def _plain(name):
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _sources(own):
+    sources = []
+    for name in ("image", "images", "image[]"):
+        value = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _job_id(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value, name, kind):
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/contact_sheet
 #
 # The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
@@ -5533,6 +5553,9 @@ def _settle(
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
         hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        aside = _sent_by_model(folder, job, entry)
+        if aside:
+            hint = f"what the model sent is {aside}: fit, compose or cutout make of it what was asked for"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
@@ -5554,6 +5577,14 @@ def _images_there(plan, folder, job, entry):
     return [there[number] for number in sorted(there)]
 
 
+def _sent_by_model(folder, job, entry):
+    """The image of a job that was to be worked on when its run was killed, by its name; empty without one."""
+    outputs = folder.outputs(entry.name, ImageRequest(prompt=""), job.named)
+    around = outputs.folder.glob(f"{glob.escape(outputs.stem)}.model*")
+    found = sorted(path for path in around if path.suffix in (".png", ".jpg", ".webp"))
+    return show(folder.name_of(found[0]), limit=None) if found else ""
+
+
 def _is_in_doubt(entry):
     """Whether a job failed for which more may have been paid than has come."""
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
@@ -5568,6 +5599,44 @@ def _is_whole(path):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/picture_jobs
+#
+# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
+# show before anything is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def most_for_both(max_cost_usd):
+    """What a call and its second one may cost together, where the sum of all jobs has a cap: that is kept by
+    holding the price of both. Without one a second call is made only where there is no picture otherwise."""
+    return None if max_cost_usd is None else math.inf
+
+
+def estimate_with_steps(
+    job, wishes, client, plan, max_cost_usd
+):
+    """What all calls of a job may cost, in USD; what comes before them is done, and what it made goes again.
+
+    Raises:
+        UsageError: what it wishes for cannot be done.
+    """
+    if wishes.need_source and any(map(is_address, job.sources)):
+        raise UsageError(
+            "the image to work on is an address: it is not looked at before it is paid for",
+            hint="save it, and name the file",
+        )
+    with ExitStack() as stack:
+        finishing = Finishing(wishes, stack)
+        request = job.request
+        if job.sources and not any(map(is_address, job.sources)):
+            request = stack.enter_context(client.with_inputs(request, job.sources, job.mask, job.markup))
+        request, _ = checked(finishing.before(request))
+        call = finishing.set_aside(PreparedCall(request, plan, ()))
+        finishing.price(client, call, most_for_both(max_cost_usd))
+        return finishing.estimate(client, call)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/running_job
 #
 # A job that is under way: what is sent for it, and how it ended.
@@ -5578,9 +5647,10 @@ def _is_whole(path):
 
 class RunningJob:
     """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
-    closes what was loaded for it."""
+    closes what was loaded for it, and `finishing` works on its pictures, where that is wished for."""
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+    sent: PreparedCall  # the same, where its images go first
 
     def __init__(
         self, planned, job, hold, departure, started_s
@@ -5591,6 +5661,7 @@ class RunningJob:
         self.departure = departure
         self.started_s = started_s
         self.inputs = ExitStack()
+        self.finishing = None
         self.result = None
         self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
@@ -5604,11 +5675,33 @@ class RunningJob:
         """Whether it was stopped before anything was paid for."""
         return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
+    def load(self, client):
+        """The request with what it needs, which lasts until `inputs` is closed. For a worker."""
+        job, request = self.job, self.job.request
+        if job.sources:
+            inputs = client.with_inputs(request, job.sources, job.mask, job.markup)
+            request = self.inputs.enter_context(inputs)
+        if job.wishes is None:
+            return request
+        self.finishing = Finishing(job.wishes, self.inputs)
+        return self.finishing.before(request)
+
+    def run(self, client, observer):
+        """Sends the call; its images as they were wished for. For a worker."""
+        if self.finishing is None:
+            return client.run(self.sent, observer=observer)
+        return self.finishing.run(client, self.sent, observer=observer)
+
     def prepare(
-        self, client, request, folder, is_anothers
+        self,
+        client,
+        request,
+        folder,
+        is_anothers,
+        max_cost_usd=None,
     ):
         """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
-        the folder is another job's image."""
+        the folder is another job's image; `max_cost_usd` is the cap on the sum of all jobs."""
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -5617,7 +5710,10 @@ class RunningJob:
             call = replace(call, plan=replace(call.plan, no_clobber=True))
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self.call = call
+        self.call = self.sent = call
+        if self.finishing is not None:
+            self.sent = self.finishing.set_aside(call)
+            self.finishing.price(client, self.sent, most_for_both(max_cost_usd))
 
     def sent_entry(self, folder):
         """Its line in the journal before it is sent."""
@@ -5730,12 +5826,15 @@ class JobsOptions(ServerFlags):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
+    #: Reads the flags for pictures; there only where the parser knows them.
+    read_wishes: Callable[[argparse.Namespace], Optional[PictureWishes]]
+    is_sent_here = True  # else by the Batch API, whose images come later, and which takes no markup
 
     @property
     def defaults(self):
         """What a line leaves out."""
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
+        wishes = self.read_wishes(self) if self.is_sent_here and hasattr(self, "read_wishes") else None
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup, wishes=wishes)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -5793,6 +5892,7 @@ def batch_run_parser():
     add_output_flags(add)
     add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_picture_flags(parser, is_edit=True, shows=False)
     add_setting_flags(parser)
     return parser
 
@@ -5906,7 +6006,7 @@ def open_jobs(options, client, output, stack):
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
-    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
+    planner = _Planner(plan, folder, defaults, client, options)
     for line in jobs_file.lines():
         planner.add(line)
     plan.name_by_ids()
@@ -5971,15 +6071,16 @@ class _Planner:
         plan,
         folder,
         defaults,
-        prices,
-        takes_markup,
+        client,
+        options,
     ):
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
-        self._prices = prices
-        self._takes_markup = takes_markup
+        self._client = client
+        self._is_sent_here = options.is_sent_here
+        self._max_cost_usd = options.max_cost_usd
         self._lines = 0
         self._warnings = {}
 
@@ -6004,10 +6105,15 @@ class _Planner:
         job, unknown = read_job(line.text, self._defaults)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        if job.markup is not None and not self._takes_markup:
+        if job.markup is not None and not self._is_sent_here:
             raise UsageError("the Batch API takes no markup", hint="use batch run")
+        if job.wishes is not None and not self._is_sent_here:
+            raise UsageError(
+                f"the Batch API's images are not worked on, as {names_of(job.wishes)} would",
+                hint="use batch run, or leave it out and work on them when they are fetched",
+            )
         # A file for the Batch API takes up inputs as they are.
-        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._takes_markup)
+        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._is_sent_here)
         request, warnings = checked(inputs)
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
@@ -6026,14 +6132,14 @@ class _Planner:
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
-        estimate = request.estimate(self._prices)
+        estimate = self._estimate(job, request, outputs)
         sources = [_fingerprint(each) for each in job.sources]
         mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, sources, mask, markup),
+            key=job_key(request, sources, mask, markup, job.wishes),
             copy=0,
             name=name,
             named=named,
@@ -6046,6 +6152,16 @@ class _Planner:
             own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
+
+    def _estimate(self, job, request, outputs):
+        """What a job may cost; what it wishes for is tried as far as that goes without its images."""
+        if job.wishes is None:
+            return request.estimate(self._client.settings.prices)
+        cap_usd = self._max_cost_usd
+        estimate = estimate_with_steps(job, job.wishes, self._client, outputs, cap_usd)
+        if job.wishes.cutout and cap_usd is None and request.background != "opaque":
+            self._warn("without --max-cost no second call is made where a background does not come clear")
+        return estimate
 
     def _claimed(self, path):
         """The file behind an output that the user named, as a path below the folder; no link may lead out."""
@@ -6499,7 +6615,7 @@ class Scheduler:
         departure = self._pacer.start(len(planned.missing), now_s)
         running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        if job.sources:
+        if job.sources or job.wishes is not None:
             self._tasks.put(partial(self._load, running))
         else:
             self._make_ready(running, job.request)
@@ -6511,7 +6627,8 @@ class Scheduler:
             return
         is_anothers = partial(self._plan.is_anothers, job=running.planned)
         try:
-            running.prepare(self._client, request, self._jobs.folder, is_anothers)
+            cap_usd = self._command.max_cost_usd
+            running.prepare(self._client, request, self._jobs.folder, is_anothers, cap_usd)
         except Exception as error:
             self._end(running, None, error)
         else:
@@ -6554,10 +6671,8 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running):
-        job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
-            request = running.inputs.enter_context(inputs)
+            request = running.load(self._client)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
         else:
@@ -6568,7 +6683,7 @@ class Scheduler:
         error = None
         try:
             with running.inputs:
-                result = self._client.run(running.call, observer=partial(self._post, running))
+                result = running.run(self._client, partial(self._post, running))
         except GptImage2Error as failed:
             result, error = failed.result, failed
         except Exception as defect:  # one job's, however it comes, must not end the others
@@ -8786,7 +8901,7 @@ def batch_in_words(batch):
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
-    takes_markup = False
+    is_sent_here = False
     max_lines: int
     max_mb: float
 

@@ -17,6 +17,7 @@ from typing import (
     Mapping,
     Optional,
     Protocol,
+    Sequence,
     Tuple,
     TypedDict,
     Union,
@@ -204,6 +205,24 @@ class Job(TypedDict, total=False):
     """as for `edit`"""
     markup: ImageInput
     """as for `edit`"""
+    areas: Sequence[Union[str, Mapping[str, Sequence[Union[int, float, str]]]]]
+    """edit only here, in place of a mask: `{"rect": [x, y, width, height]}` or `{"ellipse": [...]}`"""
+    keep_outside: bool
+    """put the first image back outside the mask: there not one pixel changes"""
+    extend: str
+    """paint further beyond these sides, as `left=25%,right=200`"""
+    to: str
+    """as `extend`, to a ratio or a larger size"""
+    exact: str
+    """save exactly this size, as `1200x630`"""
+    fit: str
+    """how `exact` gets there: `crop`, `pad` or `stretch`"""
+    under: str
+    """save it lighter than this, as `300KB`"""
+    cutout: bool
+    """a clear background; by a second call where it does not come, if `max_cost_usd` covers that"""
+    glass: bool
+    """a clear background that is exact for glass and hair, by two calls"""
     output: str
     """a file name below the output folder; without it one is made of number and prompt"""
     id: Union[str, int]

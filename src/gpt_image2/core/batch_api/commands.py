@@ -192,7 +192,7 @@ def batch_in_words(batch: Batch) -> str:
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
-    takes_markup = False
+    is_sent_here = False
     max_lines: int
     max_mb: float
 

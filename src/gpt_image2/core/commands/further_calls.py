@@ -148,7 +148,9 @@ class FurtherCalls:
                 request = call.request
                 if call.edits:
                     request = stack.enter_context(client.with_inputs(request, [call.edits]))
-                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+                second = client.that_waits.run(
+                    client.prepare(request, str(path), no_clobber=True), observer=observer
+                )
         except GptImage2Error as error:
             both = _of_both(first, error.result, error.billed)
             if isinstance(error, InterruptedCall):

@@ -151,6 +151,12 @@ def wishes_in(fields: Mapping[str, Any], defaults: Optional[PictureWishes] = Non
     return _wishes(given)
 
 
+def names_of(wishes: PictureWishes) -> str:
+    """What is wished for, by its names in backquotes."""
+    names = [name for name, value in vars(wishes).items() if value]
+    return ", ".join(f"`{'areas' if name == 'area' else name}`" for name in names)
+
+
 def checked_wishes(wishes: PictureWishes) -> PictureWishes:
     """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
     wishes = replace(wishes, area=tuple(wishes.area))
