@@ -31,7 +31,7 @@ SIDES = {
             "base.terminal",
             "calls.leftovers",
         ),
-        *("ledger.derived", "settings.profiles", "telling.live_line"),
+        *("ledger.derived", "settings.profiles", "telling.live_line", "telling.tables"),
         *(
             "commands.checks",
             "commands.doctor",

@@ -1193,6 +1193,80 @@ def _cut(text, cells):
     return text
 
 
+# ------------------------------------------------------------------------------------------------------------
+# telling/tables
+#
+# Tables for people: in columns, or where a terminal is too narrow for that, each row in lines of its own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_BETWEEN, _BELOW = "  ", "  "
+#: Below this nothing can be read, whatever is done.
+_LEAST_CELLS = 16
+
+
+def table(rows, right=(), has_head=False):
+    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right.
+    With a head, the first row names the columns, and each cell where there is no room for them."""
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    lines = [
+        _BETWEEN.join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+    cells = _cells_of_terminal()
+    if not cells or max(map(cells_of, lines)) <= cells:
+        return lines
+    if has_head:
+        head, *rest = rows
+        rows = [[row[0], *(f"{name} {cell}" for name, cell in zip(head[1:], row[1:]))] for row in rest]
+    return [line for row in rows for line in _packed(row, cells)]
+
+
+def line_of(words):
+    """A row, or a sentence as its one cell, as a line; as several where the terminal is narrower."""
+    return "\n".join(table([words]))
+
+
+def _cells_of_terminal():
+    """How wide the terminal of results is; 0 where they go elsewhere."""
+    with suppress(Exception):  # it may be closed
+        if sys.stdout.isatty():
+            width = columns_of()
+            return max(_LEAST_CELLS, width) if width else 0
+    return 0
+
+
+def _packed(row, cells):
+    """The cells of a row one after another, in lines that begin further right from the second on."""
+    lines = []
+    for cell in filter(None, row):
+        for number, piece in enumerate(_broken_up(cell, cells - len(_BELOW))):
+            longer = f"{lines[-1]}{_BETWEEN}{piece}" if lines else piece
+            if lines and not number and cells_of(longer) <= cells:
+                lines[-1] = longer
+            else:
+                lines.append(_BELOW * bool(lines) + piece)
+    return lines
+
+
+def _broken_up(text, cells):
+    """A text in pieces that have room, broken behind a space or a `/` where one is in the later half."""
+    while cells_of(text) > cells:
+        end = len(text)
+        while cells_of(text[:end]) > cells:
+            end -= 1
+        good = max(text.rfind(" ", 0, end), text.rfind("/", 0, end)) + 1
+        end = max(1, good if good > end // 2 else end)
+        yield text[:end].rstrip()
+        text = text[end:]
+    yield text
+
+
 # ============================================================================================================
 # outputs/
 #
@@ -7152,6 +7226,81 @@ def _saved_image(row):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# history/compare
+#
+# `cost --compare`: what one request would cost by every model and quality, as a table.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_NO_SUCH_QUALITY = "-"
+
+
+def run_compare(asked, prices, discount, output):
+    """Prints the table; a model or quality that is asked for makes it one of that alone."""
+    others = [name for name in prices if name not in FAMILY]
+    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
+    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
+    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
+    cells = [["", *qualities]]
+    for name, costs in rows.items():
+        cells.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in table(cells, has_head=True):
+        output.result(line)
+    notes = {name: what_is_reported(name) for name in rows}
+    for note in dict.fromkeys(filter(None, notes.values())):
+        output.result(line_of([note]))
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "size": asked.effective_size,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "models": [
+                {
+                    "model": name,
+                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+                    "note": notes[name],
+                }
+                for name, costs in rows.items()
+            ],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def what_is_reported(model):
+    """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
+    known = FAMILY.get(model)
+    if known is None or known.token_factors is not None:
+        return ""
+    return (
+        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
+        "from high on, and 3 to 4 times those at low and medium"
+    )
+
+
+def _costs(
+    request, qualities, prices, discount
+):
+    """The cost of each quality that the model takes; None where it is not known."""
+    known = FAMILY.get(request.model)
+    costs = {}
+    for quality in qualities:
+        if known is None or quality in known.qualities:
+            estimate = replace(request, quality=quality).estimate(prices)
+            costs[quality] = estimate.at(discount) if estimate else None
+    return costs
+
+
+def _in_words(costs, quality):
+    if quality not in costs:
+        return _NO_SUCH_QUALITY
+    cost = costs[quality]
+    return cost_in_words(replace(cost, note="")) if cost else "unknown"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # history/formatting
 #
 # Requests of the history and sums of money, as lines for people and as JSON. Pure.
@@ -7178,7 +7327,7 @@ def request_json(past):
 
 
 def listing(requests):
-    return columns(
+    return table(
         [
             [
                 str(past.id),
@@ -7255,7 +7404,7 @@ def derivation(picture):
 
 
 def _shown(rows):
-    return columns([[name, show(value, limit=None)] for name, value in rows])
+    return table([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending):
@@ -7269,13 +7418,14 @@ def spending_table(by, sums, foot):
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = columns(head + rows, right=(1, 2, 3, 4))
+    lines = table(head + rows, right=(1, 2, 3, 4), has_head=True)
     for one in foot:
         if one.unknown_cost:
             how = "at a cost that is not known, all or in part"
-            lines.append(f"{one.name}: {one.unknown_cost} requests were billed {how}")
+            lines.append(line_of([f"{one.name}: {one.unknown_cost} requests were billed {how}"]))
         if one.maybe_billed:
-            lines.append(f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell")
+            maybe = f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell"
+            lines.append(line_of([maybe]))
     return lines
 
 
@@ -7295,95 +7445,6 @@ def _estimate(past):
 
 def _or_dash(value, unit=""):
     return "-" if value is None else f"{value}{unit}"
-
-
-def columns(rows, right=()):
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/compare
-#
-# `cost --compare`: what one request would cost by every model and quality, as a table.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_NO_SUCH_QUALITY = "-"
-
-
-def run_compare(asked, prices, discount, output):
-    """Prints the table; a model or quality that is asked for makes it one of that alone."""
-    others = [name for name in prices if name not in FAMILY]
-    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
-    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
-    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
-    table = [["", *qualities]]
-    for name, costs in rows.items():
-        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
-    for line in columns(table):
-        output.result(line)
-    notes = {name: what_is_reported(name) for name in rows}
-    for note in dict.fromkeys(filter(None, notes.values())):
-        output.result(note)
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "size": asked.effective_size,
-            "n": asked.count,
-            "batch": discount != 1.0,
-            "models": [
-                {
-                    "model": name,
-                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
-                    "note": notes[name],
-                }
-                for name, costs in rows.items()
-            ],
-        }
-    )
-    return int(ExitCode.OK)
-
-
-def what_is_reported(model):
-    """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
-    known = FAMILY.get(model)
-    if known is None or known.token_factors is not None:
-        return ""
-    return (
-        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
-        "from high on, and 3 to 4 times those at low and medium"
-    )
-
-
-def _costs(
-    request, qualities, prices, discount
-):
-    """The cost of each quality that the model takes; None where it is not known."""
-    known = FAMILY.get(request.model)
-    costs = {}
-    for quality in qualities:
-        if known is None or quality in known.qualities:
-            estimate = replace(request, quality=quality).estimate(prices)
-            costs[quality] = estimate.at(discount) if estimate else None
-    return costs
-
-
-def _in_words(costs, quality):
-    if quality not in costs:
-        return _NO_SUCH_QUALITY
-    cost = costs[quality]
-    return cost_in_words(replace(cost, note="")) if cost else "unknown"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7614,7 +7675,7 @@ def run_spend(words, output, _):
     for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
         output.result(line)
     if rehearsals.requests:
-        output.result("what the sandbox made cost no real money, and is not in the total")
+        output.result(line_of(["what the sandbox made cost no real money, and is not in the total"]))
     output.finish(
         {
             "ok": True,
@@ -7659,9 +7720,9 @@ def run_cost(words, output, _):
         )
     for warning in warnings:
         output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.result(line_of([f"Estimated cost: {cost_in_words(estimate)}"]))
     if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
+        output.result(line_of([what_is_reported(request.model)]))
     output.finish(
         {
             "ok": True,
@@ -8890,12 +8951,12 @@ def batch_json(batch):
     }
 
 
-def batch_in_words(batch):
+def batch_in_words(batch, before=""):
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
     out_dir = show(batch.out_dir, limit=None) or "-"
-    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
+    return line_of([before + show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
 class SubmitCommand(JobsOptions):
@@ -9751,7 +9812,7 @@ class _Submission:
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch = self._hand_over(bundle)
         if batch is not None:
-            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.result(batch_in_words(batch, "Submitted: "))
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         bundle.discard()
 

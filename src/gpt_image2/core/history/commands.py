@@ -30,6 +30,7 @@ from ..settings.places import state_folder
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
+from ..telling.tables import line_of
 from .compare import run_compare, what_is_reported
 from .formatting import derivation, details, listing, request_json, spending_json, spending_table
 from .options import (
@@ -145,7 +146,7 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
     for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
         output.result(line)
     if rehearsals.requests:
-        output.result("what the sandbox made cost no real money, and is not in the total")
+        output.result(line_of(["what the sandbox made cost no real money, and is not in the total"]))
     output.finish(
         {
             "ok": True,
@@ -190,9 +191,9 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         )
     for warning in warnings:
         output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.result(line_of([f"Estimated cost: {cost_in_words(estimate)}"]))
     if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
+        output.result(line_of([what_is_reported(request.model)]))
     output.finish(
         {
             "ok": True,

@@ -12,7 +12,7 @@ from ..base.record import replace
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from .formatting import columns
+from ..telling.tables import line_of, table
 
 _NO_SUCH_QUALITY = "-"
 
@@ -23,14 +23,14 @@ def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: flo
     names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
     qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
     rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
-    table = [["", *qualities]]
+    cells = [["", *qualities]]
     for name, costs in rows.items():
-        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
-    for line in columns(table):
+        cells.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in table(cells, has_head=True):
         output.result(line)
     notes = {name: what_is_reported(name) for name in rows}
     for note in dict.fromkeys(filter(None, notes.values())):
-        output.result(note)
+        output.result(line_of([note]))
     output.finish(
         {
             "ok": True,
