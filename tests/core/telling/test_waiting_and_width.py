@@ -113,7 +113,7 @@ def test_tables_fit_a_narrow_terminal_and_lose_nothing(home: Home, sandbox: Sand
         base_url=sandbox.base_url,
     )
     assert made.code == 0, made.stderr
-    submitted = home.run("batch", "submit", "jobs.jsonl", base_url=sandbox.base_url)
+    submitted = home.run("batch", "submit", "jobs.jsonl", "--json", base_url=sandbox.base_url)
     assert submitted.code == 0, submitted.stderr
     for words in (
         ["history"],
@@ -122,7 +122,7 @@ def test_tables_fit_a_narrow_terminal_and_lose_nothing(home: Home, sandbox: Sand
         ["spend", "--by", "host"],
         ["cost", "a cat", "--compare"],
         ["cost", "a cat", "--size", "landscape"],
-        ["batch", "status"],
+        ["batch", "status", submitted.json["batches"][0]["id"]],
         ["batch", "list"],
     ):
         env = home.environment(sandbox.base_url)
