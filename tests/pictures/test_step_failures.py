@@ -181,6 +181,19 @@ def test_a_kill_while_a_picture_is_finished_loses_nothing(desk: Desk, model: Rec
     assert not desk.path("cat.png").exists()
 
 
+def test_a_source_that_was_changed_meanwhile_is_not_put_back(desk: Desk, model: Recorder) -> None:
+    answer = model.answer
+
+    def change(request: Request) -> Answer:
+        desk.save("room.png", photo(320, 240, seed=9))
+        return answer(request)
+
+    model.answer = change
+    told = desk.ok(*KEEP)
+    assert any("room.png was changed while the call was under way" in said for said in told["warnings"])
+    assert told["images"][0].get("method", "as it came") == "as it came"
+
+
 TO_RESUME = {
     "exact": (EXACT, [" fit "], (1200, 630)),
     "an area": (KEEP, [" mask ", " compose "], (320, 240)),
