@@ -1585,7 +1585,7 @@ class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
     `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    `is_odd` is set where its colours or its size are not such as the API draws them.
+    `is_odd` is set where its colours or its size are not such as the API draws them, or where it is cut off.
     `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
     (empty: from none), and `note` says how.
     """
@@ -10100,6 +10100,7 @@ def _checked_file(
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
         with open(str(path), "rb") as file:
             info = read_image_info(file)
+            is_whole = is_whole_image(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
@@ -10113,7 +10114,7 @@ def _checked_file(
         size_bytes=size_bytes,
         has_alpha=known.has_alpha,
         source=source,
-        is_odd=known.is_odd or _is_large(known),
+        is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:

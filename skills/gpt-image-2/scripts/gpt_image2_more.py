@@ -981,8 +981,8 @@ def _chunk(kind, content):
 
 
 _HEAD_OF_OTHERS_BYTES = 64
-#: The code of an error about an image that has too many pixels to be looked at.
-BOMB = "too_many_pixels"
+#: The codes of errors about an image that has too many pixels to be looked at, and about one that is broken.
+BOMB, UNREADABLE = "too_many_pixels", "unreadable_image"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -1032,7 +1032,7 @@ def converted(image, folder, problem):
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None and reason.code != BOMB:
+        if problem is None and reason.code not in (BOMB, UNREADABLE):
             return None  # as it is the API may take it
         if problem is None or reason.code != MISSING:
             raise
@@ -1054,7 +1054,7 @@ def converted_mask(mask, first, folder, problem):
         with errors_as_ours():
             return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
+        if reason.code not in (MISSING, UNREADABLE):
             raise
         hint = problem.hint
         if reason.code == MISSING:
