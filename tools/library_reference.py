@@ -23,8 +23,15 @@ PARTS: Sequence[Tuple[str, Sequence[str]]] = (
     (
         "Options",
         (
-            *("RequestOptions", "CallOptions", "GenerateOptions", "EditOptions", "StreamOptions"),
-            *("ClientOptions", "PaceOptions", "BatchOptions", "Job"),
+            *(
+                "RequestOptions",
+                "CallOptions",
+                "PictureOptions",
+                "SourceOptions",
+                "GenerateOptions",
+                "EditOptions",
+            ),
+            *("StreamOptions", "ClientOptions", "PaceOptions", "BatchOptions", "Job"),
         ),
     ),
     (
@@ -45,7 +52,8 @@ PARTS: Sequence[Tuple[str, Sequence[str]]] = (
 #: Public names that are told of together: types that are words, the tree of errors, two enumerations.
 TOLD_TOGETHER = (
     *("Model", "Size", "Quality", "Complexity", "OutputFormat", "SvgEffort", "Background", "Moderation"),
-    *("ImageInput", "ImageInputs", "PillowImage", "Output", "JobLike", "Moment", "Event", "Observer"),
+    *("Areas", "ImageInput", "ImageInputs", "PillowImage", "Output", "JobLike", "Moment"),
+    *("Event", "Observer"),
     *("Billed", "ExitCode", "Settings", "VERSION", "main"),
     *(name for name in gpt_image2.__all__ if name.endswith(("Error", "InterruptedCall"))),
 )
@@ -88,7 +96,7 @@ def described(name: str, node: Definition) -> Iterator[str]:
     if any("Options" in base or base == "TypedDict" for base in bases):
         above = [base for base in bases if base != "TypedDict"]
         if above:
-            yield f"All of `{above[0]}`, and:"
+            yield f"All of {', '.join(f'`{base}`' for base in above)}, and:"
         yield options_table(node)
     for method in node.body:
         if isinstance(method, FUNCTIONS) and (not method.name.startswith("_") or method.name == "__init__"):
