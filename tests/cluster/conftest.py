@@ -5,7 +5,8 @@ from typing import Any, Iterator
 
 import pytest
 from harness import Home
-from object_stores import S3, serve_s3
+from npm import installed, node
+from object_stores import S3, Azure, serve_azure, serve_s3
 from worksites import Site
 
 
@@ -16,9 +17,26 @@ def s3() -> Iterator[S3]:
         yield server
 
 
-@pytest.fixture(params=["s3", "file", "memory"])
-def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(scope="session")
+def azure() -> Iterator[Azure]:
+    """One Azurite for all tests of this worker."""
+    program = installed("azurite@3.37.0") / "azurite/dist/src/blob/main.js"
+    with serve_azure(node(), program) as server:
+        yield server
+
+
+@pytest.fixture(params=["s3", "file", "memory", "azure"])
+def address(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_full: bool
+) -> str:
     """An address of this test's own on each store that there is here."""
+    if request.param == "azure":
+        if not in_full:
+            pytest.skip("takes a minute to install: make cluster")
+        azurite = request.getfixturevalue("azure")
+        for name, value in azurite.env.items():
+            monkeypatch.setenv(name, value)
+        return f"{azurite.container()}/run"
     if request.param == "s3":
         server = request.getfixturevalue("s3")
         for name, value in server.env.items():

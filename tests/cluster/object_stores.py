@@ -1,12 +1,18 @@
-"""A real S3 server on loopback (moto's). Imports nothing of the project."""
+"""Real stores on loopback: S3 (moto's server), Azure (Azurite). Imports nothing of the project."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import itertools
-import logging
+import re
+import subprocess
+import threading
 import urllib.request
 from contextlib import contextmanager
-from typing import Dict, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, Dict, Iterator
 
 _numbers = itertools.count(1)
 
@@ -31,15 +37,68 @@ class S3:
 
 
 @contextmanager
-def serve_s3() -> Iterator[S3]:
-    """Such a server while the context is entered."""
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
+    """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
+    some servers do that speak S3."""
+    import waitress  # keeps connections, as S3 does
+    from moto.server import DomainDispatcherApplication, create_backend_app
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    app = DomainDispatcherApplication(create_backend_app)
+
+    def answer(environ: Dict[str, Any], start_response: Any) -> Any:
+        if not keeps_conditions:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+        return app(environ, start_response)
+
+    server = waitress.create_server(answer, host="127.0.0.1", port=0, threads=16)
+    # Not waited for: it goes on as long as a client keeps its connection.
+    threading.Thread(target=server.run, daemon=True).start()
     try:
-        yield S3(f"http://{host}:{port}")
+        yield S3(f"http://127.0.0.1:{server.effective_port}")
     finally:
-        server.stop()
+        server.close()
+
+
+class Azure:
+    """A running Azurite, with the account that it has by itself. `env` is what a client needs to reach it."""
+
+    account = "devstoreaccount1"
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+    def __init__(self, root: str) -> None:
+        self.root = f"{root}/{self.account}"
+        self.env: Dict[str, str] = {
+            "AZURE_STORAGE_ACCOUNT_NAME": self.account,
+            "AZURE_STORAGE_ACCOUNT_KEY": self.key,
+            "AZURE_STORAGE_ENDPOINT": self.root,
+        }
+
+    def container(self) -> str:
+        """A new container; its address. By hand: it takes one signed request."""
+        name = f"container-{next(_numbers)}"
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        told = "".join(f"{each}:{value}\n" for each, value in headers.items())
+        resource = f"/{self.account}/{self.account}/{name}\nrestype:container"
+        signed = ("PUT" + "\n" * 12 + told + resource).encode()
+        mark = base64.b64encode(hmac.digest(base64.b64decode(self.key), signed, "sha256")).decode()
+        headers["Authorization"] = f"SharedKey {self.account}:{mark}"
+        headers["Content-Length"] = "0"
+        address = f"{self.root}/{name}?restype=container"
+        urllib.request.urlopen(urllib.request.Request(address, headers=headers, method="PUT")).read()
+        return f"az://{name}"
+
+
+@contextmanager
+def serve_azure(node: str, program: Path) -> Iterator[Azure]:
+    """Azurite while the context is entered; `program` is its `blob/main.js`."""
+    flags = ("--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck")
+    command = [node, str(program), *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        lines = (re.search(r"listens on (http://[0-9.:]+)", line) for line in server.stdout)
+        found = next(filter(None, lines), None)
+        assert found is not None, "Azurite did not start"
+        try:
+            yield Azure(found.group(1))
+        finally:
+            server.terminate()

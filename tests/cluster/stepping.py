@@ -21,7 +21,7 @@ from gpt_image2.cluster.work.admission import Admission
 from gpt_image2.cluster.work.worker import Halt, JobWorker, Place
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest
-from gpt_image2.core.base.errors import ApiError, NetworkError, RateLimitError
+from gpt_image2.core.base.errors import ApiError, NetworkError, OutputError, RateLimitError
 from gpt_image2.core.base.outcome import Billed, Result
 from gpt_image2.core.base.record import Record
 from gpt_image2.core.calls.budget import Budget
@@ -213,8 +213,11 @@ class _Client:
         data = png(noise=f"{world.paid}".encode().hex().encode())
         part = prepared.path.with_name(f".{stepper.name}.part")
         part.write_bytes(data)
-        # Between the answer and the name on disk a worker may die too.
-        stepper.effect(lambda: part.replace(prepared.path))
+        # Between the answer and the name on disk a worker may die too, or the disk fail: that was paid for.
+        try:
+            stepper.effect(lambda: part.replace(prepared.path))
+        except StoreError as failed:
+            raise OutputError(failed.message, billed=Billed.YES) from None
         image = saved_image_at(str(prepared.path))
         assert image is not None
         return Result("generate", "gpt-image-2", (image,), billed=Billed.YES, cost_usd=0.01)

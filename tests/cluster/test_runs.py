@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from batching import Painter, picture, sha256
 from faulty import WAIT_S
-from harness import KEY, SCRIPT, Home
+from harness import KEY, SCRIPT, Home, install_line
+from object_stores import serve_s3
 from pictures import png
 from servers import Answer, Request, refusal
 from worksites import Site, ended, jobs, status_by_id
@@ -17,7 +18,6 @@ from worksites import Site, ended, jobs, status_by_id
 from gpt_image2.cluster.store import presence
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Times
-from gpt_image2.cluster.work import running
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(
@@ -165,7 +165,6 @@ def test_what_was_in_flight_when_its_worker_was_killed_is_not_sent_again(
     local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "Times", lambda: Times(beat_s=0.1, silence_s=0.5))
-    monkeypatch.setattr(running, "LOOK_AGAIN_S", 0.1)
     local_site.write(*jobs(1))
     arrived, may_go = threading.Semaphore(0), threading.Event()
     paint = painter.server.answer
@@ -290,11 +289,25 @@ def test_a_store_that_makes_no_object_once_is_for_one_process(
     assert site.run(painter.base_url).json["images"] == 0
 
 
+def test_a_store_that_writes_over_what_is_there_is_refused_before_anything_is_sent(
+    home: Home, capfd: object, monkeypatch: pytest.MonkeyPatch, painter: Painter
+) -> None:
+    with serve_s3(keeps_conditions=False) as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        site = Site(home, f"{server.bucket()}/run", capfd, monkeypatch)
+        site.write(*jobs(1))
+        run = site.run(painter.base_url)
+        assert (run.code, run.json["error"]["code"]) == (2, "no_claims")
+        assert painter.hits == {}
+        assert not site.objects("claims/") and not site.objects("workers/")
+
+
 def test_the_script_alone_says_what_an_address_needs(home: Home) -> None:
     home.script = SCRIPT
     done = home.run("batch", "run", "jobs.jsonl", "--out-dir", "s3://bucket/run")
     assert done.code == 2
-    assert done.stderr.endswith("install it: pip install 'gpt-image2[cluster]'\n")
+    assert done.stderr.endswith(f"install it: {install_line('cluster')}\n")
 
 
 @pytest.mark.parametrize("flags", [["--shard", "1/2"], ["--steal"], ["--engine", "ray"]])

@@ -47,7 +47,7 @@ class Site:
         env = self.home.environment(
             base_url, {"PYTHONPATH": os.environ.get("PYTHONPATH"), "PYTHONWARNINGS": None}
         )
-        env.update({name: value for name, value in os.environ.items() if name.startswith("AWS_")})
+        env.update({name: value for name, value in os.environ.items() if name.startswith(("AWS_", "AZURE_"))})
         command = [sys.executable, "-m", "gpt_image2", *self.words(*flags)]
         pipes: Any = {"stdout": -1, "stderr": -1}
         return Started(command, env=env, cwd=str(self.home.cwd), **pipes)

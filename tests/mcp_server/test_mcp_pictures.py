@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from canvases import photo as pixels
 from canvases import subject
-from harness import Sandbox
+from harness import Sandbox, install_line
 from mcp import Client, types
 from mcp.shared.exceptions import MCPError
 from mcp_driving import Place, call, links_of, photo, previews_of, text_of
@@ -302,8 +302,8 @@ async def test_without_the_extra_the_tools_are_not_listed_and_say_what_to_instal
         assert set(WISH_FIELDS) & arguments.keys() == {"areas"}
         assert not set(WISH_FIELDS) & listed["generate_image"].input_schema["properties"].keys()
         result = await client.call_tool("cut_out", {"image": "a.png"})
-        assert "pip install 'gpt-image2[pictures]'" in (client.instructions or "")
-    assert result.is_error and "install it: pip install 'gpt-image2[pictures]'" in text_of(result)
+        assert install_line("pictures") in (client.instructions or "")
+    assert result.is_error and f"install it: {install_line('pictures')}" in text_of(result)
 
 
 async def test_a_link_of_a_result_can_be_listed_and_read(place: Place, sandbox: Sandbox) -> None:

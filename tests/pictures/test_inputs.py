@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from canvases import Desk, edited_area, photo
-from harness import KEY, SCRIPT, Home
+from harness import KEY, SCRIPT, Home, install_line
 from odd_files import H, W, odd_file
 from painting import paint, sent_files
 from PIL import Image
@@ -294,7 +294,7 @@ def test_without_the_extra_the_error_names_the_format_and_what_to_run(
     run = home.run("edit", str(path), "a sofa", "-o", "out.png", base_url=recorder.base_url)
     assert (run.code, recorder.requests) == (2, [])
     (line,) = run.stderr.splitlines()
-    assert f"is {kind}; install what converts it: pip install 'gpt-image2[pictures]'" in line
+    assert f"is {kind}; install what converts it: {install_line('pictures')}; or save" in line
 
 
 @pytest.mark.parametrize("kind", ["jpg cmyk", "jpg rotated", "png palette", "png 16 colour"])

@@ -122,7 +122,7 @@ class ToolCalls:
         with self._budget.hold(estimate, what, _WAY_OUT):
             pass  # it is refused before an input is fetched
         with ExitStack() as stack:
-            client = self._client(stop, observer)
+            client = self._settings.client(stop, observer)
             finishing = Finishing(asked.wishes, stack) if asked.wishes else None
             prepared = self._prepared(client, asked, output, stack, finishing)
             if finishing is not None:  # the size may be another now, and a second call may follow
@@ -185,10 +185,11 @@ class ToolCalls:
             yield request
 
     def _named(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the configuration where it names none."""
+        """The request with what the configuration says where it says nothing."""
         found = self._configured()
-        default = found.model if found else models.DEFAULT_MODEL
-        return request if request.model else replace(request, model=default)
+        if found:
+            return found.applied_to(request)
+        return request if request.model else replace(request, model=models.DEFAULT_MODEL)
 
     def _prices(self) -> Mapping[str, models.Prices]:
         found = self._configured()
@@ -200,17 +201,6 @@ class ToolCalls:
             return load_settings(os.environ, config=self._settings.config, profile=self._settings.profile)
         except GptImage2Error:
             return None
-
-    def _client(self, stop: StopSwitch, observer: Observer) -> Client:
-        return Client(
-            config=self._settings.config,
-            profile=self._settings.profile,
-            base_url=self._settings.base_url,
-            api_key=self._settings.api_key,
-            timeout_s=self._settings.timeout_s,
-            observer=observer,
-            stop=stop,
-        )
 
 
 def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.CallToolResult:

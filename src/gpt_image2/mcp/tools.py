@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable
 from mcp import types
 
 from gpt_image2.core.api import cost, models, sizes
-from gpt_image2.core.commands.package_extras import EXTRAS
+from gpt_image2.core.base.optional_part import install_line
 
 from . import schemas
 from .picture_tools import (
     CHECK,
     CUT_OUT,
     MASK,
-    PICTURE_COMMANDS,
     are_pictures_installed,
     picture_tools,
     wish_arguments,
@@ -46,7 +45,7 @@ def instructions() -> str:
 def _about_pictures() -> str:
     if are_pictures_installed():
         return f"{MASK}, {CHECK} and {CUT_OUT} are free, and work on files that are there."
-    install = EXTRAS[PICTURE_COMMANDS[MASK]].install
+    install = install_line("pictures")
     return f"Tools for masks, checks and cut-outs are missing here; the user gets them by: {install}"
 
 

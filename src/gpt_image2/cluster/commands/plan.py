@@ -8,12 +8,12 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import cast
 from urllib.parse import urlsplit
 
-from gpt_image2.core.api.cost import BATCH_DISCOUNT
 from gpt_image2.core.api.models import TYPICAL_SECONDS
 from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import LedgerError, UsageError
@@ -30,9 +30,9 @@ from gpt_image2.core.outputs.files import prepare_folder, write_whole
 from gpt_image2.core.settings.places import state_folder
 from gpt_image2.core.telling.as_json import estimate_json
 from gpt_image2.core.telling.in_words import cost_in_words, saved_line
-from gpt_image2.core.telling.output import output_for
+from gpt_image2.core.telling.output import Output, output_for
 
-from ..jobs.division import Division, Pace, divide
+from ..jobs.division import Division, Jobs, Pace, divide, sum_of
 from ..jobs.planning import PlannedJobs, plan_jobs
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -58,25 +58,62 @@ def main(argv: Sequence[str]) -> int:
         planned = plan_jobs(flags, client, 1, output, stack)
         seen = seconds_seen(client)
         pace = Pace(flags.concurrency, flags.images_per_minute, {**TYPICAL_SECONDS, **seen}, _UNKNOWN_S)
-        jobs = list(planned.table.pending(0))
-        division = divide(jobs, pace, flags.deadline, max_cost_usd)
+        every = sum_of(planned.table.all_pending(), pace)
+        division = divide(planned.table.all_pending(), every, pace, flags.deadline, max_cost_usd)
         files = _split(planned, division, flags.split) if flags.split else []
-    every = divide(jobs, pace, None, None)
-    submit = None if every.run_usd is None else every.run_usd.at(BATCH_DISCOUNT)
-    by = "as seen here of late" if seen else "as is usual"
+    is_divided = flags.deadline is not None or max_cost_usd is not None
+    _say(output, flags, pace, every, division if is_divided else None, bool(seen))
+    _say_files(output, flags, files)
+    output.result("Nothing was sent.")
+    output.finish(
+        {
+            "ok": True,
+            "command": "batch plan",
+            "jobs": every.jobs,
+            "images": every.images,
+            "run": _json(every, pace),
+            "submit": {"cost_usd": estimate_json(every.submitted_usd)},
+            "divided": {
+                "run": {"jobs": division.run.jobs, **_json(division.run, pace)},
+                "submit": {
+                    "jobs": division.submit.jobs,
+                    "cost_usd": estimate_json(division.submit.submitted_usd),
+                },
+            },
+            "seconds_seen": seen,
+            "files": [path for path, _, _ in files],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def _json(jobs: Jobs, pace: Pace) -> dict[str, object]:
+    return {"cost_usd": estimate_json(jobs.cost_usd), "estimated_s": round(pace.seconds_of(jobs), 1)}
+
+
+def _say(
+    output: Output, flags: _Flags, pace: Pace, every: Jobs, division: Division | None, has_seen: bool
+) -> None:
+    """Both ways in words, and how the jobs are divided between them, where they are."""
+    by = "as seen here of late" if has_seen else "as is usual"
     limit = f", {flags.images_per_minute:g} images a minute" if flags.images_per_minute else ""
-    output.result(f"{len(jobs):,} jobs, {sum(job.images for job in jobs):,} images")
+    output.result(f"{every.jobs:,} jobs, {every.images:,} images")
     output.result(
-        f"  batch run     {cost_in_words(every.run_usd)}, in about {duration(every.run_s)} "
+        f"  batch run     {cost_in_words(every.cost_usd)}, in about {duration(pace.seconds_of(every))} "
         f"({flags.concurrency} calls at once{limit}; calls take {by})"
     )
-    output.result(f"  batch submit  {cost_in_words(submit)}, within 24 hours")
-    if flags.deadline is not None or max_cost_usd is not None:
+    output.result(f"  batch submit  {cost_in_words(every.submitted_usd)}, within 24 hours")
+    if division is not None:
+        run, submit = division.run, division.submit
         output.result(
-            f"Divided: {division.run_jobs:,} now ({cost_in_words(division.run_usd)}, about "
-            f"{duration(division.run_s)}), {division.submit_jobs:,} by the Batch API "
-            f"({cost_in_words(division.submit_usd)})"
+            f"Divided: {run.jobs:,} now ({cost_in_words(run.cost_usd)}, about "
+            f"{duration(pace.seconds_of(run))}), {submit.jobs:,} by the Batch API "
+            f"({cost_in_words(submit.submitted_usd)})"
         )
+
+
+def _say_files(output: Output, flags: _Flags, files: list[tuple[str, int, str]]) -> None:
+    """The files, and the commands for them."""
     own = {"split", "deadline", "max_cost_usd", "concurrency", "images_per_minute", "jobs", "json", "quiet"}
     names = cast("dict[str, object]", vars(flags))
     given = {name for name in names if getattr(flags, name) != _parser().get_default(name)} - own
@@ -84,28 +121,6 @@ def main(argv: Sequence[str]) -> int:
     for path, size_bytes, command in files:
         output.result(saved_line(path, size_bytes))
         output.result(f"  {PROGRAM} batch {command} {shlex.quote(path)}{more}")
-    output.result("Nothing was sent.")
-    output.finish(
-        {
-            "ok": True,
-            "command": "batch plan",
-            "jobs": len(jobs),
-            "images": sum(job.images for job in jobs),
-            "run": {"cost_usd": estimate_json(every.run_usd), "estimated_s": round(every.run_s, 1)},
-            "submit": {"cost_usd": estimate_json(submit)},
-            "divided": {
-                "run": {
-                    "jobs": division.run_jobs,
-                    "cost_usd": estimate_json(division.run_usd),
-                    "estimated_s": round(division.run_s, 1),
-                },
-                "submit": {"jobs": division.submit_jobs, "cost_usd": estimate_json(division.submit_usd)},
-            },
-            "seconds_seen": seen,
-            "files": [path for path, _, _ in files],
-        }
-    )
-    return int(ExitCode.OK)
 
 
 def seconds_seen(client: Client) -> dict[str, float]:
@@ -125,11 +140,12 @@ def _split(planned: PlannedJobs, division: Division, folder: str) -> list[tuple[
     place = Path(folder).expanduser().absolute()
     prepare_folder(place, hint="choose another folder for --split")
     files: list[tuple[str, int, str]] = []
-    for command, jobs in (("run", division.run), ("submit", division.submit)):
-        if not jobs:
+    jobs = planned.table.all_pending()
+    for command, part in (("run", division.run), ("submit", division.submit)):
+        if not part.jobs:
             continue
         path = place / f"{command}.jsonl"
-        texts = (planned.jobs_file.text_at(job.offset) + "\n" for job in jobs)
+        texts = (planned.jobs_file.text_at(job.offset) + "\n" for job in islice(jobs, part.jobs))
         write_whole(path, texts)
         files.append((str(path), path.stat().st_size, command))
     return files

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from gpt_image2.core.base.about import INSTALL_HINT
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.optional_part import install_line
 from gpt_image2.core.base.outcome import Billed, ExitCode
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.plan import INVALID
@@ -40,6 +41,7 @@ from ..work.running import RunRules, ShardRun
 from ..work.workplace import Terms, open_workplace
 
 _COMMAND = "batch run"
+_REST = 10  # times as long as it takes to look for what is done: so long until one looks again
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
@@ -90,7 +92,7 @@ def _engine(
         except ImportError as error:
             raise UsageError(
                 f"Ray is not installed here ({error.name} is missing)",
-                hint=f"install it: {INSTALL_HINT.format(extra='ray')}",
+                hint=f"install it: {install_line('ray')}",
                 code="extra_missing",
             ) from None
         return partial(run_on_ray, command, planned, stack)
@@ -156,8 +158,12 @@ def _parts(
 ) -> Iterator[Iterator[TableJob]]:
     """This shard's jobs; then those of the others, each from its end, where its own worker comes last."""
     yield table.pending(part)
+    looked_s, took_s = 0.0, 0.0
     for offset in range(1, shards if steals else 1):
-        find_done(table, objects)
+        begun_s = time.monotonic()
+        if begun_s - looked_s >= _REST * took_s:
+            find_done(table, objects)
+            looked_s, took_s = time.monotonic(), time.monotonic() - begun_s
         yield table.pending((part + offset) % shards, from_end=True)
 
 

@@ -1,9 +1,10 @@
 """Which jobs go now, and which by the Batch API at half the price: the first ones now, as many as a deadline
-and a sum allow. Pure."""
+and a sum allow. Pure; reads the jobs one after another, so that a million of them fill no memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gpt_image2.core.api.cost import BATCH_DISCOUNT, CostEstimate
@@ -27,99 +28,110 @@ class Pace:
     seconds: Mapping[str, float]
     unknown_s: float
 
-    def seconds_of(self, jobs: Sequence[TableJob]) -> float:
-        """How long jobs take."""
-        return self.time(sum(self.call_s(job) for job in jobs), sum(job.images for job in jobs))
-
     def call_s(self, job: TableJob) -> float:
         """How long a job's call takes."""
         return self.seconds.get(job.quality, self.unknown_s)
 
-    def time(self, one_by_one_s: float, images: int) -> float:
-        """How long calls take that would take so long one by one."""
-        seconds = one_by_one_s / self.concurrency
+    def seconds_of(self, jobs: Jobs) -> float:
+        """How long jobs take."""
+        seconds = jobs.one_by_one_s / self.concurrency
         if self.images_per_minute:
-            seconds = max(seconds, images / self.images_per_minute * _MINUTE_S)
+            seconds = max(seconds, jobs.images / self.images_per_minute * _MINUTE_S)
         return seconds
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """Some jobs: how many, their images, the seconds that their calls take one by one, and what they cost in
+    USD; `unpriced` are those of an unknown price."""
+
+    jobs: int = 0
+    images: int = 0
+    one_by_one_s: float = 0.0
+    low_usd: float = 0.0
+    high_usd: float = 0.0
+    unpriced: int = 0
+
+    def with_one(self, job: TableJob, call_s: float) -> Jobs:
+        """These and one more."""
+        is_unpriced = job.high_usd is None or job.low_usd is None
+        return Jobs(
+            self.jobs + 1,
+            self.images + job.images,
+            self.one_by_one_s + call_s,
+            self.low_usd + (job.low_usd or 0.0),
+            self.high_usd + (job.high_usd or 0.0),
+            self.unpriced + is_unpriced,
+        )
+
+    @property
+    def cost_usd(self) -> CostEstimate | None:
+        """What they cost now; None where a price is unknown."""
+        return None if self.unpriced else CostEstimate(self.low_usd, self.high_usd, "")
+
+    @property
+    def submitted_usd(self) -> CostEstimate | None:
+        """What they cost by the Batch API; None where a price is unknown."""
+        cost_usd = self.cost_usd
+        return None if cost_usd is None else cost_usd.at(BATCH_DISCOUNT)
+
+
+@dataclass(frozen=True)
 class Division:
-    """The jobs of the two ways, what they cost in USD (None where a price is unknown), and how long those
-    take that go now."""
+    """The first jobs, which go now, and the others, which go by the Batch API."""
 
-    run: Sequence[TableJob]
-    submit: Sequence[TableJob]
-    run_usd: CostEstimate | None
-    submit_usd: CostEstimate | None
-    run_s: float
+    run: Jobs
+    submit: Jobs
 
-    @property
-    def run_jobs(self) -> int:
-        """How many go now."""
-        return len(self.run)
 
-    @property
-    def submit_jobs(self) -> int:
-        """How many go by the Batch API."""
-        return len(self.submit)
+def sum_of(jobs: Iterable[TableJob], pace: Pace) -> Jobs:
+    """All jobs together."""
+    total = Jobs()
+    for job in jobs:
+        total = total.with_one(job, pace.call_s(job))
+    return total
 
 
 def divide(
-    jobs: Sequence[TableJob], pace: Pace, deadline_s: float | None, max_cost_usd: float | None
+    jobs: Iterable[TableJob], total: Jobs, pace: Pace, deadline_s: float | None, max_cost_usd: float | None
 ) -> Division:
-    """Divides jobs. A deadline a day away or later needs nothing now.
+    """Divides jobs, whose sum is known. A deadline a day away or later needs nothing now.
 
     Raises:
         UsageError: the sum is too small even for the Batch API, or a price is not known while there is one.
     """
-    now = len(jobs)
-    if deadline_s is not None:
-        now = 0 if deadline_s >= SUBMITTED_WITHIN_S else _most_by(jobs, pace, deadline_s)
-    if max_cost_usd is not None:
-        now = min(now, _most_for(jobs, max_cost_usd))
-    run, submit = jobs[:now], jobs[now:]
-    submitted = _cost(submit)
-    return Division(
-        run,
-        submit,
-        _cost(run),
-        None if submitted is None else submitted.at(BATCH_DISCOUNT),
-        pace.seconds_of(run),
-    )
+    left_usd = _left_for(total, max_cost_usd)
+
+    def fits(run: Jobs, last: TableJob) -> bool:
+        if run.high_usd * (1 - BATCH_DISCOUNT) > left_usd:
+            return False
+        if deadline_s is None:
+            return True
+        return deadline_s < SUBMITTED_WITHIN_S and max(pace.seconds_of(run), pace.call_s(last)) <= deadline_s
+
+    run, submit, is_full = Jobs(), Jobs(), False
+    for job in jobs:
+        more = run.with_one(job, pace.call_s(job))
+        is_full = is_full or not fits(more, job)
+        if is_full:
+            submit = submit.with_one(job, pace.call_s(job))
+        else:
+            run = more
+    return Division(run, submit)
 
 
-def _most_by(jobs: Sequence[TableJob], pace: Pace, deadline_s: float) -> int:
-    """How many of the first jobs can be there by then."""
-    one_by_one_s, images = 0.0, 0
-    for place, job in enumerate(jobs):
-        one_by_one_s, images = one_by_one_s + pace.call_s(job), images + job.images
-        if max(pace.time(one_by_one_s, images), pace.call_s(job)) > deadline_s:
-            return place
-    return len(jobs)
-
-
-def _most_for(jobs: Sequence[TableJob], max_cost_usd: float) -> int:
-    """How many of the first jobs can go now, so that with the others at half the price the sum is kept."""
-    if any(job.high_usd is None for job in jobs):
+def _left_for(total: Jobs, max_cost_usd: float | None) -> float:
+    """What a sum leaves to jobs that go now, beside what all cost by the Batch API."""
+    if max_cost_usd is None:
+        return math.inf
+    if total.unpriced:
         raise unknown_cost("some jobs")
-    costs_usd = [job.high_usd or 0.0 for job in jobs]
-    total_usd = sum(costs_usd) * BATCH_DISCOUNT
-    if total_usd > max_cost_usd + _ROUNDING_USD:
+    half_usd = total.high_usd * BATCH_DISCOUNT
+    if half_usd > max_cost_usd + _ROUNDING_USD:
         raise UsageError(
-            f"these jobs may cost ${total_usd:.4f} by the Batch API, more than `max_cost_usd` "
+            f"these jobs may cost ${half_usd:.4f} by the Batch API, more than `max_cost_usd` "
             f"${max_cost_usd:.4f}",
             hint="choose a lower quality, a smaller size, or fewer jobs; nothing was sent",
             code="over_max_cost",
         )
-    for place, cost_usd in enumerate(costs_usd):
-        total_usd += cost_usd * (1 - BATCH_DISCOUNT)
-        if total_usd > max_cost_usd + _ROUNDING_USD:
-            return place
-    return len(jobs)
-
-
-def _cost(jobs: Sequence[TableJob]) -> CostEstimate | None:
-    if any(job.high_usd is None or job.low_usd is None for job in jobs):
-        return None
-    return CostEstimate(sum(job.low_usd or 0.0 for job in jobs), sum(job.high_usd or 0.0 for job in jobs), "")
+    return max_cost_usd - half_usd + _ROUNDING_USD

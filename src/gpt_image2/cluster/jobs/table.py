@@ -114,6 +114,11 @@ class JobTable:
             last = row[0]
             yield TableJob(*row)
 
+    def all_pending(self) -> Iterator[TableJob]:
+        """The jobs of all shards that have not ended, in their order; for who ends none meanwhile."""
+        query = f"SELECT {', '.join(_FIELDS)} FROM jobs WHERE state = ? ORDER BY number"  # noqa: S608
+        yield from (TableJob(*row) for row in self._db.execute(query, (PENDING,)))
+
     def end(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
         """How a job stands."""
         values = (state, json.dumps(outcome), number)

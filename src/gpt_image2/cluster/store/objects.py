@@ -12,6 +12,7 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import obstore
@@ -30,6 +31,15 @@ _MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
 _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
 _MOST_TAGS = 1000
+#: Where a store of one's own is named, which may be plain HTTP.
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 _SIGNED_DAYS = 7  # the most that S3 and Azure take
 
 
@@ -50,6 +60,10 @@ class Objects(Protocol):
 
     def get(self, name: str) -> bytes | None:
         """What an object holds; None where there is none."""
+        ...
+
+    def save(self, name: str, path: Path) -> bool:
+        """Brings what an object holds to a file, a piece at a time; False where there is none."""
         ...
 
     def head(self, name: str) -> Found | None:
@@ -130,7 +144,7 @@ def _store(address: str, scheme: str) -> Any:
 
 
 def _client() -> Any:
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    plain = any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS)
     return {"timeout": timedelta(seconds=_CALL_S), **({"allow_http": True} if plain else {})}
 
 
@@ -180,6 +194,17 @@ class _Obstore:
                 return bytes(obstore.get(self._store, self._prefix + name).bytes())
             except FileNotFoundError:
                 return None
+
+    def save(self, name: str, path: Path) -> bool:
+        with _told(self.address, name):
+            try:
+                found = obstore.get(self._store, self._prefix + name)
+            except FileNotFoundError:
+                return False
+            with open(path, "wb") as file:
+                for piece in found.stream():
+                    file.write(piece)
+        return True
 
     def head(self, name: str) -> Found | None:
         with _told(self.address, name):

@@ -48,10 +48,11 @@ class Presence:
         self._ended.set()
         self._thread.join()
         with suppress(StoreError):
-            self._objects.remove(self._name)
+            self._objects.remove(self.name)
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The object by which it says so."""
         return f"{WORKERS}/{self.worker}"
 
     def now(self) -> datetime:
@@ -94,8 +95,8 @@ class Presence:
             self._seen = {each.name.rpartition("/")[2]: each.modified for each in found}
 
     def _beat(self) -> None:
-        self._objects.put(self._name, b"")
-        found = self._objects.head(self._name)
+        self._objects.put(self.name, b"")
+        found = self._objects.head(self.name)
         if found is not None:
             self._ahead = found.modified - datetime.now().astimezone()
 

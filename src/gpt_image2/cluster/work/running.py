@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +31,8 @@ from ..jobs.job import ClusterJob
 from ..jobs.planning import PlannedJobs
 from ..jobs.results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
 from ..jobs.table import TableJob
-from .worker import LOOK_AGAIN_S, Halt, JobWorker
+from .waiting import LaterJobs
+from .worker import Halt, JobWorker
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,7 @@ class ShardRun:
         self._forecast = Forecast(rules.concurrency, time.monotonic())
         self._failures = self._threads = 0
         self._under_way: dict[int, float] = {}
-        #: Jobs that another worker has: when to look again; and by their number when it is enough.
-        self._later: deque[tuple[float, TableJob]] = deque()
-        self._until_s: dict[int, float] = {}
+        self._later = LaterJobs(rules.patience_s)
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._news: SimpleQueue[tuple[TableJob, Row]] = SimpleQueue()
 
@@ -105,28 +103,28 @@ class ShardRun:
             self._progress.show(self._tally_now())
 
     def _next(self, part: Iterator[TableJob]) -> TableJob | None:
-        planned = next(part, None)
-        if planned is None and self._later and self._later[0][0] <= time.monotonic():
-            return self._later.popleft()[1]
-        return planned
+        return next(part, None) or self._later.take(time.monotonic())
 
     def _start(self, planned: TableJob) -> None:
         if self._threads == len(self._under_way):
             threading.Thread(target=self._work, daemon=True).start()
             self._threads += 1
         self._under_way[planned.number] = time.monotonic()
-        self._tasks.put(partial(self._run_one, planned, self._planned.job_of(planned)))
+        job, has_seen = self._planned.job_of(planned), self._later.has_seen(planned)
+        self._tasks.put(partial(self._run_one, planned, job, has_seen))
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             task()
 
-    def _run_one(self, planned: TableJob, job: ClusterJob) -> None:
-        self._news.put((planned, self._worker.run(job)))
+    def _run_one(self, planned: TableJob, job: ClusterJob, is_known: bool) -> None:
+        self._news.put((planned, self._worker.run(job, is_known)))
 
     def _hear(self) -> None:
+        is_room = not self._halt.is_set and len(self._under_way) < self._rules.concurrency
+        due_s = self._later.wait_s(time.monotonic()) if is_room else None
         try:
-            self._end(*self._news.get(timeout=TICK_S))
+            self._end(*self._news.get(timeout=TICK_S if due_s is None else min(due_s, TICK_S)))
             while True:
                 self._end(*self._news.get_nowait())
         except Empty:
@@ -171,13 +169,10 @@ class ShardRun:
 
     def _is_for_later(self, planned: TableJob, row: Row) -> bool:
         """Whether a job is looked at again: another worker has it, and ends it or dies."""
-        now_s = time.monotonic()
-        until_s = self._until_s.setdefault(planned.number, now_s + self._rules.patience_s)
-        if row.status != ELSEWHERE or now_s >= until_s or self._halt.is_set:
-            del self._until_s[planned.number]
-            return False
-        self._later.append((now_s + LOOK_AGAIN_S, planned))
-        return True
+        if row.status == ELSEWHERE and not self._halt.is_set and self._later.put(planned, time.monotonic()):
+            return True
+        self._later.forget(planned)
+        return False
 
     def _tally_now(self) -> Tally:
         now_s, tally = time.monotonic(), self._tally

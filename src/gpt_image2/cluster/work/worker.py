@@ -6,11 +6,13 @@ notes on what is under way; its images come to a folder of this machine first, a
 
 from __future__ import annotations
 
+import os
+import posixpath
 import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gpt_image2.core.api.images import is_whole_image, saved_image_at
 from gpt_image2.core.base.errors import (
@@ -39,9 +41,8 @@ from ..store.objects import Objects
 from ..store.presence import Presence
 from .admission import Gate
 from .publishing import Publisher
+from .waiting import waits
 
-#: Seconds until one looks again at a job that another worker has.
-LOOK_AGAIN_S = 3.0
 _UNAUTHORIZED = 401
 
 
@@ -92,15 +93,15 @@ class JobWorker:
         self._admission = admission
         self._halt = halt
 
-    def run(self, job: ClusterJob) -> Row:
-        """Does a job, if it may be done; how it stands then."""
+    def run(self, job: ClusterJob, is_known: bool = False) -> Row:
+        """Does a job, if it may be done; how it stands then. `is_known` where somebody has claimed it."""
         billed = Billed.NO
         try:
             staged = self._staged(job)
             if staged:
                 billed = Billed.YES
                 return self._publisher.publish(job, self._claims.last(job.job), staged)
-            claim = self._claim(job)
+            claim = self._claim(job, is_known)
             return claim if isinstance(claim, Row) else self._prepare(job, claim)
         except GptImage2Error as error:
             return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
@@ -111,18 +112,22 @@ class JobWorker:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
         until_s = time.monotonic() + patience_s
         row = self.run(job)
-        while row.status == ELSEWHERE and time.monotonic() < until_s and not self._halt.wait(LOOK_AGAIN_S):
-            row = self.run(job)
+        for wait_s in waits():
+            if row.status != ELSEWHERE or time.monotonic() >= until_s or self._halt.wait(wait_s):
+                break
+            row = self.run(job, is_known=True)
         return row
 
     # Before anything is sent
 
-    def _claim(self, job: ClusterJob) -> Claim | Row:
+    def _claim(self, job: ClusterJob, is_known: bool) -> Claim | Row:
         """The job's claim, which is ours; else the row of a job that is not."""
-        claim = self._claims.take(job.job, None)
-        if claim is not None:
-            return claim
-        last = self._claims.last(job.job)
+        last = self._claims.last(job.job) if is_known else None
+        if last is None:
+            claim = self._claims.take(job.job, None)
+            if claim is not None:
+                return claim
+            last = self._claims.last(job.job)
         if last is None:
             return elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.
@@ -257,19 +262,18 @@ class JobWorker:
     # On this machine
 
     def _staging_path(self, job: ClusterJob) -> Path:
-        return self._place.staging / f"{job.job}{PurePosixPath(job.name).suffix}"
+        return self._place.staging / f"{job.job}{posixpath.splitext(job.name)[1]}"
 
     def _staged(self, job: ClusterJob) -> tuple[SavedImage, ...]:
         """The images of a job that a run on this machine has saved and not brought to the store: all, or
         none."""
         path = self._staging_path(job)
         count = job.request.count
-        names = (
-            [path]
-            if count == 1
-            else [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
-        )
-        found = [saved_image_at(str(name)) if _is_whole(name) else None for name in names]
+        names = [str(path)]
+        if count > 1:
+            stem, suffix = os.path.splitext(path)
+            names = [f"{stem}-{number}{suffix}" for number in range(1, count + 1)]
+        found = [saved_image_at(name) if _is_whole(name) else None for name in names]
         return (
             tuple(
                 replaced(image, number=number) for number, image in enumerate(found, 1) if image is not None
@@ -292,7 +296,7 @@ def _comes_again(error: GptImage2Error) -> bool:
     return error.retry_safe and error.billed is Billed.NO and error.http_status is not None
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             return is_whole_image(file)

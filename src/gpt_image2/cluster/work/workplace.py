@@ -66,11 +66,12 @@ def open_workplace(
 
     Raises:
         UsageError: what is there was made by the sandbox, and this is for another host, or the other way
-            round.
+            round; or the store writes over what is there where it was asked not to.
         StoreError: the store cannot be used.
     """
     check_kind(objects, is_loopback(client.settings.base_url) and client.asks_sandbox())
     presence = stack.enter_context(Presence(objects, name or new_name()))
+    check_once(objects, presence.name)
     if gate is None:
         workers = _workers(presence, terms.workers)
         gate = open_admission(objects, presence.worker, terms, stack, workers)
@@ -112,6 +113,17 @@ def check_kind(objects: Objects, is_sandbox: bool) -> None:
             f"{objects.address} holds what {made} has made, which does not count here",
             hint="choose another --out-dir; nothing was sent",
             code="other_host",
+        )
+
+
+def check_once(objects: Objects, name: str) -> None:
+    """Nothing, where the store keeps an object that is there, as claims need; else a `UsageError`. Some that
+    speak S3 take no notice of the condition, and would let every worker pay."""
+    if objects.is_exclusive and objects.create(name, b"again"):
+        raise UsageError(
+            f"{objects.address} writes over an object that it was asked to make only if there is none",
+            hint="use a store with conditional writes, or file://; nothing was sent",
+            code="no_claims",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Optional, Tuple
 
 from ..base.about import called, in_quotes
 from ..base.errors import UsageError
-from ..base.optional_part import MISSING, PICTURES_INSTALL, errors_as_ours, import_pictures
+from ..base.optional_part import MISSING, errors_as_ours, import_pictures, install_line
 from ..base.redact import show
 from .models import MAX_INPUT_BYTES
 from .orientation import orientation_of, size_shown
@@ -80,7 +80,7 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         raise problem
     raise UsageError(
         problem.message,
-        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+        hint=f"install what converts it: {install_line('pictures')}; or save it as png, jpeg or webp",
     )
 
 
@@ -100,7 +100,7 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
         if reason.code == MISSING:
             names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                called(), *names, PICTURES_INSTALL
+                called(), *names, install_line("pictures")
             )
         raise UsageError(problem.message, hint=hint, code=problem.code) from None
 

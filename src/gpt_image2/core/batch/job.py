@@ -17,6 +17,15 @@ from ..commands.picture_flags import WISH_FIELDS, PictureWishes, wishes_in
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -107,6 +116,8 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
     extra = {**dict(defaults.request.extra), **fields}
     if not known.get("prompt") and not defaults.request.prompt:
         raise UsageError("it has no prompt", hint=_LINE_HINT)
+    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
+        known = {"stream": False, "partial_images": None, **known}
     job = Job(
         request=replace(defaults.request, extra=tuple(extra.items()), **known),
         sources=_sources(own) or defaults.sources,
@@ -155,14 +166,17 @@ def _bare_prompt(text: str) -> str:
     try:
         value: Any = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 

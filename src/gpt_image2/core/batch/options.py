@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from ..base.about import INSTALL_HINT, called
+from ..base.about import called
 from ..base.errors import UsageError
 from ..commands.field_flags import add_field_flags
 from ..commands.options import (
@@ -124,8 +124,7 @@ def batch_run_parser() -> Parser:
 
 
 def add_beyond_flags(parser: Parser) -> None:
-    extra = INSTALL_HINT.format(extra="cluster")
-    group = f"many machines, with --out-dir an address such as s3://bucket/run ({extra})"
+    group = "many machines, with --out-dir an address such as s3://bucket/run (the package with [cluster])"
     add = parser.add_argument_group(group).add_argument
     add("--shard", metavar="I/N", help="only the jobs of this part of N, from 1: one process a part")
     add("--steal", action="store_true", help="then take over what other parts have left")

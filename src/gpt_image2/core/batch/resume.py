@@ -100,7 +100,9 @@ def _settle(
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
-        hint = "it may have been billed; check your usage, or run it again with --retry-ambiguous"
+        most = entry.high_usd or job.high_usd
+        sum_of_it = f", up to ${most:.4f}" if most else ""
+        hint = f"it may have been billed{sum_of_it}; check your usage: it is not sent again"
         aside = _sent_by_model(folder, job, entry)
         if aside:
             hint = f"what the model sent is {aside}: fit, compose or cutout make of it what was asked for"

@@ -19,7 +19,7 @@ from ..outputs.naming import OutputPlan, extension, folders_of, has_matching_ext
 from ..settings.places import home_folder
 from .exchange import Host
 from .gate import Gate, SentRequest
-from .task import Task
+from .task import Task, shown_task
 
 DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
@@ -158,6 +158,7 @@ class CallUnderWay:
 
     def task_came(self, task: Task) -> None:
         """Tells the observer how far a task is."""
+        task = shown_task(task, self.host.settings.secrets)
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
     def emit(self, event: Event) -> None:

@@ -119,21 +119,20 @@ def spending_json(spending: Spending) -> Dict[str, object]:
     return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
 
 
-def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending]) -> List[str]:
-    """Sums in columns, and below them a note on costs that are not known."""
+def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending], total: Spending) -> List[str]:
+    """Sums in columns, and below them a note on costs of the total that are not known."""
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
     lines = table(head + rows, right=(1, 2, 3, 4), has_head=True)
-    for one in foot:
-        if one.unknown_cost:
-            how = "at a cost that is not known, all or in part"
-            lines.append(line_of([f"{one.name}: {one.unknown_cost} requests were billed {how}"]))
-        if one.maybe_billed:
-            maybe = f"{one.name}: {one.maybe_billed} requests may have been billed, nobody can tell"
-            lines.append(line_of([maybe]))
+    if total.unknown_cost:
+        how = "at a cost that is not known, all or in part"
+        lines.append(line_of([f"{total.name}: {total.unknown_cost} requests were billed {how}"]))
+    if total.maybe_billed:
+        maybe = f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell"
+        lines.append(line_of([maybe]))
     return lines
 
 

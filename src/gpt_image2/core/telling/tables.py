@@ -32,7 +32,10 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), has_head: bo
         return lines
     if has_head:
         head, *rest = rows
-        rows = [[row[0], *(f"{name} {cell}" for name, cell in zip(head[1:], row[1:]))] for row in rest]
+        rows = [
+            [row[0], *(f"{name} {cell}".strip() for name, cell in zip(head[1:], row[1:]) if cell)]
+            for row in rest
+        ]
     return [line for row in rows for line in _packed(row, cells)]
 
 
