@@ -37,7 +37,13 @@ SIDES = {
         *("commands.checks", "commands.doctor", "commands.dry_run"),
         *("commands.finish_later", "commands.finishing"),
         *("commands.further_calls", "commands.mistakes", "commands.package_extras", "commands.picture_flags"),
-        *("commands.probe", "commands.profiles", "commands.resume", "commands.showing"),
+        *(
+            "commands.probe",
+            "commands.profiles",
+            "commands.resume",
+            "commands.showing",
+            "commands.steps_ahead",
+        ),
         *("telling.events_output", "telling.live_line", "telling.tables", "wire.decompress"),
     ),
 }

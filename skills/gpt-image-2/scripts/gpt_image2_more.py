@@ -5494,6 +5494,50 @@ def _call_json(resumed):
     }
 
 
+# ------------------------------------------------------------------------------------------------------------
+# commands/steps_ahead
+#
+# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
+# show before anything is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def most_for_both(max_cost_usd):
+    # What a call and its second one may cost together, where the sum of all jobs has a cap: that is kept by
+    # holding the price of both. Without one a second call is made only where there is no picture otherwise.
+    return None if max_cost_usd is None else math.inf
+
+
+def estimate_with_steps(
+    wishes,
+    request,
+    inputs,
+    client,
+    plan,
+    max_cost_usd,
+):
+    # What all calls of a job may cost, in USD; what comes before them is done, and what it made goes again.
+    # `inputs` are its images, its mask and its markup, none of which is in the request yet.
+    #
+    # Raises:
+    # UsageError: what it wishes for cannot be done.
+    sources, mask, markup = inputs
+    is_far = any(map(is_address, sources))
+    if wishes.need_source and is_far:
+        raise UsageError(
+            "the image to work on is an address: it is not looked at before it is paid for",
+            hint="save it, and name the file",
+        )
+    with ExitStack() as stack:
+        finishing = Finishing(wishes, stack)
+        if sources and not is_far:
+            request = stack.enter_context(client.with_inputs(request, sources, mask, markup))
+        request, _ = checked(finishing.before(request))
+        call = finishing.set_aside(PreparedCall(request, plan, ()))
+        finishing.price(client, call, most_for_both(max_cost_usd))
+        return finishing.estimate(client, call)
+
+
 # ============================================================================================================
 # batch/
 #
@@ -7457,196 +7501,6 @@ def _is_whole(path):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# batch/picture_jobs
-#
-# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
-# show before anything is sent.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def most_for_both(max_cost_usd):
-    # What a call and its second one may cost together, where the sum of all jobs has a cap: that is kept by
-    # holding the price of both. Without one a second call is made only where there is no picture otherwise.
-    return None if max_cost_usd is None else math.inf
-
-
-def estimate_with_steps(
-    job, wishes, client, plan, max_cost_usd
-):
-    # What all calls of a job may cost, in USD; what comes before them is done, and what it made goes again.
-    #
-    # Raises:
-    # UsageError: what it wishes for cannot be done.
-    if wishes.need_source and any(map(is_address, job.sources)):
-        raise UsageError(
-            "the image to work on is an address: it is not looked at before it is paid for",
-            hint="save it, and name the file",
-        )
-    with ExitStack() as stack:
-        finishing = Finishing(wishes, stack)
-        request = job.request
-        if job.sources and not any(map(is_address, job.sources)):
-            request = stack.enter_context(client.with_inputs(request, job.sources, job.mask, job.markup))
-        request, _ = checked(finishing.before(request))
-        call = finishing.set_aside(PreparedCall(request, plan, ()))
-        finishing.price(client, call, most_for_both(max_cost_usd))
-        return finishing.estimate(client, call)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/running_job
-#
-# A job that is under way: what is sent for it, and how it ended.
-#
-# For the scheduler's thread alone. Touches no file but to see whether it is there.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class RunningJob:
-    # A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
-    # closes what was loaded for it, and `finishing` works on its pictures, where that is wished for.
-
-    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
-    sent: PreparedCall  # the same, where its images go first
-
-    def __init__(
-        self, planned, job, hold, departure, started_s
-    ):
-        self.planned = planned
-        self.job = job
-        self.hold = hold
-        self.departure = departure
-        self.started_s = started_s
-        self.inputs = ExitStack()
-        self.finishing = None
-        self.result = None
-        self.ending = JobEnding(planned.there)
-        #: Whether the journal is to tell how it ended: it was sent, and how is known.
-        self.is_noted = False
-        #: Whether the server has asked it to come again later.
-        self.goes_again = False
-        self._is_sent = self._existed = False
-
-    @property
-    def is_unsent(self):
-        # Whether it was stopped before anything was paid for.
-        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
-
-    def load(self, client):
-        # The request with what it needs, which lasts until `inputs` is closed. For a worker.
-        job, request = self.job, self.job.request
-        if job.sources:
-            inputs = client.with_inputs(request, job.sources, job.mask, job.markup)
-            request = self.inputs.enter_context(inputs)
-        if job.wishes is None:
-            return request
-        self.finishing = Finishing(job.wishes, self.inputs)
-        return self.finishing.before(request)
-
-    def run(self, client, observer):
-        # Sends the call; its images as they were wished for. For a worker.
-        if self.finishing is None:
-            return client.run(self.sent, observer=observer)
-        return self.finishing.run(client, self.sent, observer=observer)
-
-    def prepare(
-        self,
-        client,
-        request,
-        folder,
-        is_anothers,
-        max_cost_usd=None,
-    ):
-        # Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
-        # the folder is another job's image; `max_cost_usd` is the cap on the sum of all jobs.
-        planned, missing = self.planned, self.planned.missing
-        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
-        targets = [call.plan.path(number) for number in missing]
-        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
-            # What was not there yet may be another job's by the time that this one ends.
-            call = replace(call, plan=replace(call.plan, no_clobber=True))
-        if len(missing) < call.request.count:
-            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self.call = self.sent = call
-        if self.finishing is not None:
-            self.sent = self.finishing.set_aside(call)
-            self.finishing.price(client, self.sent, most_for_both(max_cost_usd))
-
-    def sent_entry(self, folder):
-        # Its line in the journal before it is sent.
-        planned = self.planned
-        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
-        return planned.entry(
-            SENT,
-            existed=self._existed,
-            images=folder.below(planned.there),
-            billed=Billed.MAYBE,
-            high_usd=self.hold.high_usd,
-        )
-
-    def end_entry(self, folder):
-        # Its line in the journal after it has ended.
-        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
-
-    def send(self, now_s):
-        # From now on it may cost all that is held for it.
-        self.departure.sent_s = now_s
-        self.hold.sent()
-        self._is_sent = self.is_noted = True
-
-    def end(self, result, error, secrets):
-        # Takes in how it ended; without an error all its images are saved.
-        if error is not None and not isinstance(error, GptImage2Error):
-            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
-            self.is_noted = False
-            billed = Billed.MAYBE if self._is_sent else Billed.NO
-            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
-            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
-            return
-        if not self._is_sent:
-            self.ending = replace(self.ending, error=error)
-            return
-        self.result = result
-        ending = error or result
-        billed = ending.billed if ending is not None else Billed.MAYBE
-        cost_usd = result.cost_usd if result else None
-        self.hold.settle(billed, cost_usd)
-        images = (*self.planned.there, *self._numbered(result.images if result else ()))
-        in_order = tuple(sorted(images, key=lambda image: image.number))
-        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
-        unpriced = result.unpriced if result else ""
-        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
-
-    def row(self):
-        result = self.result
-        return {
-            **self.ending.row(),
-            "attempts": result.attempts if result else 0,
-            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-        }
-
-    def _numbered(self, images):
-        # The images by their numbers in the job: one too many stands for one that is missing.
-        missing = self.planned.missing
-        free = iter(sorted(set(missing) - {image.number for image in images}))
-        return tuple(
-            image if image.number in missing else replace(image, number=next(free, image.number))
-            for image in images
-        )
-
-    def _elsewhere(self, images):
-        # What there is to say of images that are not where the user named them.
-        if not self.planned.named:
-            return ()
-        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
-        return tuple(
-            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
-            for image in taken
-            if not image.rescued
-        )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # batch/options
 #
 # The command line of `batch run`, as a typed namespace. Pure.
@@ -8014,7 +7868,9 @@ class _Planner:
         if job.wishes is None:
             return request.estimate(self._client.settings.prices)
         cap_usd = self._max_cost_usd
-        estimate = estimate_with_steps(job, job.wishes, self._client, outputs, cap_usd)
+        estimate = estimate_with_steps(
+            job.wishes, job.request, (job.sources, job.mask, job.markup), self._client, outputs, cap_usd
+        )
         if job.wishes.cutout and cap_usd is None and request.background != "opaque":
             self._warn("without --max-cost no second call is made where a background does not come clear")
         return estimate
@@ -8070,6 +7926,159 @@ def _fingerprint(source):
 def _content_hash(path, size_bytes, mtime_ns):
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/running_job
+#
+# A job that is under way: what is sent for it, and how it ended.
+#
+# For the scheduler's thread alone. Touches no file but to see whether it is there.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RunningJob:
+    # A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    # closes what was loaded for it, and `finishing` works on its pictures, where that is wished for.
+
+    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+    sent: PreparedCall  # the same, where its images go first
+
+    def __init__(
+        self, planned, job, hold, departure, started_s
+    ):
+        self.planned = planned
+        self.job = job
+        self.hold = hold
+        self.departure = departure
+        self.started_s = started_s
+        self.inputs = ExitStack()
+        self.finishing = None
+        self.result = None
+        self.ending = JobEnding(planned.there)
+        #: Whether the journal is to tell how it ended: it was sent, and how is known.
+        self.is_noted = False
+        #: Whether the server has asked it to come again later.
+        self.goes_again = False
+        self._is_sent = self._existed = False
+
+    @property
+    def is_unsent(self):
+        # Whether it was stopped before anything was paid for.
+        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
+
+    def load(self, client):
+        # The request with what it needs, which lasts until `inputs` is closed. For a worker.
+        job, request = self.job, self.job.request
+        if job.sources:
+            inputs = client.with_inputs(request, job.sources, job.mask, job.markup)
+            request = self.inputs.enter_context(inputs)
+        if job.wishes is None:
+            return request
+        self.finishing = Finishing(job.wishes, self.inputs)
+        return self.finishing.before(request)
+
+    def run(self, client, observer):
+        # Sends the call; its images as they were wished for. For a worker.
+        if self.finishing is None:
+            return client.run(self.sent, observer=observer)
+        return self.finishing.run(client, self.sent, observer=observer)
+
+    def prepare(
+        self,
+        client,
+        request,
+        folder,
+        is_anothers,
+        max_cost_usd=None,
+    ):
+        # Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        # the folder is another job's image; `max_cost_usd` is the cap on the sum of all jobs.
+        planned, missing = self.planned, self.planned.missing
+        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
+        targets = [call.plan.path(number) for number in missing]
+        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
+            # What was not there yet may be another job's by the time that this one ends.
+            call = replace(call, plan=replace(call.plan, no_clobber=True))
+        if len(missing) < call.request.count:
+            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
+        self.call = self.sent = call
+        if self.finishing is not None:
+            self.sent = self.finishing.set_aside(call)
+            self.finishing.price(client, self.sent, most_for_both(max_cost_usd))
+
+    def sent_entry(self, folder):
+        # Its line in the journal before it is sent.
+        planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
+        return planned.entry(
+            SENT,
+            existed=self._existed,
+            images=folder.below(planned.there),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
+
+    def end_entry(self, folder):
+        # Its line in the journal after it has ended.
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
+
+    def send(self, now_s):
+        # From now on it may cost all that is held for it.
+        self.departure.sent_s = now_s
+        self.hold.sent()
+        self._is_sent = self.is_noted = True
+
+    def end(self, result, error, secrets):
+        # Takes in how it ended; without an error all its images are saved.
+        if error is not None and not isinstance(error, GptImage2Error):
+            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
+            self.is_noted = False
+            billed = Billed.MAYBE if self._is_sent else Billed.NO
+            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
+            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
+            return
+        if not self._is_sent:
+            self.ending = replace(self.ending, error=error)
+            return
+        self.result = result
+        ending = error or result
+        billed = ending.billed if ending is not None else Billed.MAYBE
+        cost_usd = result.cost_usd if result else None
+        self.hold.settle(billed, cost_usd)
+        images = (*self.planned.there, *self._numbered(result.images if result else ()))
+        in_order = tuple(sorted(images, key=lambda image: image.number))
+        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
+        unpriced = result.unpriced if result else ""
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
+
+    def row(self):
+        result = self.result
+        return {
+            **self.ending.row(),
+            "attempts": result.attempts if result else 0,
+            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
+        }
+
+    def _numbered(self, images):
+        # The images by their numbers in the job: one too many stands for one that is missing.
+        missing = self.planned.missing
+        free = iter(sorted(set(missing) - {image.number for image in images}))
+        return tuple(
+            image if image.number in missing else replace(image, number=next(free, image.number))
+            for image in images
+        )
+
+    def _elsewhere(self, images):
+        # What there is to say of images that are not where the user named them.
+        if not self.planned.named:
+            return ()
+        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
+        return tuple(
+            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
+            for image in taken
+            if not image.rescued
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..commands.picture_flags import names_of
+from ..commands.steps_ahead import estimate_with_steps
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.lines import remove_empty
 from ..outputs.naming import OutputPlan, canonical, extension, name_problem, slug
@@ -36,7 +37,6 @@ from .jobs_file import JobsFile, Line
 from .journal import JOURNAL_NAME, Journal, read_journal
 from .options import JobsOptions, is_address_of_store
 from .output_folder import OutputFolder
-from .picture_jobs import estimate_with_steps
 from .plan import INVALID, Plan, PlannedJob
 from .resume import resume_jobs
 
@@ -240,7 +240,9 @@ class _Planner:
         if job.wishes is None:
             return request.estimate(self._client.settings.prices)
         cap_usd = self._max_cost_usd
-        estimate = estimate_with_steps(job, job.wishes, self._client, outputs, cap_usd)
+        estimate = estimate_with_steps(
+            job.wishes, job.request, (job.sources, job.mask, job.markup), self._client, outputs, cap_usd
+        )
         if job.wishes.cutout and cap_usd is None and request.background != "opaque":
             self._warn("without --max-cost no second call is made where a background does not come clear")
         return estimate

@@ -19,11 +19,11 @@ from ..calls.budget import Hold
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
 from ..commands.finishing import Finishing
+from ..commands.steps_ahead import most_for_both
 from .job import Job
 from .journal import SENT, Entry
 from .kept_pace import Departure
 from .output_folder import OutputFolder
-from .picture_jobs import most_for_both
 from .plan import JobEnding, PlannedJob
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import Optional
+from typing import Optional, Sequence, Tuple
 
 from ..api.checks import checked
 from ..api.cost import CostEstimate
-from ..api.request import is_address
+from ..api.request import ImageRequest, is_address
 from ..base.errors import UsageError
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
-from ..commands.finishing import Finishing
-from ..commands.picture_flags import PictureWishes
 from ..outputs.naming import OutputPlan
-from .job import Job
+from .finishing import Finishing
+from .picture_flags import PictureWishes
 
 
 def most_for_both(max_cost_usd: Optional[float]) -> Optional[float]:
@@ -26,23 +25,30 @@ def most_for_both(max_cost_usd: Optional[float]) -> Optional[float]:
 
 
 def estimate_with_steps(
-    job: Job, wishes: PictureWishes, client: Client, plan: OutputPlan, max_cost_usd: Optional[float]
+    wishes: PictureWishes,
+    request: ImageRequest,
+    inputs: Tuple[Sequence[str], Optional[str], Optional[str]],
+    client: Client,
+    plan: OutputPlan,
+    max_cost_usd: Optional[float],
 ) -> Optional[CostEstimate]:
     """What all calls of a job may cost, in USD; what comes before them is done, and what it made goes again.
+    `inputs` are its images, its mask and its markup, none of which is in the request yet.
 
     Raises:
         UsageError: what it wishes for cannot be done.
     """
-    if wishes.need_source and any(map(is_address, job.sources)):
+    sources, mask, markup = inputs
+    is_far = any(map(is_address, sources))
+    if wishes.need_source and is_far:
         raise UsageError(
             "the image to work on is an address: it is not looked at before it is paid for",
             hint="save it, and name the file",
         )
     with ExitStack() as stack:
         finishing = Finishing(wishes, stack)
-        request = job.request
-        if job.sources and not any(map(is_address, job.sources)):
-            request = stack.enter_context(client.with_inputs(request, job.sources, job.mask, job.markup))
+        if sources and not is_far:
+            request = stack.enter_context(client.with_inputs(request, sources, mask, markup))
         request, _ = checked(finishing.before(request))
         call = finishing.set_aside(PreparedCall(request, plan, ()))
         finishing.price(client, call, most_for_both(max_cost_usd))
