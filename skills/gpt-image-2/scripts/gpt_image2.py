@@ -1539,7 +1539,7 @@ class InputImage(Record):
     # An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
     #
     # `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    # `is_odd` is set where its colours or its size are not such as the API draws them.
+    # `is_odd` is set where its colours or its size are not such as the API draws them, or where it is cut off.
     # `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
     # (empty: from none), and `note` says how.
 
@@ -9080,6 +9080,7 @@ def _checked_file(
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
         with open(str(path), "rb") as file:
             info = read_image_info(file)
+            is_whole = is_whole_image(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
@@ -9093,7 +9094,7 @@ def _checked_file(
         size_bytes=size_bytes,
         has_alpha=known.has_alpha,
         source=source,
-        is_odd=known.is_odd or _is_large(known),
+        is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
@@ -9246,13 +9247,15 @@ class PreparedCall(Record):
     # A call of which everything is checked that can be checked without sending: ready to run, or to show.
     #
     # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    # history says of where they go, None for where the plan puts them.
+    # history says of where they go, None for where the plan puts them. `then` has for the number of an image
+    # the picture that is to be made of it, and the commands that make it should the call be broken off.
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
+    then: Optional[Mapping[int, Tuple[str, str]]] = None
 
 
 def default_output(env, output_format):
@@ -9299,7 +9302,7 @@ class CallPolicy(Record):
 
 class CallUnderWay:
     # What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    # that are asked for, by which the plan names them; None is 1, 2, 3 …
+    # that are asked for, by which the plan names them; None is 1, 2, 3 …; `then` is as in `PreparedCall`.
 
     def __init__(
         self,
@@ -9309,7 +9312,9 @@ class CallUnderWay:
         policy,
         observer,
         numbers=None,
+        then=None,
     ):
+        self._then = then
         self.host = host
         self.request = request
         self.plan = plan
@@ -9345,6 +9350,7 @@ class CallUnderWay:
                     "suffix": plan.suffix,
                     "numbered": plan.numbered,
                 },
+                **({"then": self._then} if self._then else {}),
             },
         )
 
@@ -9864,6 +9870,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self):
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self):
         """How long a call may take with its retries."""
         return self._policy.timeout_s
@@ -10063,7 +10077,7 @@ class Client:
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -10177,6 +10191,7 @@ def _ignore(event):
 _OTHER_FLAGS = {
     "output_format": "--format",
     "images": "--image",
+    "areas": "--area",
     "extra": "--param",
     "max_cost_usd": "--max-cost",
     "timeout_s": "--timeout",
@@ -10220,9 +10235,12 @@ def flag_of(name):
 
 def name_flags(error):
     # Turns the fields that a message of core names (`size`) into the flags of a command line (--size).
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
+    error.message, error.hint = in_flags(error.message), in_flags(error.hint)
+
+
+def in_flags(text):
+    # A text in which the names in backquotes are those of their flags.
+    return re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), text)
 
 
 def add_field_flags(add):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import glob
 import hashlib
 import json
 import math
@@ -237,6 +238,7 @@ from gpt_image2 import (
     file_parts,
     find_config,
     find_curl,
+    flag_of,
     folders_to_write,
     forget_facts,
     free_bytes,
@@ -245,6 +247,7 @@ from gpt_image2 import (
     home_folder,
     host_of,
     image_json,
+    in_flags,
     in_quotes,
     input_file,
     input_file_of,
@@ -1046,7 +1049,7 @@ def _area_of(text, width, height):
     kind, colon, places = text.strip().rpartition(":")
     kind = kind if colon else "rect"
     if kind not in _AREA_KINDS:
-        raise UsageError(f"`area` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
+        raise UsageError(f"`areas` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
     wholes = (width, height, width, height)
     found = [each.pixels(whole) for each, whole in zip(parse_box_places(places, kind), wholes)]
     if max(map(abs, found)) > _MAX_PLACE_PX:
@@ -1081,7 +1084,7 @@ def _drawn(areas, width, height):
     if is_full:
         raise UsageError(
             "the mask is full: everything would be edited",
-            hint="leave `area` out, or make it smaller",
+            hint="leave `areas` out, or make it smaller",
             code="full_mask",
         )
     packed += squeeze.flush()
@@ -1129,8 +1132,8 @@ def _chunk(kind, content):
 
 
 _HEAD_OF_OTHERS_BYTES = 64
-#: The code of an error about an image that has too many pixels to be looked at.
-BOMB = "too_many_pixels"
+#: The codes of errors about an image that has too many pixels to be looked at, and about one that is broken.
+BOMB, UNREADABLE = "too_many_pixels", "unreadable_image"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -1179,7 +1182,7 @@ def converted(image, folder, problem):
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None and reason.code != BOMB:
+        if problem is None and reason.code not in (BOMB, UNREADABLE):
             return None  # as it is the API may take it
         if problem is None or reason.code != MISSING:
             raise
@@ -1200,7 +1203,7 @@ def converted_mask(mask, first, folder, problem):
         with errors_as_ours():
             return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
+        if reason.code not in (MISSING, UNREADABLE):
             raise
         hint = problem.hint
         if reason.code == MISSING:
@@ -1415,6 +1418,83 @@ def _event_json(event):
         if event.limits:
             values["limits"] = [dict(vars(limit)) for limit in event.limits]
     return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/tables
+#
+# Tables for people: in columns, or where a terminal is too narrow for that, each row in lines of its own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_BETWEEN, _BELOW = "  ", "  "
+#: Below this nothing can be read, whatever is done.
+_LEAST_CELLS = 16
+
+
+def table(rows, right=(), has_head=False):
+    # Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right.
+    # With a head, the first row names the columns, and each cell where there is no room for them.
+    if not rows:
+        return []
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    lines = [
+        _BETWEEN.join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+    cells = _cells_of_terminal()
+    if not cells or max(map(cells_of, lines)) <= cells:
+        return lines
+    if has_head:
+        head, *rest = rows
+        rows = [
+            [row[0], *(f"{name} {cell}".strip() for name, cell in zip(head[1:], row[1:]) if cell)]
+            for row in rest
+        ]
+    return [line for row in rows for line in _packed(row, cells)]
+
+
+def line_of(words):
+    # A row, or a sentence as its one cell, as a line; as several where the terminal is narrower.
+    return "\n".join(table([words]))
+
+
+def _cells_of_terminal():
+    # How wide the terminal of results is; 0 where they go elsewhere.
+    with suppress(Exception):  # it may be closed
+        if sys.stdout.isatty():
+            width = columns_of()
+            return max(_LEAST_CELLS, width) if width else 0
+    return 0
+
+
+def _packed(row, cells):
+    # The cells of a row one after another, in lines that begin further right from the second on.
+    lines = []
+    for cell in filter(None, row):
+        for number, piece in enumerate(_broken_up(cell, cells - len(_BELOW))):
+            longer = f"{lines[-1]}{_BETWEEN}{piece}" if lines else piece
+            if lines and not number and cells_of(longer) <= cells:
+                lines[-1] = longer
+            else:
+                lines.append(_BELOW * bool(lines) + piece)
+    return lines
+
+
+def _broken_up(text, cells):
+    # A text in pieces that have room, broken behind a space or a `/` where one is in the later half.
+    while cells_of(text) > cells:
+        end = len(text)
+        while cells_of(text[:end]) > cells:
+            end -= 1
+        good = max(text.rfind(" ", 0, end), text.rfind("/", 0, end)) + 1
+        end = max(1, good if good > end // 2 else end)
+        yield text[:end].rstrip()
+        text = text[end:]
+    yield text
 
 
 # ============================================================================================================
@@ -1664,6 +1744,8 @@ class Left:
         self.numbers = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
         output = asked.get("output")
         self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        then = asked.get("then")
+        self._then = cast(Dict[str, Any], then) if isinstance(then, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
         self.headers = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
@@ -1681,6 +1763,15 @@ class Left:
     def plan(self, rescue_folder):
         # Where the images were to go.
         return _plan_of(self._output, rescue_folder)
+
+    def then(self, image, is_new):
+        # The commands that make of an image what was asked for; empty where that is there. What is there by
+        # its name is something else where the image is new.
+        then = self._then.get(str(image.number))
+        target, commands = map(str, cast(List[Any], then) if isinstance(then, list) else ("", ""))
+        if not target or (not is_new and os.path.lexists(target)):
+            return ""
+        return commands.replace("{image}", in_quotes(image.path))
 
     @property
     def addresses(self):
@@ -3292,7 +3383,7 @@ class Resumed(Record):
     #
     # `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
     # that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
-    # ended, `error` why one brought no image.
+    # ended, `error` why one brought no image. `then` are the commands that make of images what was asked for.
 
     id: str
     result: Result
@@ -3301,6 +3392,7 @@ class Resumed(Record):
     waiting: Tuple[str, ...] = ()
     task: Optional[Task] = None
     error: Optional[GptImage2Error] = None
+    then: Tuple[str, ...] = ()
 
 
 class Resumer:
@@ -3391,7 +3483,8 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+        then = tuple(filter(None, (left.then(image, image in new) for image in images)))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error, then)
 
     def _was_sandbox(self, left):
         # Whether the sandbox answered; where there is no answer, whether it is there now.
@@ -3523,6 +3616,8 @@ def resumed_in_words(resumed):
     # What a later call says of what it finished in passing.
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for commands in resumed.then:
+        yield f"the picture that was asked for is still to be made: {show(commands, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
     if resumed.task is not None:
@@ -3735,10 +3830,65 @@ MISTAKES = {
 # commands/picture_flags
 #
 # The flags for what is done with pictures before and after a call, and what they ask for. Pure.
+#
+# `WISHES` is the one table of them: command lines, jobs files, tools and programs read theirs from it.
 # ------------------------------------------------------------------------------------------------------------
 
 
 FIT_WAYS = ("crop", "pad", "stretch")
+#: A rectangle, or the ellipse in it: its name as JSON has it, and what stands before its places in words.
+AREA_KINDS = {"rect": "", "ellipse": "ellipse:"}
+AREAS_HELP = (
+    "in pixels (120), percent (25%) or fractions (0.25) of the picture as it is seen, in place of a mask"
+)
+
+
+class Wish(Record):
+    # One thing that can be wished for: its name, `bool` or `str`, and what it does, in which names stand in
+    # backquotes. A text has a `metavar` for its value, or the `choices` that there are.
+
+    name: str
+    kind: type
+    help: str
+    metavar: str = ""
+    choices: Tuple[str, ...] = ()
+    is_for_edits: bool = False
+
+
+#: All but areas, which are written otherwise on a command line than elsewhere.
+WISHES = (
+    Wish(
+        "keep_outside",
+        bool,
+        "put the first image back outside the mask: there not one pixel changes",
+        is_for_edits=True,
+    ),
+    Wish(
+        "extend",
+        str,
+        "paint further beyond these sides, as left=25%,right=200; all=10% is every side",
+        "SIDES",
+        is_for_edits=True,
+    ),
+    Wish("to", str, "as `extend`, to a ratio or to a larger size", "W:H|WxH", is_for_edits=True),
+    Wish("exact", str, "save exactly this size, made from the legal one that covers it", "WxH"),
+    Wish("fit", str, "how `exact` gets there (default crop, about the middle)", choices=FIT_WAYS),
+    Wish("under", str, "save it lighter than this, as 300KB; quality is chosen for it", "KB"),
+    Wish(
+        "cutout",
+        bool,
+        "a clear background, looked at; where it does not come, the subject is drawn again on a flat colour "
+        "and cut out, if `max_cost_usd` covers both calls; with `background` opaque at once, in one call",
+    ),
+    Wish(
+        "glass",
+        bool,
+        "a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
+        "and edited to black",
+    ),
+)
+#: What all of them are called where they are fields: in jobs files, and as arguments.
+WISH_FIELDS = ("areas", *(wish.name for wish in WISHES))
 
 
 class PictureWishes(Record):
@@ -3759,45 +3909,35 @@ class PictureWishes(Record):
         # Whether the optional part for pictures is needed; a mask of plain shapes is made without it.
         return self != PictureWishes(area=self.area)
 
+    @property
+    def need_source(self):
+        # Whether the image that is edited is worked on before the call.
+        return bool(self.area or self.keep_outside or self.extend or self.to)
 
-def add_picture_flags(parser, is_edit):
-    # Adds the flags to the parser of `generate` or `edit`, and what reads them.
+
+def add_picture_flags(parser, is_edit, shows=True):
+    # Adds the flags to the parser of a command, and what reads them; those for the source of an edit only
+    # where it can be one, and `--show` where it `shows`.
     add = parser.add_argument_group("the picture, before and after the call").add_argument
     if is_edit:
         add(
             "--area",
             action="append",
             metavar="X,Y,W,H",
-            help="edit this rectangle, or ellipse:X,Y,W,H, in pixels (120), percent (25%%) or fractions "
-            "(0.25) of the picture as it is seen; repeatable",
+            help=f"edit this rectangle, or ellipse:X,Y,W,H, {AREAS_HELP}; repeatable".replace("%", "%%"),
         )
-        add(
-            "--keep-outside",
-            action="store_true",
-            help="put the first image back outside the mask: there not one pixel changes",
-        )
-        add(
-            "--extend",
-            metavar="SIDES",
-            help="paint further beyond these sides, as left=25%%,right=200; all=10%% is every side",
-        )
-        add("--to", metavar="W:H|WxH", help="as --extend, to a ratio or to a larger size")
-    add("--exact", metavar="WxH", help="save exactly this size, made from the legal one that covers it")
-    add("--fit", choices=FIT_WAYS, help="how --exact gets there (default crop, about the middle)")
-    add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
-    add("--under", metavar="KB", help="save it lighter than this, as 300KB; quality is chosen for it")
-    add(
-        "--cutout",
-        action="store_true",
-        help="a clear background, looked at; where it does not come, the subject is drawn again on a flat "
-        "colour and cut out, if --max-cost covers both calls; with --background opaque at once, in one call",
-    )
-    add(
-        "--glass",
-        action="store_true",
-        help="a clear background that is exact for glass, smoke, glow and hair, from two calls: on white, "
-        "and edited to black",
-    )
+    for wish in WISHES:
+        flag, text = flag_of(wish.name), in_flags(wish.help).replace("%", "%%")
+        if wish.is_for_edits and not is_edit:
+            continue
+        if wish.kind is bool:
+            add(flag, action="store_true", help=text)
+        elif wish.choices:
+            add(flag, choices=wish.choices, help=text)
+        else:
+            add(flag, metavar=wish.metavar, help=text)
+    if shows:
+        add("--show", action="store_true", help="draw it in the terminal when it is saved; never on stdout")
     parser.set_defaults(read_wishes=read_wishes)
 
 
@@ -3806,28 +3946,134 @@ def read_wishes(flags):
     #
     # Raises:
     # UsageError: they do not go together.
-    given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
-    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
-    return None if wishes == PictureWishes() else checked_wishes(wishes)
+    return _wishes({name: getattr(flags, name, None) for name in PictureWishes.__match_args__})
+
+
+def wishes_in(fields, defaults=None):
+    # What the `WISH_FIELDS` among these ask for, the defaults where they leave it out; None where that is
+    # nothing. An area is `{"rect": [x, y, width, height]}`, `{"ellipse": [...]}` or a text as of `--area`.
+    #
+    # Raises:
+    # UsageError: a value is of another type, or they do not go together.
+    given = dict(vars(defaults)) if defaults is not None else {}
+    if fields.get("areas") is not None:
+        given["area"] = _areas_in_words(fields["areas"])
+    for wish in WISHES:
+        value = fields.get(wish.name)
+        if value is None:
+            continue
+        if not isinstance(value, wish.kind):
+            raise _wrong(wish.name, "true or false" if wish.kind is bool else "a text", value, wish.help)
+        if wish.choices and value not in wish.choices:
+            raise _wrong(wish.name, " or ".join(wish.choices), value, wish.help)
+        given[wish.name] = value
+    return _wishes(given)
+
+
+def names_of(wishes):
+    # What is wished for, by its names in backquotes.
+    names = [name for name, value in vars(wishes).items() if value]
+    return ", ".join(f"`{'areas' if name == 'area' else name}`" for name in names)
 
 
 def checked_wishes(wishes):
     # The wishes, with `area` as a tuple; a `UsageError` for those that do not go together.
     wishes = replace(wishes, area=tuple(wishes.area))
     if wishes.extend and wishes.to:
-        raise UsageError("--extend and --to both say how far", hint="leave one of them out")
+        raise UsageError("`extend` and `to` both say how far", hint="leave one of them out")
     if (wishes.extend or wishes.to) and wishes.area:
-        raise UsageError("--extend makes the mask itself", hint="leave --area out, or edit in two calls")
+        raise UsageError("`extend` makes the mask itself", hint="leave `areas` out, or edit in two calls")
     if wishes.fit and not wishes.exact:
-        raise UsageError("--fit needs --exact", hint="for example --exact 1200x630")
+        raise UsageError("`fit` needs `exact`", hint="for example `exact` 1200x630")
     if wishes.cutout and wishes.glass:
-        raise UsageError("--cutout and --glass are two methods", hint="leave one of them out")
+        raise UsageError("`cutout` and `glass` are two methods", hint="leave one of them out")
     if (wishes.cutout or wishes.glass) and (wishes.keep_outside or wishes.extend or wishes.to):
         raise UsageError(
             "a clear background, and the source put back around the edit, do not go together",
-            hint="leave --cutout or --glass out, or edit in two calls",
+            hint="leave `cutout` or `glass` out, or edit in two calls",
         )
     return wishes
+
+
+def _wishes(given):
+    wishes = PictureWishes(**{name: value for name, value in given.items() if value})
+    return None if wishes == PictureWishes() else checked_wishes(wishes)
+
+
+def _areas_in_words(areas):
+    listed = cast("Sequence[Any]", areas if isinstance(areas, (list, tuple)) else [areas])
+    return tuple(map(_area_in_words, listed))
+
+
+def _area_in_words(area):
+    # A rectangle or an ellipse as `--area` takes it.
+    if isinstance(area, str) and area.strip():
+        return area
+    fields = cast("Mapping[Any, Any]", area if isinstance(area, Mapping) else {})
+    if len(fields) == 1:
+        ((kind, places),) = fields.items()
+        if kind in AREA_KINDS and isinstance(places, (list, tuple)):
+            return AREA_KINDS[kind] + ",".join(map(str, cast("Sequence[Any]", places)))
+    wanted = '{"rect": [x, y, width, height]} or {"ellipse": [...]}'
+    raise _wrong("areas", wanted, cast(object, area), AREAS_HELP)
+
+
+def _wrong(name, wanted, value, help_text):
+    return UsageError(f"{name} must be {wanted}, found {show(repr(value), limit=40)}", hint=help_text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/finish_later
+#
+# What finishes a picture whose call was broken off once its image is there, as commands. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What stands for the image that came, whose name is known only then.
+IMAGE = "{image}"
+
+
+def commands_to_finish(wishes, source, mask, target):
+    # The command, or several, that make of `IMAGE` the picture at `target`; or in words that none does.
+    #
+    # `source` is the image that was edited and `mask` the user's own mask; None where that is not on disk.
+    if wishes.extend or wishes.to:
+        return f"the source cannot be put back: {IMAGE} is all as the model painted it"
+    steps = []
+    if wishes.keep_outside:
+        if source is None or (mask is None and not wishes.area):
+            return f"the source cannot be put back, it was no file here: {IMAGE} is as the model painted it"
+        if mask is None:
+            mask = _step_file(target, "mask")
+            steps.append(["mask", source, *_shapes(wishes.area), "-o", mask])
+        steps.append(["compose", source, IMAGE, "--mask", mask])
+    if wishes.cutout or wishes.glass:
+        steps.append(["cutout", IMAGE])
+    if wishes.exact or wishes.under:
+        flags = [("--exact", wishes.exact), ("--fit", wishes.fit), ("--under", wishes.under)]
+        steps.append(["fit", IMAGE, *(word for flag, value in flags if value for word in (flag, value))])
+    lines = []
+    image = IMAGE
+    for number, words in enumerate(steps, 1):
+        words = [image if word == IMAGE else word for word in words]
+        if "-o" not in words:
+            image = target if number == len(steps) else _step_file(target, words[0])
+            words += ["-o", image]
+        lines.append(" ".join([called(), *(word if word == IMAGE else in_quotes(word) for word in words)]))
+    return " && ".join(lines)
+
+
+def _shapes(areas):
+    words = []
+    for area in areas:
+        kind, _, places = area.replace(" ", "").rpartition(":")
+        words += [f"--{kind if kind in AREA_KINDS else 'rect'}", places]
+    return words
+
+
+def _step_file(target, word):
+    stem = target.rpartition(".")[0] or target
+    return f"{stem}.{word}.png"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3907,8 +4153,9 @@ class FurtherCalls:
         self._say = say
         self._call = None
         self._estimate = None
-        self._both = None
-        self._is_allowed = False
+        #: What both calls may cost, None where that is not known, and whether the second may be made.
+        self.both = None
+        self.is_allowed = False
 
     def price(self, client, first, max_cost_usd):
         # Looks at the call that may follow `first`, and what both may cost.
@@ -3921,14 +4168,14 @@ class FurtherCalls:
         self._estimate = two = request.estimate(prices, unseen_images=int(call.is_needed))
         if one is not None and two is not None:
             low = two.low_usd if call.is_needed else 0.0
-            self._both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
+            self.both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
         budget = Budget(max_cost_usd)
         if call.is_needed:
-            budget.check(self._both, "both calls together")
-            self._is_allowed = True
+            budget.check(self.both, "both calls together")
+            self.is_allowed = True
         else:
-            has_cap = max_cost_usd is not None and self._both is not None
-            self._is_allowed = has_cap and budget.take(self._most_usd) is not None
+            has_cap = max_cost_usd is not None and self.both is not None
+            self.is_allowed = has_cap and budget.take(self._most_usd) is not None
 
     def show(self):
         # The call that may follow, in lines for people; none where none will.
@@ -3937,10 +4184,8 @@ class FurtherCalls:
             return []
         when = "Then" if call.is_needed else "Then, where the background is not clear"
         lines = [f"{when}: {call.purpose}, estimated cost {cost_in_words(self._estimate)}"]
-        if self._both is not None:
-            lines.append(
-                f"Both calls: up to ${self._both.high_usd:.4f}{'' if self._is_allowed else self._way}"
-            )
+        if self.both is not None:
+            lines.append(f"Both calls: up to ${self.both.high_usd:.4f}{'' if self.is_allowed else self._way}")
         return lines
 
     def as_json(self):
@@ -3952,9 +4197,9 @@ class FurtherCalls:
             "purpose": call.purpose,
             "prompt": call.request.prompt,
             "needed": call.is_needed,
-            "allowed": self._is_allowed,
+            "allowed": self.is_allowed,
             "cost_usd": estimate_json(self._estimate),
-            "both_usd": estimate_json(self._both),
+            "both_usd": estimate_json(self.both),
         }
         return {"further_call": further}
 
@@ -3981,7 +4226,7 @@ class FurtherCalls:
             return first
         if call is None:
             return first
-        if not self._is_allowed:
+        if not self.is_allowed:
             warn(f"a second call was not made, for {call.purpose}{self._price}{self._way}")
             return first
         self._say(f"a second call, for {call.purpose}{self._price}")
@@ -3991,7 +4236,9 @@ class FurtherCalls:
                 request = call.request
                 if call.edits:
                     request = stack.enter_context(client.with_inputs(request, [call.edits]))
-                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+                second = client.that_waits.run(
+                    client.prepare(request, str(path), no_clobber=True), observer=observer
+                )
         except GptImage2Error as error:
             both = _of_both(first, error.result, error.billed)
             if isinstance(error, InterruptedCall):
@@ -4012,7 +4259,7 @@ class FurtherCalls:
 
     @property
     def _most_usd(self):
-        return 0.0 if self._both is None else self._both.high_usd
+        return 0.0 if self.both is None else self.both.high_usd
 
     @property
     def _price(self):
@@ -4023,7 +4270,7 @@ class FurtherCalls:
     @property
     def _way(self):
         # What allows the second call.
-        if self._both is None:
+        if self.both is None:
             return ": without a price of the model (`prices` in the config) it is never made"
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
@@ -4127,7 +4374,7 @@ class Finishing:
             assert self._steps is not None
             self._further = FurtherCalls(self._steps, say)
         self._asked = None
-        self._count = 0
+        self._numbers = ()
         self._started = time.monotonic()
         self._emit = lambda _: None
         self._warnings = []
@@ -4158,7 +4405,8 @@ class Finishing:
         if self._steps is None:
             return prepared
         asked, request = prepared.plan, prepared.request
-        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        numbers = prepared.numbers or range(1, request.count + 1)
+        paths = [asked.path(number) for number in numbers]
         inputs = (*request.images, *(image for _, image in request.beside))
         for path in paths:
             for image in inputs:
@@ -4171,13 +4419,19 @@ class Finishing:
         aside = replace(
             asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
         )
-        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+        if len(os.fsencode(aside.path(max(numbers)).name)) > MAX_NAME_BYTES:
             raise UsageError(
                 "the output's name is too long for another beside it", hint="give -o a shorter name"
             )
-        self._asked, self._count = asked, request.count
+        self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
-        return replace(prepared, plan=aside, output=output)
+        source = _lasting(inputs[0]) if inputs else None
+        mask = None if request.mask is None or self._wishes.area else _lasting(request.mask)
+        then = {
+            number: (path, commands_to_finish(self._wishes, source, mask, path))
+            for number, path in ((number, str(asked.path(number))) for number in numbers)
+        }
+        return replace(prepared, plan=aside, output=output, then=then)
 
     def price(self, client, prepared, max_cost_usd=None):
         # Looks at what may follow the call: a second one is made only where this allows it.
@@ -4188,6 +4442,12 @@ class Finishing:
             if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
                 raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
             self._further.price(client, prepared, max_cost_usd)
+
+    def estimate(self, client, prepared):
+        # What the priced call may cost, with the one that may follow it; None where that is not known.
+        if self._further is None or not self._further.is_allowed:
+            return prepared.request.estimate(client.settings.prices)
+        return self._further.both
 
     def show_price(self, output):
         # Prints what may follow the call, for a dry run; the same for its JSON.
@@ -4276,7 +4536,7 @@ class Finishing:
                 writer.write(finished.data)
                 if writer.rescue_reason:
                     raise OSError(writer.rescue_reason)
-                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+                saved = writer.commit(target, image.number, keep_existing=image.number not in self._numbers)
             except BaseException:
                 with suppress(OSError):
                     writer.discard()
@@ -4314,7 +4574,8 @@ class Finishing:
         assert self._asked is not None
         if image.rescued:
             return image
-        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        is_asked = image.number in self._numbers
+        plan = self._asked if is_asked else replace(self._asked, no_clobber=True)
         try:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
@@ -4346,9 +4607,9 @@ def _with_area_mask(request, texts, folder):
     # Raises:
     # UsageError: there is no image, or a mask already; or the areas make no mask for it.
     if not request.images:
-        raise UsageError("`area` is for edits", hint="name the image to edit")
+        raise UsageError("`areas` is for edits", hint="name the image to edit")
     if request.mask is not None or request.markup is not None:
-        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+        raise UsageError("`areas` makes the mask itself", hint="leave `mask` and `markup` out, or `areas`")
     mask, data = area_mask(texts, request.images[0], folder / "area.png")
     write_private(folder / "area.png", data)
     return replace(request, mask=mask)
@@ -4357,6 +4618,13 @@ def _with_area_mask(request, texts, folder):
 def _format_of(path, otherwise):
     # The format that a file is to have by its name.
     return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _lasting(image):
+    # Where an input lies on the user's disk; None where that is nowhere.
+    if not image.made_from and (is_address(image.source) or image.source == "-"):
+        return None
+    return image.made_from or image.path
 
 
 def _is_same_file(path, other):
@@ -5201,6 +5469,8 @@ def _error(calls, stop):
 def _say(resumed, output):
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    for commands in resumed.then:
+        output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
         output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
@@ -5219,9 +5489,54 @@ def _call_json(resumed):
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "then": list(resumed.then),
         "task": _task_json(resumed.task),
         "error": failure_json(resumed.error),
     }
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/steps_ahead
+#
+# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
+# show before anything is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def most_for_both(max_cost_usd):
+    # What a call and its second one may cost together, where the sum of all jobs has a cap: that is kept by
+    # holding the price of both. Without one a second call is made only where there is no picture otherwise.
+    return None if max_cost_usd is None else math.inf
+
+
+def estimate_with_steps(
+    wishes,
+    request,
+    inputs,
+    client,
+    plan,
+    max_cost_usd,
+):
+    # What all calls of a job may cost, in USD; what comes before them is done, and what it made goes again.
+    # `inputs` are its images, its mask and its markup, none of which is in the request yet.
+    #
+    # Raises:
+    # UsageError: what it wishes for cannot be done.
+    sources, mask, markup = inputs
+    is_far = any(map(is_address, sources))
+    if wishes.need_source and is_far:
+        raise UsageError(
+            "the image to work on is an address: it is not looked at before it is paid for",
+            hint="save it, and name the file",
+        )
+    with ExitStack() as stack:
+        finishing = Finishing(wishes, stack)
+        if sources and not is_far:
+            request = stack.enter_context(client.with_inputs(request, sources, mask, markup))
+        request, _ = checked(finishing.before(request))
+        call = finishing.set_aside(PreparedCall(request, plan, ()))
+        finishing.price(client, call, most_for_both(max_cost_usd))
+        return finishing.estimate(client, call)
 
 
 # ============================================================================================================
@@ -5298,213 +5613,6 @@ class Evidence:
     def doubt(self):
         # Things may have changed: all is open again, but for the share.
         self._log_odds = 0.0
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/job
-#
-# One job: what a line of a jobs file says of it, checked and typed.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: How a JSON array begins, and no prompt.
-ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
-#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
-_NO_PROMPTS = (
-    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
-    ("TOML or INI", re.compile(r"prompt\s*=|;")),
-    ("a comment", re.compile(r"--")),
-    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
-    ("a row of a table", re.compile(r"\|.*\|$")),
-    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
-)
-#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
-_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
-#: Fields that change nothing of what an image shows.
-_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
-_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
-_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
-#: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
-#: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
-_LOOKALIKES = {
-    name: meant
-    for meant, names in (
-        (
-            "image",
-            "imageurl imageurls imagepath imagepaths imagefile imagefiles inputimage inputimages inputfile",
-        ),
-        ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
-        ("image", "reference references"),
-        ("mask", "maskurl maskimage maskpath maskfile"),
-        ("markup", "markupurl markupimage markuppath markupfile"),
-        ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
-    )
-    for name in names.split()
-}
-
-
-class Job(Record):
-    # One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
-    # output folder, None for a name made from the prompt.
-
-    request: ImageRequest
-    sources: Tuple[str, ...] = ()
-    mask: Optional[str] = None
-    markup: Optional[str] = None
-    output: Optional[str] = None
-    id: Optional[str] = None
-
-
-def read_job(text, defaults):
-    # The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
-    # where it is no job.
-    text = text.strip()
-    unknown = ()
-    if text.startswith("{") or ARRAY_START.match(text):
-        content = _parsed(text)
-        if not isinstance(content, dict):
-            raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
-        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
-    else:
-        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
-    for what, source in (("mask", job.mask), ("markup", job.markup)):
-        if source is not None and not job.sources:
-            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
-    return job, unknown
-
-
-def _parsed(text):
-    # The object or array of a line, which JSON and UTF-8 can carry on.
-    try:
-        content = json.loads(text)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
-        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
-    return content
-
-
-def _from_object(content, defaults):
-    fields = by_own_names({name: value for name, value in content.items() if value is not None})
-    if "format" in fields:
-        fields.setdefault("output_format", fields.pop("format"))
-    kinds = {"prompt": str, **REQUEST_FIELDS}
-    known = {
-        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
-    }
-    own = {name: fields.pop(name) for name in _OWN if name in fields}
-    for name in fields:
-        meant = _LOOKALIKES.get(_plain(name))
-        if meant:
-            raise UsageError(
-                f"field {show(name, limit=40)!r} is not known; did you mean {meant}?",
-                hint="a field that the server itself knows goes with --param",
-            )
-    extra = {**dict(defaults.request.extra), **fields}
-    if not known.get("prompt") and not defaults.request.prompt:
-        raise UsageError("it has no prompt", hint=_LINE_HINT)
-    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
-        known = {"stream": False, "partial_images": None, **known}
-    job = Job(
-        request=replace(defaults.request, extra=tuple(extra.items()), **known),
-        sources=_sources(own) or defaults.sources,
-        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
-        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
-        output=_typed(own["output"], "output", str) if "output" in own else None,
-        id=_job_id(own["id"]) if "id" in own else None,
-    )
-    return job, tuple(fields)
-
-
-def job_key(
-    request, inputs, mask, markup=None
-):
-    # The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
-    # hashes too.
-    # How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
-    # part of it.
-    wire = request.wire_fields("output_format")
-    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
-    content = [
-        request.model or DEFAULT_MODEL,
-        request.prompt,
-        request.count,
-        request.effective_size,
-        request.effective_quality,
-        request.effective_format,
-        request.output_compression,
-        request.background or "auto",
-        sorted(further.items()),
-        list(inputs),
-        mask,
-        *([markup] if markup is not None else []),
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _bare_prompt(text):
-    # The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON.
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        kind = "an array in JSON"
-    except ValueError:
-        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
-        if kind is None:
-            return text
-    else:
-        if isinstance(value, str):
-            return value
-        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
-    raise UsageError(
-        f"it is {kind}, and no job",
-        hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
-    )
-
-
-def _no_constant(name):
-    raise ValueError(name)  # NaN is a word; JSON has no such number
-
-
-def is_header(text):
-    # Whether a line names fields of jobs and nothing else, as the first line of a table does.
-    if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
-        return False  # a JSON string: a prompt
-    words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
-    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN)} | set(_LOOKALIKES)
-    return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
-
-
-def _plain(name):
-    return name.lower().replace("-", "").replace("_", "")
-
-
-def _sources(own):
-    sources = []
-    for name in ("image", "images", "image[]"):
-        value = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
-            if not isinstance(source, str) or not source or source == "-":
-                raise UsageError(
-                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
-                )
-            sources.append(source)
-    return tuple(sources)
-
-
-def _job_id(value):
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _typed(value, "id", str)
-
-
-def _typed(value, name, kind):
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
-    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6390,6 +6498,224 @@ def image_of_fields(fields):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/job
+#
+# One job: what a line of a jobs file says of it, checked and typed.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: How a JSON array begins, and no prompt.
+ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
+#: Fields with a place of their own in the key of a job, which must never change; all others are named there.
+_IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
+#: Fields that change nothing of what an image shows.
+_NOT_SHOWN = ("stream", "partial_images", "moderation", "user")
+_OWN = ("image", "images", "image[]", "mask", "markup", "output", "id")
+_LINE_HINT = 'a line is a JSON object such as {"prompt": "a cat"}, or a bare prompt'
+#: Names that other tools give to what a job reads or writes. Passed through, such a field would do nothing,
+#: and the image would be paid for without its inputs. They are compared without case, `-` and `_`.
+_LOOKALIKES = {
+    name: meant
+    for meant, names in (
+        (
+            "image",
+            "imageurl imageurls imagepath imagepaths imagefile imagefiles inputimage inputimages inputfile",
+        ),
+        ("image", "input inputs initimage sourceimage refimage refimages referenceimage referenceimages"),
+        ("image", "reference references"),
+        ("mask", "maskurl maskimage maskpath maskfile"),
+        ("markup", "markupurl markupimage markuppath markupfile"),
+        ("areas", "area"),
+        ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
+    )
+    for name in names.split()
+}
+
+
+class Job(Record):
+    # One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
+    # output folder, None for a name made from the prompt. `wishes` are what is to be done with its pictures.
+
+    request: ImageRequest
+    sources: Tuple[str, ...] = ()
+    mask: Optional[str] = None
+    markup: Optional[str] = None
+    output: Optional[str] = None
+    id: Optional[str] = None
+    wishes: Optional[PictureWishes] = None
+
+
+def read_job(text, defaults):
+    # The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
+    # where it is no job.
+    text = text.strip()
+    unknown = ()
+    if text.startswith("{") or ARRAY_START.match(text):
+        content = _parsed(text)
+        if not isinstance(content, dict):
+            raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
+        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
+    else:
+        job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
+    for what, source in (("mask", job.mask), ("markup", job.markup)):
+        if source is not None and not job.sources:
+            raise UsageError(f"it has a {what} and no image", hint="name the image to edit in image")
+    return job, unknown
+
+
+def _parsed(text):
+    # The object or array of a line, which JSON and UTF-8 can carry on.
+    try:
+        content = json.loads(text)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("it has half a character (a lone surrogate) in it", hint="mend its text") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", "") or "a number that JSON does not have, or nested too deeply"
+        raise UsageError(f"not valid JSON: {reason}", hint=_LINE_HINT) from None
+    return content
+
+
+def _from_object(content, defaults):
+    fields = by_own_names({name: value for name, value in content.items() if value is not None})
+    if "format" in fields:
+        fields.setdefault("output_format", fields.pop("format"))
+    kinds = {"prompt": str, **REQUEST_FIELDS}
+    known = {
+        name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
+    }
+    own = {name: fields.pop(name) for name in _OWN if name in fields}
+    wished = {name: fields.pop(name) for name in WISH_FIELDS if name in fields}
+    for name in fields:
+        meant = _LOOKALIKES.get(_plain(name))
+        if meant:
+            raise UsageError(
+                f"field {show(name, limit=40)!r} is not known; did you mean {meant}?",
+                hint="a field that the server itself knows goes with --param",
+            )
+    extra = {**dict(defaults.request.extra), **fields}
+    if not known.get("prompt") and not defaults.request.prompt:
+        raise UsageError("it has no prompt", hint=_LINE_HINT)
+    if known.get("output_format") in ("gif", "svg"):  # no default of all jobs makes these stream
+        known = {"stream": False, "partial_images": None, **known}
+    job = Job(
+        request=replace(defaults.request, extra=tuple(extra.items()), **known),
+        sources=_sources(own) or defaults.sources,
+        mask=_typed(own["mask"], "mask", str) if "mask" in own else defaults.mask,
+        markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
+        output=_typed(own["output"], "output", str) if "output" in own else None,
+        id=_job_id(own["id"]) if "id" in own else None,
+        wishes=wishes_in(wished, defaults.wishes),
+    )
+    return job, tuple(fields)
+
+
+def job_key(
+    request,
+    inputs,
+    mask,
+    markup=None,
+    wishes=None,
+):
+    # The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    # hashes too.
+    # How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    # part of it.
+    wire = request.wire_fields("output_format")
+    further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
+    content = [
+        request.model or DEFAULT_MODEL,
+        request.prompt,
+        request.count,
+        request.effective_size,
+        request.effective_quality,
+        request.effective_format,
+        request.output_compression,
+        request.background or "auto",
+        sorted(further.items()),
+        list(inputs),
+        mask,
+        *([markup] if markup is not None else []),
+        *([] if wishes is None else [{name: value for name, value in vars(wishes).items() if value}]),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _bare_prompt(text):
+    # The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON.
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        kind = "an array in JSON"
+    except ValueError:
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
+    raise UsageError(
+        f"it is {kind}, and no job",
+        hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
+    )
+
+
+def _no_constant(name):
+    raise ValueError(name)  # NaN is a word; JSON has no such number
+
+
+def is_header(text):
+    # Whether a line names fields of jobs and nothing else, as the first line of a table does.
+    if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
+        return False  # a JSON string: a prompt
+    words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
+    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN, *WISH_FIELDS)} | set(
+        _LOOKALIKES
+    )
+    return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
+
+
+def _plain(name):
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _sources(own):
+    sources = []
+    for name in ("image", "images", "image[]"):
+        value = own.get(name, [])
+        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+            if not isinstance(source, str) or not source or source == "-":
+                raise UsageError(
+                    f"{name} must name files or http(s) addresses", hint="for example image: a.png"
+                )
+            sources.append(source)
+    return tuple(sources)
+
+
+def _job_id(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _typed(value, "id", str)
+
+
+def _typed(value, name, kind):
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    wanted = {str: "a text", int: "a whole number", bool: "true or false"}[kind]
+    raise UsageError(f"{name} must be {wanted}, found {show(json.dumps(value), limit=40)}", hint=_LINE_HINT)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/contact_sheet
 #
 # The contact sheet: one HTML page in the output folder with every image, its prompt, settings and cost.
@@ -7130,6 +7456,9 @@ def _settle(
         most = entry.high_usd or job.high_usd
         sum_of_it = f", up to ${most:.4f}" if most else ""
         hint = f"it may have been billed{sum_of_it}; check your usage: it is not sent again"
+        aside = _sent_by_model(folder, job, entry)
+        if aside:
+            hint = f"what the model sent is {aside}: fit, compose or cutout make of it what was asked for"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
@@ -7151,6 +7480,14 @@ def _images_there(plan, folder, job, entry):
     return [there[number] for number in sorted(there)]
 
 
+def _sent_by_model(folder, job, entry):
+    # The image of a job that was to be worked on when its run was killed, by its name; empty without one.
+    outputs = folder.outputs(entry.name, ImageRequest(prompt=""), job.named)
+    around = outputs.folder.glob(f"{glob.escape(outputs.stem)}.model*")
+    found = sorted(path for path in around if path.suffix in (".png", ".jpg", ".webp"))
+    return show(folder.name_of(found[0]), limit=None) if found else ""
+
+
 def _is_in_doubt(entry):
     # Whether a job failed for which more may have been paid than has come.
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
@@ -7162,132 +7499,6 @@ def _is_whole(path):
             return is_whole_image(file)
     except OSError:
         return False
-
-
-# ------------------------------------------------------------------------------------------------------------
-# batch/running_job
-#
-# A job that is under way: what is sent for it, and how it ended.
-#
-# For the scheduler's thread alone. Touches no file but to see whether it is there.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class RunningJob:
-    # A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
-    # closes what was loaded for it.
-
-    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
-
-    def __init__(
-        self, planned, job, hold, departure, started_s
-    ):
-        self.planned = planned
-        self.job = job
-        self.hold = hold
-        self.departure = departure
-        self.started_s = started_s
-        self.inputs = ExitStack()
-        self.result = None
-        self.ending = JobEnding(planned.there)
-        #: Whether the journal is to tell how it ended: it was sent, and how is known.
-        self.is_noted = False
-        #: Whether the server has asked it to come again later.
-        self.goes_again = False
-        self._is_sent = self._existed = False
-
-    @property
-    def is_unsent(self):
-        # Whether it was stopped before anything was paid for.
-        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
-
-    def prepare(
-        self, client, request, folder, is_anothers
-    ):
-        # Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
-        # the folder is another job's image.
-        planned, missing = self.planned, self.planned.missing
-        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
-        targets = [call.plan.path(number) for number in missing]
-        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
-            # What was not there yet may be another job's by the time that this one ends.
-            call = replace(call, plan=replace(call.plan, no_clobber=True))
-        if len(missing) < call.request.count:
-            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self.call = call
-
-    def sent_entry(self, folder):
-        # Its line in the journal before it is sent.
-        planned = self.planned
-        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
-        return planned.entry(
-            SENT,
-            existed=self._existed,
-            images=folder.below(planned.there),
-            billed=Billed.MAYBE,
-            high_usd=self.hold.high_usd,
-        )
-
-    def end_entry(self, folder):
-        # Its line in the journal after it has ended.
-        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
-
-    def send(self, now_s):
-        # From now on it may cost all that is held for it.
-        self.departure.sent_s = now_s
-        self.hold.sent()
-        self._is_sent = self.is_noted = True
-
-    def end(self, result, error, secrets):
-        # Takes in how it ended; without an error all its images are saved.
-        if error is not None and not isinstance(error, GptImage2Error):
-            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
-            self.is_noted = False
-            billed = Billed.MAYBE if self._is_sent else Billed.NO
-            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
-            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
-            return
-        if not self._is_sent:
-            self.ending = replace(self.ending, error=error)
-            return
-        self.result = result
-        ending = error or result
-        billed = ending.billed if ending is not None else Billed.MAYBE
-        cost_usd = result.cost_usd if result else None
-        self.hold.settle(billed, cost_usd)
-        images = (*self.planned.there, *self._numbered(result.images if result else ()))
-        in_order = tuple(sorted(images, key=lambda image: image.number))
-        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
-        unpriced = result.unpriced if result else ""
-        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
-
-    def row(self):
-        result = self.result
-        return {
-            **self.ending.row(),
-            "attempts": result.attempts if result else 0,
-            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
-        }
-
-    def _numbered(self, images):
-        # The images by their numbers in the job: one too many stands for one that is missing.
-        missing = self.planned.missing
-        free = iter(sorted(set(missing) - {image.number for image in images}))
-        return tuple(
-            image if image.number in missing else replace(image, number=next(free, image.number))
-            for image in images
-        )
-
-    def _elsewhere(self, images):
-        # What there is to say of images that are not where the user named them.
-        if not self.planned.named:
-            return ()
-        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
-        return tuple(
-            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
-            for image in taken
-            if not image.rescued
-        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7327,12 +7538,15 @@ class JobsOptions(ServerFlags):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
+    #: Reads the flags for pictures; there only where the parser knows them.
+    read_wishes: Callable[[argparse.Namespace], Optional[PictureWishes]]
+    is_sent_here = True  # else by the Batch API, whose images come later, and which takes no markup
 
     @property
     def defaults(self):
         # What a line leaves out.
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
+        wishes = self.read_wishes(self) if self.is_sent_here and hasattr(self, "read_wishes") else None
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup, wishes=wishes)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -7390,6 +7604,7 @@ def batch_run_parser():
     add_output_flags(add)
     add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_picture_flags(parser, is_edit=True, shows=False)
     add_setting_flags(parser)
     return parser
 
@@ -7502,7 +7717,7 @@ def open_jobs(options, client, output, stack):
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
-    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
+    planner = _Planner(plan, folder, defaults, client, options)
     for line in jobs_file.lines():
         planner.add(line)
     plan.name_by_ids()
@@ -7567,15 +7782,16 @@ class _Planner:
         plan,
         folder,
         defaults,
-        prices,
-        takes_markup,
+        client,
+        options,
     ):
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
-        self._prices = prices
-        self._takes_markup = takes_markup
+        self._client = client
+        self._is_sent_here = options.is_sent_here
+        self._max_cost_usd = options.max_cost_usd
         self._lines = 0
         self._warnings = {}
 
@@ -7600,10 +7816,15 @@ class _Planner:
         job, unknown = read_job(line.text, self._defaults)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        if job.markup is not None and not self._takes_markup:
+        if job.markup is not None and not self._is_sent_here:
             raise UsageError("the Batch API takes no markup", hint="use batch run")
+        if job.wishes is not None and not self._is_sent_here:
+            raise UsageError(
+                f"the Batch API's images are not worked on, as {names_of(job.wishes)} would",
+                hint="use batch run, or leave it out and work on them when they are fetched",
+            )
         # A file for the Batch API takes up inputs as they are.
-        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._takes_markup)
+        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._is_sent_here)
         request, warnings = checked(inputs)
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
@@ -7622,14 +7843,14 @@ class _Planner:
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
-        estimate = request.estimate(self._prices)
+        estimate = self._estimate(job, request, outputs)
         sources = [_fingerprint(each) for each in job.sources]
         mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, sources, mask, markup),
+            key=job_key(request, sources, mask, markup, job.wishes),
             copy=0,
             name=name,
             named=named,
@@ -7642,6 +7863,18 @@ class _Planner:
             own_name=own_name,
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
+
+    def _estimate(self, job, request, outputs):
+        # What a job may cost; what it wishes for is tried as far as that goes without its images.
+        if job.wishes is None:
+            return request.estimate(self._client.settings.prices)
+        cap_usd = self._max_cost_usd
+        estimate = estimate_with_steps(
+            job.wishes, job.request, (job.sources, job.mask, job.markup), self._client, outputs, cap_usd
+        )
+        if job.wishes.cutout and cap_usd is None and request.background != "opaque":
+            self._warn("without --max-cost no second call is made where a background does not come clear")
+        return estimate
 
     def _claimed(self, path):
         # The file behind an output that the user named, as a path below the folder; no link may lead out.
@@ -7694,6 +7927,159 @@ def _fingerprint(source):
 def _content_hash(path, size_bytes, mtime_ns):
     del size_bytes, mtime_ns  # they tell a changed file from the one that was hashed
     return sha256_of(path)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# batch/running_job
+#
+# A job that is under way: what is sent for it, and how it ended.
+#
+# For the scheduler's thread alone. Touches no file but to see whether it is there.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class RunningJob:
+    # A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    # closes what was loaded for it, and `finishing` works on its pictures, where that is wished for.
+
+    call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+    sent: PreparedCall  # the same, where its images go first
+
+    def __init__(
+        self, planned, job, hold, departure, started_s
+    ):
+        self.planned = planned
+        self.job = job
+        self.hold = hold
+        self.departure = departure
+        self.started_s = started_s
+        self.inputs = ExitStack()
+        self.finishing = None
+        self.result = None
+        self.ending = JobEnding(planned.there)
+        #: Whether the journal is to tell how it ended: it was sent, and how is known.
+        self.is_noted = False
+        #: Whether the server has asked it to come again later.
+        self.goes_again = False
+        self._is_sent = self._existed = False
+
+    @property
+    def is_unsent(self):
+        # Whether it was stopped before anything was paid for.
+        return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
+
+    def load(self, client):
+        # The request with what it needs, which lasts until `inputs` is closed. For a worker.
+        job, request = self.job, self.job.request
+        if job.sources:
+            inputs = client.with_inputs(request, job.sources, job.mask, job.markup)
+            request = self.inputs.enter_context(inputs)
+        if job.wishes is None:
+            return request
+        self.finishing = Finishing(job.wishes, self.inputs)
+        return self.finishing.before(request)
+
+    def run(self, client, observer):
+        # Sends the call; its images as they were wished for. For a worker.
+        if self.finishing is None:
+            return client.run(self.sent, observer=observer)
+        return self.finishing.run(client, self.sent, observer=observer)
+
+    def prepare(
+        self,
+        client,
+        request,
+        folder,
+        is_anothers,
+        max_cost_usd=None,
+    ):
+        # Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        # the folder is another job's image; `max_cost_usd` is the cap on the sum of all jobs.
+        planned, missing = self.planned, self.planned.missing
+        call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
+        targets = [call.plan.path(number) for number in missing]
+        if any(not os.path.lexists(path) or is_anothers(folder.name_of(path)) for path in targets):
+            # What was not there yet may be another job's by the time that this one ends.
+            call = replace(call, plan=replace(call.plan, no_clobber=True))
+        if len(missing) < call.request.count:
+            call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
+        self.call = self.sent = call
+        if self.finishing is not None:
+            self.sent = self.finishing.set_aside(call)
+            self.finishing.price(client, self.sent, most_for_both(max_cost_usd))
+
+    def sent_entry(self, folder):
+        # Its line in the journal before it is sent.
+        planned = self.planned
+        self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
+        return planned.entry(
+            SENT,
+            existed=self._existed,
+            images=folder.below(planned.there),
+            billed=Billed.MAYBE,
+            high_usd=self.hold.high_usd,
+        )
+
+    def end_entry(self, folder):
+        # Its line in the journal after it has ended.
+        return replace(self.ending.entry(self.planned, folder), existed=self._existed)
+
+    def send(self, now_s):
+        # From now on it may cost all that is held for it.
+        self.departure.sent_s = now_s
+        self.hold.sent()
+        self._is_sent = self.is_noted = True
+
+    def end(self, result, error, secrets):
+        # Takes in how it ended; without an error all its images are saved.
+        if error is not None and not isinstance(error, GptImage2Error):
+            # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
+            self.is_noted = False
+            billed = Billed.MAYBE if self._is_sent else Billed.NO
+            said = f"internal error: {type(error).__name__}: {mask_secrets(str(error), secrets)}"
+            self.ending = replace(self.ending, error=GptImage2Error(said, billed=billed), billed=billed)
+            return
+        if not self._is_sent:
+            self.ending = replace(self.ending, error=error)
+            return
+        self.result = result
+        ending = error or result
+        billed = ending.billed if ending is not None else Billed.MAYBE
+        cost_usd = result.cost_usd if result else None
+        self.hold.settle(billed, cost_usd)
+        images = (*self.planned.there, *self._numbered(result.images if result else ()))
+        in_order = tuple(sorted(images, key=lambda image: image.number))
+        warnings = (*result.warnings, *self._elsewhere(result.images)) if result else ()
+        unpriced = result.unpriced if result else ""
+        self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
+
+    def row(self):
+        result = self.result
+        return {
+            **self.ending.row(),
+            "attempts": result.attempts if result else 0,
+            "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
+        }
+
+    def _numbered(self, images):
+        # The images by their numbers in the job: one too many stands for one that is missing.
+        missing = self.planned.missing
+        free = iter(sorted(set(missing) - {image.number for image in images}))
+        return tuple(
+            image if image.number in missing else replace(image, number=next(free, image.number))
+            for image in images
+        )
+
+    def _elsewhere(self, images):
+        # What there is to say of images that are not where the user named them.
+        if not self.planned.named:
+            return ()
+        taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
+        return tuple(
+            f"{self.planned.name} was taken; an image was saved as {show(image.path)}"
+            for image in taken
+            if not image.rescued
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8095,7 +8481,7 @@ class Scheduler:
         departure = self._pacer.start(len(planned.missing), now_s)
         running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        if job.sources:
+        if job.sources or job.wishes is not None:
             self._tasks.put(partial(self._load, running))
         else:
             self._make_ready(running, job.request)
@@ -8107,7 +8493,8 @@ class Scheduler:
             return
         is_anothers = partial(self._plan.is_anothers, job=running.planned)
         try:
-            running.prepare(self._client, request, self._jobs.folder, is_anothers)
+            cap_usd = self._command.max_cost_usd
+            running.prepare(self._client, request, self._jobs.folder, is_anothers, cap_usd)
         except Exception as error:
             self._end(running, None, error)
         else:
@@ -8150,10 +8537,8 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running):
-        job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
-            request = running.inputs.enter_context(inputs)
+            request = running.load(self._client)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
         else:
@@ -8164,7 +8549,7 @@ class Scheduler:
         error = None
         try:
             with running.inputs:
-                result = self._client.run(running.call, observer=partial(self._post, running))
+                result = running.run(self._client, partial(self._post, running))
         except GptImage2Error as failed:
             result, error = failed.result, failed
         except Exception as defect:  # one job's, however it comes, must not end the others
@@ -8640,6 +9025,145 @@ def _saved_image(row):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# history/compare
+#
+# The tables of `cost`: what a request would cost by every model (`--compare`), in every size of a ratio
+# (`--sizes`).
+# ------------------------------------------------------------------------------------------------------------
+
+
+_NO_SUCH_QUALITY = "-"
+
+
+def run_compare(asked, prices, discount, output):
+    # Prints the table; a model or quality that is asked for makes it one of that alone.
+    others = [name for name in prices if name not in FAMILY]
+    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
+    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
+    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
+    cells = [["", *qualities]]
+    for name, costs in rows.items():
+        cells.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in table(cells, has_head=True):
+        output.result(line)
+    notes = {name: what_is_reported(name) for name in rows}
+    for note in dict.fromkeys(filter(None, notes.values())):
+        output.result(line_of([note]))
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "size": asked.effective_size,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "models": [
+                {
+                    "model": name,
+                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+                    "note": notes[name],
+                }
+                for name, costs in rows.items()
+            ],
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def run_sizes(
+    asked, ratio, prices, discount, output
+):
+    # Prints what a request costs in the legal sizes of a ratio, from small to large.
+    names = _names_of_sizes(ratio)
+    across, down = _parts(ratio)
+    sizes = {*sizes_of_ratio(across / down), *filter(None, map(parse_size, names))}
+    known = FAMILY.get(asked.model)
+    qualities = tuple(each for each in QUALITIES[1:] if known is None or each in known.qualities)
+    if asked.quality not in (None, "auto"):
+        qualities = (str(asked.quality),)
+    rows = []
+    lines = [["size", "megapixels", *qualities, ""]]
+    for width, height in sorted(sizes, key=lambda size: size[0] * size[1]):
+        size = f"{width}x{height}"
+        costs = _costs(replace(asked, size=size), qualities, prices, discount)
+        notes = [f"--size {names[size]}"] if size in names else []
+        notes += ["experimental"] * (width * height > EXPERIMENTAL_PIXELS)
+        cells = (_in_words(costs, quality) for quality in qualities)
+        lines.append([size, f"{width * height / 1e6:.2f}", *cells, ", ".join(notes)])
+        rows.append(
+            {
+                "size": size,
+                "name": names.get(size),
+                "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
+            }
+        )
+    for line in table(lines, right=(1,), has_head=True):
+        output.result(line)
+    output.finish(
+        {
+            "ok": True,
+            "command": "cost",
+            "model": asked.model,
+            "ratio": ratio,
+            "n": asked.count,
+            "batch": discount != 1.0,
+            "sizes": rows,
+        }
+    )
+    return int(ExitCode.OK)
+
+
+def _names_of_sizes(ratio):
+    # The sizes that have a name by their ratio, and the name.
+    tiers = (ratio, f"{ratio}@2k", f"{ratio}@4k") if ":" in ratio else ()
+    return {str(resolve_size(tier)): tier for tier in reversed(tiers)}
+
+
+def _parts(ratio):
+    # Across and down of `16:9`, or of a size.
+    #
+    # Raises:
+    # UsageError: it is neither, or longer than the API paints.
+    parts = parse_size(ratio.replace(":", "x"))
+    if parts is None or min(parts) < 1 or max(parts) > MAX_RATIO * min(parts):
+        raise UsageError(
+            f"--sizes {ratio} is no ratio from 1:{MAX_RATIO:.0f} to {MAX_RATIO:.0f}:1",
+            hint="for example --sizes 16:9",
+        )
+    return parts
+
+
+def what_is_reported(model):
+    # What there is to say of the cost of a model whose tokens nobody has published; empty for another.
+    known = FAMILY.get(model)
+    if known is None or known.token_factors is not None:
+        return ""
+    return (
+        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
+        "from high on, and 3 to 4 times those at low and medium"
+    )
+
+
+def _costs(
+    request, qualities, prices, discount
+):
+    # The cost of each quality that the model takes; None where it is not known.
+    known = FAMILY.get(request.model)
+    costs = {}
+    for quality in qualities:
+        if known is None or quality in known.qualities:
+            estimate = replace(request, quality=quality).estimate(prices)
+            costs[quality] = estimate.at(discount) if estimate else None
+    return costs
+
+
+def _in_words(costs, quality):
+    if quality not in costs:
+        return _NO_SUCH_QUALITY
+    cost = costs[quality]
+    return cost_in_words(replace(cost, note="")) if cost else "unknown"
+
+
+# ------------------------------------------------------------------------------------------------------------
 # history/formatting
 #
 # Requests of the history and sums of money, as lines for people and as JSON. Pure.
@@ -8666,7 +9190,7 @@ def request_json(past):
 
 
 def listing(requests):
-    return columns(
+    return table(
         [
             [
                 str(past.id),
@@ -8743,7 +9267,7 @@ def derivation(picture):
 
 
 def _shown(rows):
-    return columns([[name, show(value, limit=None)] for name, value in rows])
+    return table([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending):
@@ -8757,12 +9281,13 @@ def spending_table(by, sums, foot, total):
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = columns(head + rows, right=(1, 2, 3, 4))
+    lines = table(head + rows, right=(1, 2, 3, 4), has_head=True)
     if total.unknown_cost:
         how = "at a cost that is not known, all or in part"
-        lines.append(f"{total.name}: {total.unknown_cost} requests were billed {how}")
+        lines.append(line_of([f"{total.name}: {total.unknown_cost} requests were billed {how}"]))
     if total.maybe_billed:
-        lines.append(f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell")
+        maybe = f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell"
+        lines.append(line_of([maybe]))
     return lines
 
 
@@ -8782,159 +9307,6 @@ def _estimate(past):
 
 def _or_dash(value, unit=""):
     return "-" if value is None else f"{value}{unit}"
-
-
-def columns(rows, right=()):
-    # Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right.
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# history/compare
-#
-# The tables of `cost`: what a request would cost by every model (`--compare`), in every size of a ratio
-# (`--sizes`).
-# ------------------------------------------------------------------------------------------------------------
-
-
-_NO_SUCH_QUALITY = "-"
-
-
-def run_compare(asked, prices, discount, output):
-    # Prints the table; a model or quality that is asked for makes it one of that alone.
-    others = [name for name in prices if name not in FAMILY]
-    names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
-    qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
-    rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
-    table = [["", *qualities]]
-    for name, costs in rows.items():
-        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
-    for line in columns(table):
-        output.result(line)
-    notes = {name: what_is_reported(name) for name in rows}
-    for note in dict.fromkeys(filter(None, notes.values())):
-        output.result(note)
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "size": asked.effective_size,
-            "n": asked.count,
-            "batch": discount != 1.0,
-            "models": [
-                {
-                    "model": name,
-                    "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
-                    "note": notes[name],
-                }
-                for name, costs in rows.items()
-            ],
-        }
-    )
-    return int(ExitCode.OK)
-
-
-def run_sizes(
-    asked, ratio, prices, discount, output
-):
-    # Prints what a request costs in the legal sizes of a ratio, from small to large.
-    names = _names_of_sizes(ratio)
-    across, down = _parts(ratio)
-    sizes = {*sizes_of_ratio(across / down), *filter(None, map(parse_size, names))}
-    known = FAMILY.get(asked.model)
-    qualities = tuple(each for each in QUALITIES[1:] if known is None or each in known.qualities)
-    if asked.quality not in (None, "auto"):
-        qualities = (str(asked.quality),)
-    rows = []
-    table = [["size", "megapixels", *qualities, ""]]
-    for width, height in sorted(sizes, key=lambda size: size[0] * size[1]):
-        size = f"{width}x{height}"
-        costs = _costs(replace(asked, size=size), qualities, prices, discount)
-        notes = [f"--size {names[size]}"] if size in names else []
-        notes += ["experimental"] * (width * height > EXPERIMENTAL_PIXELS)
-        cells = (_in_words(costs, quality) for quality in qualities)
-        table.append([size, f"{width * height / 1e6:.2f}", *cells, ", ".join(notes)])
-        rows.append(
-            {
-                "size": size,
-                "name": names.get(size),
-                "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
-            }
-        )
-    for line in columns(table, right=(1,)):
-        output.result(line)
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "model": asked.model,
-            "ratio": ratio,
-            "n": asked.count,
-            "batch": discount != 1.0,
-            "sizes": rows,
-        }
-    )
-    return int(ExitCode.OK)
-
-
-def _names_of_sizes(ratio):
-    # The sizes that have a name by their ratio, and the name.
-    tiers = (ratio, f"{ratio}@2k", f"{ratio}@4k") if ":" in ratio else ()
-    return {str(resolve_size(tier)): tier for tier in reversed(tiers)}
-
-
-def _parts(ratio):
-    # Across and down of `16:9`, or of a size.
-    #
-    # Raises:
-    # UsageError: it is neither, or longer than the API paints.
-    parts = parse_size(ratio.replace(":", "x"))
-    if parts is None or min(parts) < 1 or max(parts) > MAX_RATIO * min(parts):
-        raise UsageError(
-            f"--sizes {ratio} is no ratio from 1:{MAX_RATIO:.0f} to {MAX_RATIO:.0f}:1",
-            hint="for example --sizes 16:9",
-        )
-    return parts
-
-
-def what_is_reported(model):
-    # What there is to say of the cost of a model whose tokens nobody has published; empty for another.
-    known = FAMILY.get(model)
-    if known is None or known.token_factors is not None:
-        return ""
-    return (
-        f"{model}: no formula is published, `usage` tells the cost; reported are the tokens of gpt-image-2.5 "
-        "from high on, and 3 to 4 times those at low and medium"
-    )
-
-
-def _costs(
-    request, qualities, prices, discount
-):
-    # The cost of each quality that the model takes; None where it is not known.
-    known = FAMILY.get(request.model)
-    costs = {}
-    for quality in qualities:
-        if known is None or quality in known.qualities:
-            estimate = replace(request, quality=quality).estimate(prices)
-            costs[quality] = estimate.at(discount) if estimate else None
-    return costs
-
-
-def _in_words(costs, quality):
-    if quality not in costs:
-        return _NO_SUCH_QUALITY
-    cost = costs[quality]
-    return cost_in_words(replace(cost, note="")) if cost else "unknown"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9190,7 +9562,8 @@ def run_spend(words, output, _):
         output.result(line)
     if rehearsals.requests:
         cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
-        output.result(f"What the sandbox made are placeholders: no real money was spent on them ({cost}).")
+        made = f"What the sandbox made are placeholders: no real money was spent on them ({cost})."
+        output.result(line_of([made]))
     output.finish(
         {
             "ok": True,
@@ -9392,9 +9765,9 @@ def run_cost(words, output, _):
             "by the Batch API" if query.batch else "",
         ]
         estimate = replace(estimate.at(discount), note="; ".join(filter(None, notes)))
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.result(line_of([f"Estimated cost: {cost_in_words(estimate)}"]))
     if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
+        output.result(line_of([what_is_reported(request.model)]))
     output.finish(
         {
             "ok": True,
@@ -10522,18 +10895,18 @@ def batch_json(batch):
     }
 
 
-def batch_in_words(batch):
+def batch_in_words(batch, before=""):
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
     out_dir = show(batch.out_dir, limit=None) or "-"
-    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
+    return line_of([before + show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
 class SubmitCommand(JobsOptions):
     # A `batch submit` command line.
 
-    takes_markup = False
+    is_sent_here = False
     max_lines: int
     max_mb: float
 
@@ -11390,7 +11763,7 @@ class _Submission:
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch = self._hand_over(bundle)
         if batch is not None:
-            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.result(batch_in_words(batch, "Submitted: "))
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         bundle.discard()
 
