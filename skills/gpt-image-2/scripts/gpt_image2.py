@@ -1686,7 +1686,7 @@ def parse_extra(text):
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 
@@ -3177,8 +3177,8 @@ class Curl:
         started = time.monotonic()
         until = started + request.timeout_s + _GRACE_S
         size, piece = 0, b""
-        transfer = _Transfer(request, self)
         pieces = iter(())
+        transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
             pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
@@ -3668,7 +3668,7 @@ def real_path(path, follow=True):
         if name in ("", ".", ".."):
             continue
         there = os.path.join(here, name)
-        info = stat_of(Path(there))
+        info = stat_of(there)
         if info is None or not stat.S_ISLNK(info.st_mode):
             here = there
             continue
@@ -4603,6 +4603,7 @@ def add_note(folder, event):
 
 _SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
+_SEAM_BYTES = 48  # by so many bytes the end of an image is found in a text
 
 
 class NotAnImage(Exception):
@@ -4815,6 +4816,23 @@ class ImageWriter:
         # Turns what was written back into base64 text, so that a faulty text can be kept as it came.
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
+    def give_back(self, size, keep, text):
+        # Gives the first `size` bytes to `keep` as they came, plain or base64, unless they are a whole
+        # image; what of `text`, the end of what came, is not in them.
+        file = self._file.file
+        if size < _SEAM_BYTES or is_whole_image(file):
+            return text
+        file.seek(size - _SEAM_BYTES)
+        plain = file.read(_SEAM_BYTES)
+        for seam, written in ((plain, bytes), (base64.b64encode(plain), base64.b64encode)):
+            at = text.rfind(seam)
+            if at >= 0:
+                file.seek(0)
+                for start in range(0, size, _BASE64_BLOCK):
+                    keep(written(file.read(min(_BASE64_BLOCK, size - start))))
+                return text[at + len(seam) :]
+        return text
+
     def discard(self):
         self._file.remove()
 
@@ -4996,6 +5014,11 @@ class ImageCollector:
         self.kept_aside = ()
         #: Why images were lost: no folder took them.
         self.lost = ()
+
+    @property
+    def sizes(self):
+        # How many bytes each image has that is under way.
+        return {writer: writer.size_bytes for writer in self._writers}
 
     def begin(self, url=""):
         # A writer for the next image, which is fetched from `url` where it did not come itself.
@@ -6232,7 +6255,7 @@ def forget_facts(state_folder, base_url):
 def _read(state_folder):
     try:
         content = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 
@@ -8672,6 +8695,8 @@ def fetch_images(
 
 
 _ANSWER_TEXT_BYTES = 16 << 20
+#: More than is ever held back before it is known to be an image or none.
+_MOST_UNREAD_BYTES = 1 << 15
 
 
 class Host(Record):
@@ -8717,14 +8742,27 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
+    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
+    # the text, of which some may not be in them yet.
+    sizes = {}
+    text = b""
+
     def take(chunk):
+        nonlocal sizes, text
         reader.feed(chunk)
         spool.flush()
-        return reader.is_over
+        is_over = reader.is_over
+        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        return is_over
 
     def salvage(chunk):
-        spool.write(chunk)
+        nonlocal sizes, text
+        with suppress(Exception):  # the rest is kept all the same
+            for writer, size in sizes.items():
+                text = writer.give_back(size, spool.write, text)
+        spool.write(text + chunk)
         spool.flush()
+        sizes, text = {}, b""
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)

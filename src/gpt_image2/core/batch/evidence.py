@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from math import log
 
-_SURE, _MOST = 4.0, 6.0  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+_SURE_ODDS, _MOST_ODDS = (
+    4.0,
+    6.0,
+)  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -26,7 +29,7 @@ class Evidence:
 
     @property
     def is_limit(self) -> bool:
-        return self._log_odds >= _SURE
+        return self._log_odds >= _SURE_ODDS
 
     @property
     def leans(self) -> bool:
@@ -34,7 +37,7 @@ class Evidence:
 
     @property
     def is_chance(self) -> bool:
-        return self._log_odds <= -_SURE
+        return self._log_odds <= -_SURE_ODDS
 
     @property
     def share(self) -> float:
@@ -53,7 +56,7 @@ class Evidence:
         if limit_refuses:
             chance, limit = self.share, limit_refuses
             odds = limit / chance if is_refused else (1 - limit) / (1 - chance)
-            self._log_odds = max(-_MOST, min(_MOST, self._log_odds + log(odds)))
+            self._log_odds = max(-_MOST_ODDS, min(_MOST_ODDS, self._log_odds + log(odds)))
         self._refused += is_refused
         self._passed += not is_refused
         if self._passed + self._refused >= _OF_LATE:  # what is long ago counts less

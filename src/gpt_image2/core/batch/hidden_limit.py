@@ -275,7 +275,9 @@ class HiddenLimit:
         if self.pace is not None:
             return 1 / self.pace.per_s
         measure = self._measure
-        return 1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        return (
+            1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        )
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is

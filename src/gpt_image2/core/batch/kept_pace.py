@@ -9,7 +9,7 @@ _SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fa
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
 _GUESSES = 3
-_SECONDS = 3.0
+_AVERAGED_S = 3.0
 SURE_IMAGES = 16  # that tell a rate surely
 
 
@@ -64,7 +64,7 @@ class KeptPace:
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS)
+        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _AVERAGED_S)
         ahead = max(self._sent, seconds) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3

@@ -98,7 +98,9 @@ def _settle(
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
-        hint = f"it may have been billed, up to ${entry.high_usd:.4f}; check your usage: it is not sent again"
+        most = entry.high_usd or job.high_usd
+        sum_of_it = f", up to ${most:.4f}" if most else ""
+        hint = f"it may have been billed{sum_of_it}; check your usage: it is not sent again"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):

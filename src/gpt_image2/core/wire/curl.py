@@ -102,8 +102,8 @@ class Curl:
         started = time.monotonic()
         until = started + request.timeout_s + _GRACE_S
         size, piece = 0, b""
-        transfer = _Transfer(request, self)
         pieces: Iterator[bytes] = iter(())
+        transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
             pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
