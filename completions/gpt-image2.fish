@@ -634,7 +634,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l output-dir -xka "(__f
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l allow-dir -xka "(__fish_complete_directories)" -d 'a folder that input images may be read from, besides the output folder; repeatable'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l approve-over -x -d 'a call that may cost more than this waits for your yes in the studio; without it, nothing is sent'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l http -d 'serve streamable HTTP on 127.0.0.1 instead of stdio; every program of this computer can call it'
-complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l port -x -d 'with --http: the port, 0 picks a free one (default 8788)'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l port -x -d 'with --http: the port, 0 picks a free one (default 8789)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l max-cost -x -d 'refuse calls that could bring the cost of this session (until the server ends) above this'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l timeout -x -d 'seconds for one call (default 600)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using mcp' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'this config file; what it sets goes before all flags'

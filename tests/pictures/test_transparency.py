@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from harness import KEY, Home, Sandbox
 from PIL import Image
 from servers import WAIT_S, Answer, Recorder, Request, images, refusal
 
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.telling.in_words import SANDBOX_MADE_IT
 
 #: The smallest that there is.
@@ -254,6 +258,23 @@ def test_a_second_call_that_fails_leaves_the_first_picture_and_its_price(
     assert desk.path("s.png").read_bytes() == first
     assert any("the second call failed" in said for said in told["warnings"])
     assert counts() == [1, 1]
+
+
+def test_a_second_call_that_the_disk_does_not_let_begin_leaves_the_first_picture_and_its_price(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Client.prepare
+
+    def fail(client: Client, *args: Any, **options: Any) -> PreparedCall:
+        if recorder.requests:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return prepare(client, *args, **options)
+
+    monkeypatch.setattr(Client, "prepare", fail)
+    counts = asked(recorder, monkeypatch, [[PLAIN]])
+    told = desk.ok("generate", "a stone", "-o", "s.png", "--cutout", "--max-cost", "9")
+    assert (told["billed"], desk.path("s.png").read_bytes(), counts()) == ("yes", PLAIN, [1])
+    assert any("no second call was made: No space left" in said for said in told["warnings"])
 
 
 def test_no_second_call_is_made_for_a_first_picture_that_could_be_none_of_a_pair(

@@ -16,7 +16,7 @@ REPO = Path(__file__).resolve().parents[2]
 TOOL = REPO / "tools" / "amalgamate.py"
 sys.path.insert(0, str(TOOL.parent))
 
-from untyped import without_types  # noqa: E402
+from untyped import with_comments, without_types  # noqa: E402
 
 SCRIPT = "skills/gpt-image-2/scripts/gpt_image2.py"
 FUTURE = "from __future__ import annotations\n"
@@ -209,6 +209,55 @@ def spread(
 def test_types_of_functions_are_left_out_and_those_that_make_records_stay() -> None:
     lines = without_types(ast.parse(TYPED), TYPED.split("\n"))
     assert "\n".join(line for _, line in sorted(lines.items())) == UNTYPED
+
+
+DOCUMENTED = '''
+def shown():
+    """What the script exports keeps its help."""
+    return 1
+
+
+class Hidden:
+    """One line."""
+
+    size = 1
+
+    def name(self):
+        """Several lines,
+
+        with a blank one.
+        """
+        return """no docstring"""
+
+    def only(self):
+        """All of its body."""
+'''
+COMMENTED = '''
+def shown():
+    """What the script exports keeps its help."""
+    return 1
+
+
+class Hidden:
+    # One line.
+
+    size = 1
+
+    def name(self):
+        # Several lines,
+        #
+        # with a blank one.
+        return """no docstring"""
+
+    def only(self):
+        """All of its body."""
+'''
+
+
+def test_docstrings_become_comments_but_for_those_of_what_is_exported() -> None:
+    tree, text = ast.parse(DOCUMENTED), dict(enumerate(DOCUMENTED.split("\n"), 1))
+    lines = with_comments(tree, text, ["shown"])
+    assert "\n".join(line for _, line in sorted(lines.items())) == COMMENTED
 
 
 def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Project) -> None:

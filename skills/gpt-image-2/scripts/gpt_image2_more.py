@@ -20,6 +20,7 @@ import json
 import math
 import os
 import re
+import shutil
 import struct
 import sys
 import threading
@@ -33,7 +34,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from html import escape
 from itertools import accumulate, chain, count, islice
-from math import inf
+from math import inf, log
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -51,16 +52,21 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import quote as percent_encode, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, urlsplit
 
 from gpt_image2 import (
+    API_VERSION,
     ASKED,
+    AZURE_PATH,
+    BAD_FIELD,
     BATCH_DISCOUNT,
     BODY,
+    CODES_OF_SUCCESS,
     DEFAULT_FRAMES,
     DEFAULT_MAX_DOWNLOAD_BYTES,
     DEFAULT_MODEL,
     EDGE_STEP,
+    ENDPOINTS,
     EXIT_CODES,
     EXPERIMENTAL_PIXELS,
     FAMILY,
@@ -79,20 +85,29 @@ from gpt_image2 import (
     MAX_PARTIAL_IMAGES,
     MAX_PIXELS,
     MAX_RATIO,
+    MAX_REDIRECTS,
+    MAX_SERVER_WAIT_S,
     MIN_FRAMES,
     MIN_PIXELS,
     MIN_VERSION,
     MODELS,
+    MODERATION,
+    NO_ENCODING,
     NO_SPACE,
-    OVER_MAX_COST,
     OWN_SANDBOXES,
+    PART,
+    PRICES,
     PROGRAM,
+    PROXY,
     QUALITIES,
+    RATE_LIMIT,
+    REDIRECTS,
     REQUEST_FIELDS,
     SANDBOX_HOST,
     SANDBOX_MADE_IT,
     SIZE_NAMES,
     STDOUT,
+    TASK_ACCEPTED,
     TASK_PENDING,
     TRIED,
     TYPICAL_SECONDS,
@@ -105,13 +120,16 @@ from gpt_image2 import (
     ApiError,
     Attempt,
     AuthenticationError,
+    BadEncoding,
+    BaseUrl,
     Billed,
-    Budget,
     Call,
     CallFlags,
     CallPolicy,
+    Cause,
     Client,
     ConfigError,
+    ConfigFile,
     CostEstimate,
     Curl,
     Database,
@@ -124,7 +142,6 @@ from gpt_image2 import (
     FormPart,
     GptImage2Error,
     HeadersReceived,
-    Hold,
     Host,
     HostFacts,
     HostField,
@@ -155,15 +172,19 @@ from gpt_image2 import (
     OwnedFolder,
     Parser,
     PartialError,
+    PartialImage,
     Poll,
     PreparedCall,
     Prices,
     QuotaError,
     RateLimit,
     RateLimitError,
+    Received,
     Record,
+    RequestStarted,
     ResponseHead,
     Result,
+    RetryWaiting,
     Room,
     SavedImage,
     ServerError,
@@ -174,8 +195,9 @@ from gpt_image2 import (
     StopSwitch,
     SvgUsage,
     Task,
-    TaskPoller,
     TaskState,
+    TaskUnderWay,
+    TextPrices,
     TransferEnd,
     Usage,
     UsageError,
@@ -192,7 +214,6 @@ from gpt_image2 import (
     add_timeout_flag,
     adopt,
     amount,
-    asks_sandbox,
     backoff_s,
     called,
     canonical,
@@ -203,14 +224,16 @@ from gpt_image2 import (
     cost_in_words,
     cost_of_usage,
     cost_warnings,
+    count_of,
     curl_version,
     ending_of,
+    error_of,
     estimate_json,
     explain,
     extension,
-    failed_task,
     failure_json,
     fetch_images,
+    file_parts,
     find_config,
     find_curl,
     folders_to_write,
@@ -225,21 +248,26 @@ from gpt_image2 import (
     input_file,
     input_file_of,
     is_address,
+    is_azure,
+    is_digits,
     is_loopback,
     is_official,
     is_quota,
     is_refusal,
+    is_same,
     is_sandbox,
+    is_too_large,
     is_whole_image,
     json_escaped,
     judge,
-    known_addresses,
     limit_in_words,
     load_settings,
     local_input,
     local_inputs,
     make_images,
     mask_secrets,
+    members,
+    mistake,
     moment_s,
     name_problem,
     open_database,
@@ -249,29 +277,34 @@ from gpt_image2 import (
     paid_in_words,
     parse_size,
     parser_of,
-    pending_error,
     plan_output,
     prepare_folder,
     priced,
     print_text,
+    private_folder,
     read_database,
     read_object,
     read_prompt,
     read_server_error,
     read_svg_usage,
     read_usage,
+    readable_address,
     recorded,
+    refusal_by_code,
+    refusal_by_status,
+    refused,
     refuses_stream,
     replace,
     request_of,
     resolve_addresses,
     resolve_size,
+    said_text,
     save_facts,
     saved_image_at,
     saved_line,
-    send_free,
     server_wait_s,
     sha256_of,
+    shortened,
     show,
     shown_task,
     size_in_words,
@@ -282,12 +315,13 @@ from gpt_image2 import (
     sweep_unmarked,
     taken_over,
     temporary_folder,
+    ticking,
     today,
-    told_addresses,
     told_usage,
     try_lock,
-    unknown_cost,
     utc_text,
+    value_at,
+    with_query,
     write_config,
     write_private,
     write_whole,
@@ -315,8 +349,8 @@ _PYTHON = (3, 10)
 
 
 def install_line(extra=""):
-    """The command that installs the package with this optional part: from the clone that this runs in, or in
-    the place of the package that runs; the script alone knows of neither, and names a clone."""
+    # The command that installs the package with this optional part: from the clone that this runs in, or in
+    # the place of the package that runs; the script alone knows of neither, and names a clone.
     place, where = ".", f" in a clone of {PROGRAM}"
     if install_line.__module__.startswith("gpt_image2.core."):
         place, where = PROGRAM, ""
@@ -330,7 +364,7 @@ def install_line(extra=""):
 
 
 def import_part(module):
-    """A module of the package."""
+    # A module of the package.
     import importlib
 
     with _without_this_folder():
@@ -338,7 +372,7 @@ def import_part(module):
 
 
 def has_part(module):
-    """Whether there is a module, which is not loaded."""
+    # Whether there is a module, which is not loaded.
     from importlib.util import find_spec
 
     with _without_this_folder():
@@ -347,7 +381,7 @@ def has_part(module):
 
 @contextmanager
 def _without_this_folder():
-    """In this context, a script of the package's name beside this file does not hide the package."""
+    # In this context, a script of the package's name beside this file does not hide the package.
     path, here = sys.path, os.path.dirname(os.path.abspath(__file__))
     sys.path = [folder for folder in path if os.path.abspath(folder) != here]
     try:
@@ -358,8 +392,8 @@ def _without_this_folder():
 
 @contextmanager
 def errors_as_ours():
-    """Turns errors of the package's own core into those of the core that runs: where that is the script, a
-    part of the package imports another one."""
+    # Turns errors of the package's own core into those of the core that runs: where that is the script, a
+    # part of the package imports another one.
     try:
         yield
     except Exception as error:
@@ -373,7 +407,7 @@ def errors_as_ours():
 
 @contextmanager
 def installed(name, extra):
-    """Turns a missing part into an error that says how to install it."""
+    # Turns a missing part into an error that says how to install it.
     try:
         yield
     except ImportError as error:
@@ -385,13 +419,13 @@ def installed(name, extra):
 
 
 def import_pictures(module):
-    """A module of what works with pictures; a `UsageError` where that is not installed."""
+    # A module of what works with pictures; a `UsageError` where that is not installed.
     with installed("working with pictures", "pictures"):
         return import_part(f"gpt_image2.pictures.{module}")
 
 
 def reason_of(problem):
-    """What an error says, whoever raised it."""
+    # What an error says, whoever raised it.
     message = getattr(problem, "message", None) or getattr(problem, "strerror", None)
     return show(str(message or f"{type(problem).__name__}: {problem}"), limit=None)
 
@@ -404,7 +438,7 @@ def reason_of(problem):
 
 
 def columns_of(descriptor=1):
-    """The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none."""
+    # The width of the terminal at a descriptor, or what `COLUMNS` says of it; 0 where there is none.
     try:
         return int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(descriptor).columns
     except (OSError, ValueError):
@@ -412,7 +446,7 @@ def columns_of(descriptor=1):
 
 
 def narrowed(text):
-    """A text whose lines fit the terminal, where there is one; what stands in a second column stays there."""
+    # A text whose lines fit the terminal, where there is one; what stands in a second column stays there.
     width = columns_of() - 2
     if width <= 0:
         return text
@@ -420,7 +454,7 @@ def narrowed(text):
 
 
 def _folded(line, width):
-    """A line as several, each below where its second column, or else its text, begins."""
+    # A line as several, each below where its second column, or else its text, begins.
     start = len(line) - len(line.lstrip())
     gap = line.find("  ", start)
     column = len(line) - len(line[gap:].lstrip()) if gap > 0 else start
@@ -442,6 +476,57 @@ def _folded(line, width):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# api/ratios
+#
+# The legal size nearest to a wished one, and what a ratio stands for. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_DEFAULT_RATIO_PIXELS = 1024 * 1024
+_LONG_EDGES = {"2k": 2048, "4k": MAX_EDGE}
+
+
+def nearest_legal_size(width, height):
+    # The legal size nearest to a wished one: first its ratio is kept, then its scale, then the grid.
+    width, height = max(width, 1.0), max(height, 1.0)
+    if width > MAX_RATIO * height:
+        width, height = math.sqrt(width * height * MAX_RATIO), math.sqrt(width * height / MAX_RATIO)
+    elif height > MAX_RATIO * width:
+        width, height = math.sqrt(width * height / MAX_RATIO), math.sqrt(width * height * MAX_RATIO)
+    grow = math.sqrt(MIN_PIXELS / (width * height))
+    shrink = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_EDGE / max(width, height))
+    scale = min(max(1.0, grow), shrink)
+    width, height = width * scale, height * scale
+
+    def candidates(edge):
+        base = int(edge // EDGE_STEP)
+        return [step * EDGE_STEP for step in range(max(1, base - 2), base + 4)]
+
+    legal = [(w, h) for w in candidates(width) for h in candidates(height) if size_problem(w, h) is None]
+    return min(legal, key=lambda wh: (math.log(wh[0] / width) ** 2 + math.log(wh[1] / height) ** 2, wh))
+
+
+def size_of_ratio(text):
+    # The size that a ratio such as `16:9@2k` stands for, None for anything else.
+    ratio, _, tier = text.partition("@")
+    across, sep, down = ratio.partition(":")
+    if not sep or not (is_digits(across) and is_digits(down)) or int(across) < 1 or int(down) < 1:
+        return None
+    proportion = int(across) / int(down)
+    if not tier or tier == "1k":
+        height = math.sqrt(_DEFAULT_RATIO_PIXELS / proportion)
+        width = height * proportion
+    elif tier in _LONG_EDGES:
+        longest = _LONG_EDGES[tier]
+        width, height = (
+            (longest, longest / proportion) if proportion >= 1 else (longest * proportion, longest)
+        )
+    else:
+        return None
+    return "{}x{}".format(*nearest_legal_size(width, height))
+
+
+# ------------------------------------------------------------------------------------------------------------
 # api/covering
 #
 # The legal sizes to ask for when another one is wished, or any of a ratio. Pure.
@@ -454,11 +539,10 @@ _RATIO_WEIGHT = 200.0
 
 
 def covering_size(width, height):
-    """The legal size that covers a wished one, so that little is cut away.
-
-    The next one on the grid where that is legal, so that nothing is scaled. Else the one with the fewest
-    pixels for the square of the share that is kept; beyond the limits, the one that loses least.
-    """
+    # The legal size that covers a wished one, so that little is cut away.
+    #
+    # The next one on the grid where that is legal, so that nothing is scaled. Else the one with the fewest
+    # pixels for the square of the share that is kept; beyond the limits, the one that loses least.
     on_grid = tuple(-(-edge // EDGE_STEP) * EDGE_STEP for edge in (width, height))
     if size_problem(*on_grid) is None:
         return on_grid[0], on_grid[1]
@@ -472,8 +556,8 @@ def covering_size(width, height):
 
 
 def sizes_of_ratio(ratio):
-    """Legal sizes of about this ratio of width to height, from the smallest area to the largest in even
-    steps; rather those that have the ratio exactly."""
+    # Legal sizes of about this ratio of width to height, from the smallest area to the largest in even
+    # steps; rather those that have the ratio exactly.
 
     def miss(size, pixels):
         width, height = size
@@ -494,6 +578,18 @@ def _legal_sizes():
     )
 
 
+def legal_instead(width, height):
+    # What to ask for instead of a size that is not legal: the nearest one, and what covers all of it.
+    hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
+    try:
+        found = covering_size(width, height)
+    except (ValueError, ZeroDivisionError):  # an edge of 0
+        return hint
+    if found[0] < width or found[1] < height:
+        return hint
+    return hint + "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
+
+
 # ------------------------------------------------------------------------------------------------------------
 # api/gif_svg
 #
@@ -509,8 +605,8 @@ _NEEDS = (("frame_count", "gif"), ("frame_duration_ms", "gif"), ("svg_model", "s
 
 
 def check_gif_or_svg(request, asked_size, is_known):
-    """The request, for a GIF with a size that its frames fit in; `asked_size` is as the user gave it. Of a
-    model that is not known only the ranges are checked; a `UsageError` for what the API refuses."""
+    # The request, for a GIF with a size that its frames fit in; `asked_size` is as the user gave it. Of a
+    # model that is not known only the ranges are checked; a `UsageError` for what the API refuses.
     check_range("frame_count", request.frame_count, MIN_FRAMES, MAX_FRAMES)
     check_range("frame_duration_ms", request.frame_duration_ms, 1, MAX_FRAME_MS)
     if not is_known:
@@ -531,8 +627,8 @@ def check_gif_or_svg(request, asked_size, is_known):
 
 
 def _with_frames(request, asked_size):
-    """The request with the size of a frame: of a ratio, or nothing, the largest up to the usual one that
-    fits."""
+    # The request with the size of a frame: of a ratio, or nothing, the largest up to the usual one that
+    # fits.
     frames = request.frame_count or DEFAULT_FRAMES
     width, height = parse_size(request.effective_size) or (_FRAME_EDGE, _FRAME_EDGE)
     problem = frame_problem(width, height, frames)
@@ -549,8 +645,8 @@ def _with_frames(request, asked_size):
 
 
 def frame_problem(width, height, frames, columns=()):
-    """Why a GIF cannot have frames of this size, or None. They are drawn on one sheet, in so many columns as
-    one of `columns` says: how the server lays them out is not published, so by default any number will do."""
+    # Why a GIF cannot have frames of this size, or None. They are drawn on one sheet, in so many columns as
+    # one of `columns` says: how the server lays them out is not published, so by default any number will do.
     if min(width, height) < 1 or width % EDGE_STEP or height % EDGE_STEP:
         return f"width and height must both be divisible by {EDGE_STEP}"
     if max(width, height) > MAX_RATIO * min(width, height):
@@ -564,9 +660,9 @@ def frame_problem(width, height, frames, columns=()):
 
 
 def fitting_frame(width, height, frames):
-    """The largest frame of about this ratio, and no larger, that fits on a sheet that is about as wide in
-    frames as high; else the usual one that does. So it was measured: squares of 960 up to 9 frames, 816 up to
-    12, 720 up to 16."""
+    # The largest frame of about this ratio, and no larger, that fits on a sheet that is about as wide in
+    # frames as high; else the usual one that does. So it was measured: squares of 960 up to 9 frames, 816 up to
+    # 12, 720 up to 16.
     side = math.ceil(math.sqrt(frames))
     width, height = max(width, 1), max(height, 1)
     for across in range(min(width, MAX_EDGE) // EDGE_STEP * EDGE_STEP, 0, -EDGE_STEP):
@@ -596,18 +692,18 @@ _ON_ITS_SIDE = range(5, 9)
 
 
 def size_shown(image):
-    """Width and height once its EXIF orientation is heeded."""
+    # Width and height once its EXIF orientation is heeded.
     turned = orientation_of(image) in _ON_ITS_SIDE
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def orientation_of(image):
-    """The EXIF orientation of an image file, from 1 to 8; 0 where it tells none."""
+    # The EXIF orientation of an image file, from 1 to 8; 0 where it tells none.
     return _orientation(_exif_of(image))
 
 
 def _exif_of(image):
-    """The EXIF data of an image file; empty where it has none."""
+    # The EXIF data of an image file; empty where it has none.
     start, layout, wanted = _FILE_PARTS[image.format]
     with open(image.path, "rb") as file:
         file.seek(start)
@@ -631,7 +727,7 @@ def _exif_of(image):
 
 
 def _orientation(exif):
-    """The orientation that EXIF data tells, from 1 to 8; 0 where it tells none."""
+    # The orientation that EXIF data tells, from 1 to 8; 0 where it tells none.
     order = "<" if exif[:2] == b"II" else ">"
     try:
         at = struct.unpack_from(f"{order}I", exif, 4)[0]
@@ -666,7 +762,7 @@ _PALETTE = 3
 
 
 class Alpha(Enum):
-    """Which of the pixels of a picture are not opaque. `UNKNOWN`: it has alpha, and is not worked out."""
+    # Which of the pixels of a picture are not opaque. `UNKNOWN`: it has alpha, and is not worked out.
 
     OPAQUE = "none"
     SOME = "some"
@@ -675,13 +771,12 @@ class Alpha(Enum):
 
 
 def alpha_of(image):
-    """What is transparent in a PNG file that has alpha. One that is interlaced, or whose transparency is one
-    colour, is not worked out.
-
-    Raises:
-        OSError: it cannot be read.
-        zlib.error: its pixels are broken.
-    """
+    # What is transparent in a PNG file that has alpha. One that is interlaced, or whose transparency is one
+    # colour, is not worked out.
+    #
+    # Raises:
+    # OSError: it cannot be read.
+    # zlib.error: its pixels are broken.
     with open(image.path, "rb") as file:
         depth, colours, _, _, is_interlaced = file.read(29)[24:]
         width, height = image.width or 0, image.height or 0
@@ -707,7 +802,7 @@ def alpha_of(image):
 
 
 def _alpha_of_palette(file, depth, width, height):
-    """By which entries of the palette are in use; those without an alpha of their own are opaque."""
+    # By which entries of the palette are in use; those without an alpha of their own are opaque.
     alphas = _transparency(file)
     row_bytes = (width * depth + 7) // 8
     per_byte, mask = 8 // depth, (1 << depth) - 1
@@ -729,7 +824,7 @@ def _alpha_of_palette(file, depth, width, height):
 
 
 def _unfiltered(row, above):
-    """A row of one byte a pixel or less; None for a filter that would take long."""
+    # A row of one byte a pixel or less; None for a filter that would take long.
     if row[0] == 0:
         return row[1:]
     if row[0] == 1:
@@ -740,7 +835,7 @@ def _unfiltered(row, above):
 
 
 def _transparency(file):
-    """The alpha of the palette's first entries; empty where none is told."""
+    # The alpha of the palette's first entries; empty where none is told.
     file.seek(_SIGNATURE_BYTES)
     while True:
         length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
@@ -752,7 +847,7 @@ def _transparency(file):
 
 
 def _rows(file, row_bytes):
-    """The rows of a PNG, not compressed any more, each behind the number of its filter."""
+    # The rows of a PNG, not compressed any more, each behind the number of its filter.
     inflate, held = zlib.decompressobj(), bytearray()
     file.seek(_SIGNATURE_BYTES)
     while True:
@@ -777,7 +872,7 @@ def _rows(file, row_bytes):
 
 
 def request_from_fields(prompt, model, fields):
-    """The request, without its images, whose other fields these are."""
+    # The request, without its images, whose other fields these are.
     fields = by_own_names(fields)
     own = set(ImageRequest.__match_args__) - {"prompt", "model", "images", "mask", "markup", "extra"}
     known = {name: value for name, value in fields.items() if name in own}
@@ -786,8 +881,8 @@ def request_from_fields(prompt, model, fields):
 
 
 def by_own_names(fields):
-    """Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
-    of the outer one is known."""
+    # Fields of the API with those that it has inside of others by their names in `REQUEST_FIELDS`, where all
+    # of the outer one is known.
     svg = fields.get("svg")
     own = {}
     for name, (_, *steps) in INNER_FIELDS.items():
@@ -811,7 +906,7 @@ def by_own_names(fields):
 
 
 def check_markup(source, markup, first):
-    """Raises a `UsageError` for a markup that the API refuses over this first image."""
+    # Raises a `UsageError` for a markup that the API refuses over this first image.
     name = f"markup {show(source)}"
     if markup.format != "png":
         raise UsageError(f"{name} is {markup.format}, not png", hint="save it as PNG with transparency")
@@ -847,13 +942,13 @@ _LENGTH = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(px|%|)\s*"
 
 
 class Length(Record):
-    """A length or place: `unit` is `px`, `%` (of a hundred) or `fraction` (of one)."""
+    # A length or place: `unit` is `px`, `%` (of a hundred) or `fraction` (of one).
 
     value: float
     unit: str
 
     def pixels(self, whole):
-        """In pixels, where the whole has so many."""
+        # In pixels, where the whole has so many.
         return self.value * {"px": 1.0, "%": whole / 100, "fraction": float(whole)}[self.unit]
 
     def __str__(self):
@@ -867,7 +962,7 @@ NO_LENGTH = Length(0, "px")
 
 
 def parse_box_places(text, kind):
-    """`X,Y,W,H` of a `rect` or an `ellipse`; a `UsageError` for anything else."""
+    # `X,Y,W,H` of a `rect` or an `ellipse`; a `UsageError` for anything else.
     places = parse_lengths(text.split(","), kind)
     if len(places) != 4:
         raise UsageError(f"{kind} needs X,Y,W,H, found {show(text)!r}", hint=f"each in {PLACES}")
@@ -877,7 +972,7 @@ def parse_box_places(text, kind):
 
 
 def parse_lengths(words, what):
-    """Lengths such as `12`, `12px`, `-3%` or `0.05`; a `UsageError` for anything else."""
+    # Lengths such as `12`, `12px`, `-3%` or `0.05`; a `UsageError` for anything else.
     matches = [re.fullmatch(_LENGTH, word) for word in words]
     found = [(match[1], float(match[1]), match[2]) for match in matches if match]
     if len(found) < len(words) or not all(math.isfinite(value) for _, value, _ in found):
@@ -908,7 +1003,7 @@ _MAX_PLACE_PX = 1e9
 
 
 class Area(Record):
-    """A rectangle, or the ellipse in it, in pixels from the upper left corner."""
+    # A rectangle, or the ellipse in it, in pixels from the upper left corner.
 
     kind: str
     left: float
@@ -917,7 +1012,7 @@ class Area(Record):
     height: float
 
     def span(self, row):
-        """What of a row is in it, which may reach beyond the picture; empty where both ends are the same."""
+        # What of a row is in it, which may reach beyond the picture; empty where both ends are the same.
         middle, half = self.left + self.width / 2, self.width / 2
         down = row + 0.5 - self.top
         if self.kind == "ellipse":
@@ -932,12 +1027,11 @@ class Area(Record):
 
 
 def area_mask(texts, first, path):
-    """The mask of these areas (`X,Y,W,H` or `ellipse:X,Y,W,H`) over an image, and its bytes, which are to be
-    at `path`.
-
-    Raises:
-        UsageError: an area is not understood or lies outside, or everything would be edited.
-    """
+    # The mask of these areas (`X,Y,W,H` or `ellipse:X,Y,W,H`) over an image, and its bytes, which are to be
+    # at `path`.
+    #
+    # Raises:
+    # UsageError: an area is not understood or lies outside, or everything would be edited.
     width, height = (first.width, first.height) if first.made_from is not None else size_shown(first)
     if not width or not height:
         raise UsageError(f"the size of {show(first.source)} cannot be read", hint="save it once more as png")
@@ -968,7 +1062,7 @@ def _area_of(text, width, height):
 
 
 def _drawn(areas, width, height):
-    """The areas as a mask that the API takes: a PNG with alpha, transparent where it is to be edited."""
+    # The areas as a mask that the API takes: a PNG with alpha, transparent where it is to be edited.
     kept, edited = b"\0\0\0\xff", b"\0\0\0\0"
     squeeze, packed, is_full = zlib.compressobj(9), bytearray(), True
     made = []
@@ -999,7 +1093,7 @@ def _drawn(areas, width, height):
 
 
 def _within(spans, width):
-    """Spans of one row as they lie in the picture: in order, and none touches another."""
+    # Spans of one row as they lie in the picture: in order, and none touches another.
     start = end = 0
     for first, last in sorted((max(0, first), min(width, last)) for first, last in spans):
         if first >= last:
@@ -1014,7 +1108,7 @@ def _within(spans, width):
 
 
 def _first_pixel(place):
-    """The first pixel whose centre is not left of a place."""
+    # The first pixel whose centre is not left of a place.
     return math.ceil(place - 0.5)
 
 
@@ -1053,7 +1147,7 @@ _OTHER_FORMATS = (
 
 
 def kind_by_head(path):
-    """The name of the format of a picture that is none of the API's; empty where it is not known."""
+    # The name of the format of a picture that is none of the API's; empty where it is not known.
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_OF_OTHERS_BYTES)
@@ -1063,7 +1157,7 @@ def kind_by_head(path):
 
 
 def can_convert(path):
-    """Whether a file is a picture of such a format, and there is what converts it."""
+    # Whether a file is a picture of such a format, and there is what converts it.
     if not kind_by_head(path):
         return False
     try:
@@ -1074,11 +1168,10 @@ def can_convert(path):
 
 
 def converted(image, folder, problem):
-    """An input as a file that the API takes, made in `folder`; None where it can go as it is.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
+    # An input as a file that the API takes, made in `folder`; None where it can go as it is.
+    #
+    # Raises:
+    # UsageError: it cannot be made one, or nothing here can.
     if problem is None and not _is_seen_otherwise(image):
         return None
     try:
@@ -1098,11 +1191,10 @@ def converted(image, folder, problem):
 
 
 def converted_mask(mask, first, folder, problem):
-    """A mask of any program as the API takes it for this first image, made in `folder`.
-
-    Raises:
-        UsageError: it cannot be made one, or nothing here can.
-    """
+    # A mask of any program as the API takes it for this first image, made in `folder`.
+    #
+    # Raises:
+    # UsageError: it cannot be made one, or nothing here can.
     try:
         with errors_as_ours():
             return import_pictures("uploads").made_mask(mask, first, folder)
@@ -1119,13 +1211,13 @@ def converted_mask(mask, first, folder, problem):
 
 
 def size_as_sent(image):
-    """Width and height of an image as it is seen."""
+    # Width and height of an image as it is seen.
     return (image.width, image.height) if image.made_from is not None else size_shown(image)
 
 
 def clear_part_of(mask):
-    """What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
-    worked out, or is broken, which is left to the API."""
+    # What is transparent in a PNG: `none`, `some` or `all` of it; `unknown` where it has alpha that is not
+    # worked out, or is broken, which is left to the API.
     if not mask.has_alpha:
         return Alpha.OPAQUE.value
     try:
@@ -1135,7 +1227,7 @@ def clear_part_of(mask):
 
 
 def _is_seen_otherwise(image):
-    """Whether an input is turned by its EXIF data, or is odd in another way that its header tells."""
+    # Whether an input is turned by its EXIF data, or is odd in another way that its header tells.
     return image.is_odd or orientation_of(image) > 1
 
 
@@ -1167,7 +1259,7 @@ _USUAL_COLUMNS = 80
 
 
 class LiveLine:
-    """The one line of a terminal; whoever prints there clears it first."""
+    # The one line of a terminal; whoever prints there clears it first.
 
     def __init__(self, terminal):
         self._terminal = terminal
@@ -1195,8 +1287,8 @@ def live_text(
     cells,
     glyphs,
 ):
-    """The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
-    the shares `marks`, and those of the other parts that fit. A bar that has no room is left out."""
+    # The line in at most so many cells: the first part, a bar that is full for `share` of it and marked at
+    # the shares `marks`, and those of the other parts that fit. A bar that has no room is left out.
     head = _cut(parts[0], cells)
     least = 0 if share is None else _LEAST_BAR + 1
     left = cells - cells_of(head)
@@ -1217,14 +1309,14 @@ def live_text(
 
 
 def cells_of(text):
-    """How many cells of a terminal a text takes: two for a wide character, none for a joined one."""
+    # How many cells of a terminal a text takes: two for a wide character, none for a joined one.
     if text.isascii():
         return len(text)
     return sum(map(_cells, text))
 
 
 def glyphs_of(encoding):
-    """What a full and an empty cell of the bar are drawn with."""
+    # What a full and an empty cell of the bar are drawn with.
     try:
         "".join(_BLOCKS).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -1246,6 +1338,231 @@ def _cut(text, cells):
     return text
 
 
+# ------------------------------------------------------------------------------------------------------------
+# telling/events_output
+#
+# `--events`: what happens, one JSON object a line on standard error.
+# ------------------------------------------------------------------------------------------------------------
+
+
+HEARTBEAT_S = 15.0
+_EVENT_NAMES = {
+    RequestStarted: "request_started",
+    HeadersReceived: "headers_received",
+    RetryWaiting: "retry_waiting",
+    PartialImage: "partial_image",
+    TaskUnderWay: "task",
+    ImageSaved: "image_saved",
+    ModelImageSaved: "model_image_saved",
+    Warned: "warning",
+}
+
+
+class EventsOutput(Output):
+    # For programs: one JSON object a line on standard error, and a heartbeat while nothing happens.
+
+    def __init__(self, flags, heartbeat_s=HEARTBEAT_S):
+        super().__init__(flags)
+        self.is_live = False
+        self._heartbeat_s = heartbeat_s
+
+    def warn(self, text):
+        self.event({"event": "warning", "message": text})
+
+    def event(self, line):
+        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
+
+    def finish(
+        self, outcome, rows=None
+    ):
+        self.event({"event": "finished", **outcome})
+        super().finish(outcome, rows)
+
+    @contextmanager
+    def heartbeat(self):
+        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
+            yield
+
+    _clock = heartbeat
+
+    def _hear(self, event):
+        line = _event_json(event)
+        if line is not None:
+            self._write(line)
+
+    def _print(self, text, label="", colour=""):
+        """Nothing: lines in words are for people."""
+
+    def _write(self, line):
+        # One object on one line.
+        with self._lock:
+            print_text(json.dumps(line) + "\n", sys.stderr)
+
+
+def _event_json(event):
+    # An event of a call; None for the end of the call, which the command itself reports.
+    name = _EVENT_NAMES.get(type(event))
+    if name is None:
+        return None
+    values = dict(vars(event))
+    if isinstance(event, (ImageSaved, ModelImageSaved)):
+        values["image"] = image_json(event.image)
+    if isinstance(event, PartialImage):
+        del values["number"], values["part"]
+    if isinstance(event, HeadersReceived):
+        del values["limits"]
+        if event.limits:
+            values["limits"] = [dict(vars(limit)) for limit in event.limits]
+    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
+
+
+# ============================================================================================================
+# wire/
+#
+# Bytes to and from a server. The only room that starts a process, `curl`; and what reads JSON, server-sent
+# events and base64 while they arrive.
+# ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# wire/decompress
+#
+# Undoes the compression of an answer that nobody asked to be compressed, in pieces of bounded size. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_PIECE_BYTES = 1 << 16
+_FREE_BYTES = 64 << 20  # so much may come out of anything
+_MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
+_MAX_LAYERS = 3
+_GZIP_START = b"\x1f\x8b"
+_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
+_ZLIB = ("gzip", "x-gzip", "deflate")
+
+
+class BodyDecoder:
+    # `feed` the body as it came, then `finish`; both give it in pieces as it was meant.
+    #
+    # What is not compressed although the header says so passes as it is: gateways decompress and leave the
+    # header. So does what is compressed in a way that only others know, for `finish` to refuse. What is gzip
+    # without any header is taken for what it is: no image and no text begins like it.
+
+    def __init__(self, encoding):
+        names = [name.strip().lower() for name in encoding.split(",")]
+        self._names = [name for name in names if name not in NO_ENCODING] or ["gzip"]
+        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
+        self._unknown += self._names[_MAX_LAYERS:][:1]
+        self._layers = []
+        if not self._unknown:
+            # The last that is named was the last to be applied.
+            self._layers = [_Inflater(name) for name in reversed(self._names)]
+        self._came = 0
+        self._given = 0
+
+    def feed(self, data):
+        # The pieces that these bytes bring.
+        #
+        # Raises:
+        # BadEncoding: they are damaged, or grow beyond all measure.
+        self._came += len(data)
+        yield from self._through(data, 0)
+
+    def finish(self):
+        # The last pieces.
+        #
+        # Raises:
+        # BadEncoding: the body ends too early, or its compression is unknown.
+        for number, layer in enumerate(self._layers):
+            for piece in layer.finish():
+                yield from self._through(piece, number + 1)
+        if self._came and self._unknown:
+            raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
+
+    def _through(self, data, layer):
+        if layer < len(self._layers):
+            for piece in self._layers[layer].feed(data):
+                yield from self._through(piece, layer + 1)
+        elif data:
+            self._given += len(data)
+            if self._layers and self._given > max(_FREE_BYTES, _MAX_RATIO * self._came):
+                raise BadEncoding(f"the answer grows without end: {self._given:,} bytes from {self._came:,}")
+            yield data
+
+
+class _Inflater:
+    # One layer of gzip or deflate.
+
+    def __init__(self, name):
+        self._is_gzip = name != "deflate"
+        self._start = b""
+        self._passes = False
+        self._zlib = zlib.decompressobj(31)
+        self._begun = False
+
+    def feed(self, data):
+        if not self._begun:
+            self._start += data
+            if len(self._start) < len(_GZIP_START):
+                return
+            data, self._start, self._begun = self._start, b"", True
+            self._choose(data)
+        if self._passes:
+            yield data
+            return
+        data, self._start = self._start + data, b""
+        while data:
+            if self._zlib.eof:
+                # One more part of gzip may follow; anything else is padding.
+                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
+                    return
+                if len(data) < len(_GZIP_START):
+                    self._start = data
+                    return
+                self._zlib = zlib.decompressobj(31)
+            before = self._zlib.copy()
+            try:
+                piece = self._zlib.decompress(data, _PIECE_BYTES)
+            except zlib.error as error:
+                yield from _until_damage(before.decompress, data)
+                raise BadEncoding(f"the compressed answer is damaged ({error})") from None
+            if piece:
+                yield piece
+            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+
+    def finish(self):
+        if not self._begun:
+            if self._start:
+                yield self._start
+            return
+        if self._passes:
+            return
+        while not self._zlib.eof:
+            piece = self._zlib.decompress(self._zlib.unconsumed_tail, _PIECE_BYTES)
+            if not piece:
+                raise BadEncoding("the compressed answer ends too early")
+            yield piece
+
+    def _choose(self, start):
+        # Tells by the first bytes what it is: what servers call deflate comes in two forms.
+        if self._is_gzip:
+            self._passes = not start.startswith(_GZIP_START)
+            return
+        if start[:1] in _JSON_STARTS:
+            self._passes = True
+            return
+        is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
+        self._zlib = zlib.decompressobj(15 if is_zlib else -15)
+
+
+def _until_damage(inflate, data):
+    # What came before the byte that is wrong, which zlib throws away together with it.
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
+
+
 # ============================================================================================================
 # outputs/
 #
@@ -1262,17 +1579,16 @@ def _cut(text, cells):
 
 
 def open_to_append(path):
-    """A file of this user, made where it is missing, whose writes all go to its end.
-
-    Raises:
-        OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
-            opened.
-    """
+    # A file of this user, made where it is missing, whose writes all go to its end.
+    #
+    # Raises:
+    # OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
+    # opened.
     return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def end_line(descriptor):
-    """Ends the last line of an open file where it has no end."""
+    # Ends the last line of an open file where it has no end.
     size = os.lseek(descriptor, 0, os.SEEK_END)
     if size:
         os.lseek(descriptor, size - 1, os.SEEK_SET)
@@ -1281,7 +1597,7 @@ def end_line(descriptor):
 
 
 def is_at(descriptor, path):
-    """Whether an open file is still the one at a path."""
+    # Whether an open file is still the one at a path.
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(str(path)))
     except OSError:
@@ -1289,7 +1605,7 @@ def is_at(descriptor, path):
 
 
 def close_or_take_away(descriptor, path):
-    """Closes a locked file; one that is empty goes, and nobody else can have locked it meanwhile."""
+    # Closes a locked file; one that is empty goes, and nobody else can have locked it meanwhile.
     is_empty = os.fstat(descriptor).st_size == 0
     on_windows = os.name == "nt"  # where what is open cannot be removed
     if is_empty and not on_windows:
@@ -1300,8 +1616,8 @@ def close_or_take_away(descriptor, path):
 
 
 def remove_empty(folders):
-    """Removes folders that were made for nothing, the innermost first; the first with something in it stays,
-    and all around it."""
+    # Removes folders that were made for nothing, the innermost first; the first with something in it stays,
+    # and all around it.
     with suppress(OSError):
         for folder in folders:
             os.rmdir(str(folder))
@@ -1313,7 +1629,7 @@ def _take_away(path):
 
 
 def lock_file(descriptor):
-    """Locks an open file until it is closed; False when another process has it locked."""
+    # Locks an open file until it is closed; False when another process has it locked.
     # A file system without locks: better unguarded than not at all.
     return try_lock(descriptor) is not False
 
@@ -1329,7 +1645,7 @@ _READ_BYTES = 1 << 16
 
 
 class Left:
-    """What a process that has ended left of one sending. Whatever is read here may be torn or strange."""
+    # What a process that has ended left of one sending. Whatever is read here may be torn or strange.
 
     def __init__(self, owned):
         self._owned = owned
@@ -1354,68 +1670,68 @@ class Left:
 
     @property
     def id(self):
-        """What it is called: the row of the ledger, and a number of its own."""
+        # What it is called: the row of the ledger, and a number of its own.
         return self.folder.name
 
     def header(self, name):
-        """A header of the answer, empty where it had not come."""
+        # A header of the answer, empty where it had not come.
         return str(self.headers.get(name) or "")
 
     def plan(self, rescue_folder):
-        """Where the images were to go."""
+        # Where the images were to go.
         return _plan_of(self._output, rescue_folder)
 
     @property
     def addresses(self):
-        """The addresses of images in the whole answer; empty where it did not come to that."""
+        # The addresses of images in the whole answer; empty where it did not come to that.
         return tuple(str(url) for note in self.notes for url in note.get("addresses") or ())
 
     @property
     def task(self):
-        """The id of the task that the host made of it; empty where none is known."""
+        # The id of the task that the host made of it; empty where none is known.
         return next((str(note["task"]) for note in self.notes if note.get("task")), "")
 
     @property
     def addresses_of_task(self):
-        """Where the host is asked after that task."""
+        # Where the host is asked after that task.
         return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
     def was_tried(self):
-        """Whether somebody tried to finish it and could not."""
+        # Whether somebody tried to finish it and could not.
         return (self.folder / TRIED).exists()
 
     def fetched(self, saved):
-        """The addresses whose images are saved by now."""
+        # The addresses whose images are saved by now.
         hashes = {image.sha256 for image in saved}
         urls = {note["part"]: note["url"] for note in self.notes if note.get("url")}
         return {str(urls.get(note.get("part"))) for note in self.notes if note.get("sha256") in hashes}
 
     def body(self):
-        """The answer's body, as far as it came, in pieces."""
+        # The answer's body, as far as it came, in pieces.
         for path in self.folder.glob(f"*{BODY}*"):
             with suppress(OSError), open(str(path), "rb") as file:
                 yield from iter(lambda: file.read(_READ_BYTES), b"")
             return
 
     def note(self, event):
-        """Something becomes of an image while it is finished."""
+        # Something becomes of an image while it is finished.
         add_note(self.folder, event)
 
     def leave(self, was_tried=True):
-        """It is left as it is: another try may finish it."""
+        # It is left as it is: another try may finish it.
         if was_tried:
             with suppress(OSError), open(str(self.folder / TRIED), "ab"):
                 pass
         self._owned.leave()
 
     def close(self):
-        """Everything of it is finished."""
+        # Everything of it is finished.
         self._owned.close()
 
 
 def left_behind(state_folder, wanted=""):
-    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
+    # What processes that have ended left, oldest first, or the one of that id; ours from now on.
     folder = state_folder / FOLDER
     names = []
     with suppress(OSError):
@@ -1429,7 +1745,7 @@ def left_behind(state_folder, wanted=""):
 
 
 def outputs_of_tasks(state_folder):
-    """Where the first images of the tasks were to go that have not been seen to end."""
+    # Where the first images of the tasks were to go that have not been seen to end.
     for folder in (state_folder / FOLDER).glob("*"):
         if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
             asked = _read_object(folder / ASKED)
@@ -1439,7 +1755,7 @@ def outputs_of_tasks(state_folder):
 
 
 def _plan_of(output, rescue_folder):
-    """Where images were to go. By now other files may have these names, so none is replaced."""
+    # Where images were to go. By now other files may have these names, so none is replaced.
     return OutputPlan(
         folder=Path(str(output.get("folder") or rescue_folder)),
         stem=str(output.get("stem") or "image"),
@@ -1451,7 +1767,7 @@ def _plan_of(output, rescue_folder):
 
 
 def _is_named(folder, wanted):
-    """Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task."""
+    # Whether a sending is the one that is wanted: by its own id, the row of the ledger, or its task.
     own = ("", folder.name, folder.name.partition("-")[0])
     return wanted in own or any(note.get("task") == wanted for note in _read_lines(folder / IMAGE_NOTES))
 
@@ -1465,13 +1781,53 @@ def _read_object(path):
 
 
 def _read_lines(path):
-    """The notes; a last one that a kill has torn is passed over."""
+    # The notes; a last one that a kill has torn is passed over.
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# outputs/sweeping
+#
+# Clears what dead processes left, and rescues the whole images in it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def clear(parts, folders, rescue_folder):
+    # Deletes parts and temporary folders whose processes have ended; the paths of whole images that were
+    # rescued.
+    rescued = []
+    for path in dict.fromkeys(parts):
+        with suppress(OSError):
+            rescued += _cleared(path, rescue_folder)
+    with suppress(OSError):
+        for folder in folders:
+            abandoned = taken_over(Path(folder))
+            if abandoned is not None:
+                abandoned.close()
+    return rescued
+
+
+def _cleared(path, rescue_folder):
+    match = re.match(PART, os.path.basename(path))
+    name = match.group("name") if match else os.path.basename(path)
+    if is_same(path, os.path.join(os.path.dirname(path), name)):
+        os.unlink(path)  # it had got its name when its process was killed
+        return []
+    with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
+        if try_lock(file.fileno()) is False:
+            return []  # its process lives
+        whole = is_whole_image(file)
+    if not whole:
+        os.unlink(path)
+        return []
+    target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
+    shutil.move(path, str(target))
+    return [str(target)]
 
 
 # ============================================================================================================
@@ -1498,8 +1854,8 @@ _PARENT_OF = "SELECT request FROM derived WHERE sha256 = ? ORDER BY id DESC LIMI
 
 
 class DerivedPicture(Record):
-    """One finished picture. `request` is the row of the request that made what it was made from, None where
-    that is not in the ledger."""
+    # One finished picture. `request` is the row of the request that made what it was made from, None where
+    # that is not in the ledger.
 
     path: str
     sha256: str
@@ -1513,7 +1869,7 @@ class DerivedPicture(Record):
     made_at: str
 
     def json(self):
-        """As JSON, for those who read the history."""
+        # As JSON, for those who read the history.
         fields = dict(vars(self))
         fields["bytes"] = fields.pop("size_bytes")
         return {**fields, "sources": [dict(vars(source)) for source in self.sources]}
@@ -1522,7 +1878,7 @@ class DerivedPicture(Record):
 def insert_derived(
     database, image, derivation, masked
 ):
-    """Writes the row of a finished picture; its id."""
+    # Writes the row of a finished picture; its id.
     sources = [{"path": masked(source.path), "sha256": source.sha256} for source in derivation.sources]
     return database.insert(
         _INSERT_DERIVED,
@@ -1542,20 +1898,20 @@ def insert_derived(
 
 
 def derived_of_request(database, request):
-    """The pictures that were made of a request's images, oldest first."""
+    # The pictures that were made of a request's images, oldest first.
     rows = database.rows("SELECT * FROM derived WHERE request = ? ORDER BY id", (request,))
     return tuple(map(_derived_picture, rows))
 
 
 def derived_by_content(database, sha256, place):
-    """The newest finished picture with this SHA-256, at best at this place; or None."""
+    # The newest finished picture with this SHA-256, at best at this place; or None.
     query = "SELECT * FROM derived WHERE sha256 = ? ORDER BY path = CAST(? AS TEXT) DESC, id DESC LIMIT 1"
     rows = database.rows(query, (sha256, place)) if sha256 else []
     return _derived_picture(rows[0]) if rows else None
 
 
 def _request_of(database, hashes):
-    """The request that made one of these, or what one of these was made from."""
+    # The request that made one of these, or what one of these was made from.
     for query in (_REQUEST_OF, _PARENT_OF):
         for sha256 in hashes:
             rows = database.rows(query, (sha256,)) if sha256 else []
@@ -1576,6 +1932,65 @@ def _derived_picture(row):
 # Where every setting comes from: flags, config files, the environment, what a probe has learnt. Reads them;
 # writes only what a probe has learnt.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/price_fields
+#
+# The prices of a config file.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MAX_USD = 1_000_000
+_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
+
+
+def read_prices(
+    content, place
+):
+    # Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
+    # are missing are those of the list price. `place` names the file and line of a field, given its name and
+    # those around it, outermost first.
+    prices = {}
+    text_prices = {}
+    for model, value in content.items():
+        if isinstance(value, dict) and "text_out" in value:
+            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
+        else:
+            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
+    return prices, text_prices
+
+
+def _read_model(
+    model, content, place, known
+):
+    name = f"prices.{model}"
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} must be an object",
+            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
+        )
+    given = cast(Dict[str, Any], content)
+    for part, usd in given.items():
+        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
+        if part not in known:
+            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
+        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
+        if not is_number or not 0 <= usd <= _MAX_USD:
+            raise ConfigError(
+                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
+                hint="give it without quotes, or remove it for the list price",
+            )
+    parts = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
+    parts.update((part, float(usd)) for part, usd in given.items())
+    missing = [part for part in known if part not in parts]
+    if missing:
+        raise ConfigError(
+            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
+            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
+            "writes SVGs text_in and text_out",
+        )
+    return parts
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1609,11 +2024,10 @@ _PLACES, _STATE_LISTS = ("id", "status", "images"), ("done", "failed")
 
 
 def profiles_of(content, place):
-    """The profiles of a file by name.
-
-    Raises:
-        ConfigError: they are no objects.
-    """
+    # The profiles of a file by name.
+    #
+    # Raises:
+    # ConfigError: they are no objects.
     profiles = content.get("profiles", {})
     is_good = isinstance(profiles, dict)
     for name, profile in cast(Dict[str, Any], profiles).items() if is_good else ():
@@ -1629,11 +2043,10 @@ def profiles_of(content, place):
 
 
 def chosen(profiles, name, source, path):
-    """The fields of a profile; `source` says who asks for it.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
+    # The fields of a profile; `source` says who asks for it.
+    #
+    # Raises:
+    # ConfigError: there is none of that name.
     if name in profiles:
         return profiles[name]
     there = f"has {', '.join(profiles)}" if profiles else "has no profiles"
@@ -1645,7 +2058,7 @@ def chosen(profiles, name, source, path):
 
 
 def with_profile(top, profile):
-    """The fields that are in force with a profile."""
+    # The fields that are in force with a profile.
     if "base_url" in profile:
         shared = {name: value for name, value in top.items() if name == _SHARED}
     else:
@@ -1658,11 +2071,10 @@ def with_profile(top, profile):
 def read_host_fields(
     kind, content, env, place
 ):
-    """The field `headers` or `query` of a file: texts, or `{"env": NAME}` for what a variable holds.
-
-    Raises:
-        ConfigError: one of them cannot be sent.
-    """
+    # The field `headers` or `query` of a file: texts, or `{"env": NAME}` for what a variable holds.
+    #
+    # Raises:
+    # ConfigError: one of them cannot be sent.
     fields = [_host_field(kind, name, value, env, place) for name, value in content.items()]
     names = [field.name.lower() for field in fields]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -1714,11 +2126,10 @@ def _value_problem(kind, value):
 
 
 def read_poll(content, place):
-    """The field `poll` of a file.
-
-    Raises:
-        ConfigError: no host can be asked so.
-    """
+    # The field `poll` of a file.
+    #
+    # Raises:
+    # ConfigError: no host can be asked so.
     for name, value in content.items():
         problem = _poll_problem(name, value)
         if problem:
@@ -1730,7 +2141,7 @@ def read_poll(content, place):
 
 
 def _poll_problem(name, value):
-    """What is wrong with one field of `poll`; empty where it is right."""
+    # What is wrong with one field of `poll`; empty where it is right.
     if name in _STATE_LISTS:
         states = cast(List[object], value) if isinstance(value, list) else [None]
         return (
@@ -1755,12 +2166,1110 @@ def _poll_problem(name, value):
     return "" if is_good else "must begin with one / (below the base URL), or be an address of the same host"
 
 
+# ------------------------------------------------------------------------------------------------------------
+# settings/of_host
+#
+# What a config file says of its host alone: headers, query, and how tasks are asked for. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def file_for(file, url):
+    # The file, where what it says of its host is for this base URL, and what to say where it is not.
+    #
+    # Raises:
+    # ConfigError: it names another host for polling.
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def sources_of(file):
+    # Where the headers, the query and the polling come from, by what `config --show` calls them.
+    sources = {}
+    for kind, fields in (("headers", file.headers), ("query", file.query)):
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind)
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/pasted_url
+#
+# What base URL is meant by an address as it is pasted from documentation and portals. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What portals and habit give for a resource at Azure instead of its base URL.
+_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
+_DEPLOYMENT = r"/openai/deployments/([^/]+)"
+_OFFICIAL_PATH = "/v1"
+
+
+def read_pasted_url(url, source):
+    # The base URL that is meant by an endpoint, a bare host, or an Azure resource or deployment.
+    #
+    # Raises:
+    # ConfigError: it cannot be one.
+    parts = urlsplit(url)
+    path = re.sub(ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
+    is_endpoint = path != parts.path.rstrip("/")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    others = [name for name, _ in query if name != API_VERSION]
+    if others and not is_endpoint:
+        raise refused(
+            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
+        )
+    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
+    what, advice = "the address of an endpoint" if is_endpoint else "", ""
+    deployment = re.fullmatch(_DEPLOYMENT, path)
+    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
+        what = "an Azure deployment" if deployment else "an Azure resource"
+        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
+        path = AZURE_PATH  # whose versions are words; those that are dates belong to deployments
+        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
+    elif is_official(url) and not path:
+        what, path = what or "a bare host", _OFFICIAL_PATH
+    if others:
+        advice += f"; {', '.join(others)} is left out"
+    base = f"{parts.scheme}://{parts.netloc}{path}"
+    return BaseUrl(
+        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
+    )
+
+
 # ============================================================================================================
 # calls/
 #
 # One call, from a checked request to saved images: sent, sent again where that is safe, downloaded,
 # explained. Reads the input images; `wire` sends for it and `outputs` writes for it.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/budget
+#
+# The money cap of one call or of many: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
+# ------------------------------------------------------------------------------------------------------------
+
+
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
+
+
+class Hold:
+    # The money that one call may cost. Until `sent` nothing was spent, after it everything may be.
+
+    def __init__(self, high_usd):
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self):
+        # A request went out: until it is settled it counts as paid for.
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed, cost_usd):
+        # The call has ended: its cost where that is known, else its highest estimate.
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    # What calls may spend and have spent, in USD; `spent_usd` is what was spent before.
+
+    def __init__(self, max_cost_usd=None, spent_usd=0.0):
+        self.max_cost_usd = max_cost_usd
+        self._lock = threading.Lock()
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd):
+        # Sets the highest estimate of a call aside until `release`; None when it might pass the cap.
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
+                return None
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold):
+        # Books what a call has cost in place of what was set aside for it.
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(
+        self, estimate, what, way_out="raise `max_cost_usd`"
+    ):
+        # `take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
+        #
+        # Raises:
+        # UsageError: it might pass the cap, or its price is not known while there is one.
+        if estimate is None and self.max_cost_usd is not None:
+            raise unknown_cost(what)
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
+            raise UsageError(
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def check(self, estimate, what):
+        # Refuses what `hold` would refuse.
+        with self.hold(estimate, what):
+            pass
+
+    def json(self):
+        # Cap, spent, held by calls under way, and left, in USD; None where there is no cap.
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
+
+
+def unknown_cost(what):
+    # The error where there is a cap, and a price is not known.
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/task_words
+#
+# What a host says of a task. Pure.
+#
+# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
+# wherever they stand; a profile's `poll` names the places of those that have words of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
+#: Names of ids; the first ones tell by themselves that there is a task.
+_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
+_PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
+_REASON_NAMES = (
+    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
+    *("error_message", "error_msg"),
+    *("errorMessage", "status_message", "detail", "message", "msg"),
+)
+#: Names of addresses that tell of a task, the surest first.
+_ADDRESS_NAMES = (
+    *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
+    *("self", "href", "url", "response_url", "result_url"),
+)
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
+_GOES_ON = re.compile(
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
+    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+)
+_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
+_FAILED = re.compile(
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|incomplete"
+)
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
+_NOTHING_CHARGED = re.compile(
+    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
+    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
+)
+_ID_CHARS = 200
+_STATE_CHARS = 40
+_REASON_CHARS = 1000
+_TEXT_CHARS = 1000
+_MOST_OBJECTS = 100
+_DEEPEST = 4
+_MOST_ADDRESSES = 8
+#: Where hosts answer that name no address: below the base URL, and below its root without a version.
+_KNOWN_FORMS = (
+    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
+)
+_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
+_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
+
+
+def read_task(
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
+):
+    # What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    # by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    # known word says more. `poll` says where the host has its words; `asked_for` is the id where the
+    # answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
+    # streams speak of their own course in the same words.
+    objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
+        return None
+    stating = next((one for one in objects if _state_of(one) is not None), None)
+    around = [stating, *objects] if stating else objects
+    own_id = ""
+    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
+    state = _state_of(stating) if stating else None
+    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
+    if poll is not None:
+        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
+        state = _state_by(poll, status) or state
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
+        state = TaskState.UNDER_WAY
+        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for
+    if state is None or not task_id.strip("."):
+        return None
+    return Task(
+        id=task_id,
+        state=state,
+        status=status,
+        percent=next((found for found in map(_percent_of, around) if found is not None), None),
+        addresses=_addresses(around),
+        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
+        is_free=any(map(_says_free, around)),
+    )
+
+
+def task_at(head):
+    # The task of an answer that has accepted one and says no more than where it is asked after.
+    path = re.sub(r"[?#].*", "", head.headers.get("location", "")).rstrip("/")
+    task_id = path[path.rfind("/") + 1 :]
+    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    # Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    # `Location` or `Operation-Location`, and the answer. Some are relative to the base URL.
+    own = poll.address(base_url, task.id) if poll else ""
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    # Where hosts are known to be asked after their tasks.
+    name = percent_encode(task_id, safe="")
+    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
+    root = re.sub(_VERSION, "", base_url)
+    if root != base_url:
+        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
+    return tuple(known)
+
+
+def _objects(document):
+    # The objects of a document, outer ones first, as far as a task is told of in them.
+    waiting = [(document, 0)]
+    seen = 0
+    while waiting and seen < _MOST_OBJECTS:
+        value, depth = waiting.pop(0)
+        seen += 1
+        if isinstance(value, dict):
+            fields = cast(Dict[str, Any], value)
+            yield fields
+            inner = list(fields.values())
+        else:
+            inner = cast(List[object], value)[:3] if isinstance(value, list) else []
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
+
+
+def _state_of(fields):
+    for name in _STATUS_NAMES:
+        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
+        if state is not None:
+            return state
+    is_done = fields.get("done")  # as Google's long-running operations
+    return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
+
+
+def _state_in_words(status):
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
+    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
+
+
+def _state_by(poll, status):
+    # The state of a host's own word, None where there is none.
+    if status.lower() in poll.done:
+        return TaskState.DONE
+    if status.lower() in poll.failed:
+        return TaskState.FAILED
+    knows_ends = bool(poll.done and poll.failed and status)
+    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
+
+
+def _text_or_number(value, most):
+    # A text or a number of at most so many characters; empty for anything else.
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    text = str(value).strip() if is_word else ""
+    return text if len(text) <= most else ""
+
+
+def _first_word(objects, names, most):
+    # The first text or number under one of these names; empty without one.
+    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
+    return next(filter(None, words), "")
+
+
+def _percent_of(fields):
+    for name in _PERCENT_NAMES:
+        value = fields.get(name)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
+            value = float(value.rstrip("% "))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+            return 100 * value if isinstance(value, float) and value < 1 else float(value)
+    return None
+
+
+def _addresses(objects):
+    found = [
+        cast(str, fields[name])
+        for name in _ADDRESS_NAMES
+        for fields in objects
+        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", cast(str, fields[name]))
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
+def _says_free(fields):
+    # Whether an object says that nothing was charged.
+    flags = (fields.get("charged"), fields.get("billed"))
+    costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
+    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return (
+        any(flag is False for flag in flags)
+        or fields.get("refunded") is True
+        or is_nothing
+        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/error_elsewhere
+#
+# What a server says went wrong, elsewhere than in an `error`. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+
+
+def error_elsewhere(fields, task):
+    # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
+    # that is known.
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if named and not _has_result(fields) and not _goes_well(fields, task):
+        return error_of(fields, named)
+    return _reason_elsewhere(fields)
+
+
+def _goes_well(fields, task):
+    # Whether an answer tells of a task that has not failed: its message is no error then.
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields):
+    # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
+    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
+    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields):
+    # A reason in one of the places where answers without an error and without an image give it.
+    for path in _REASONS:
+        value = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
+    data = fields.get("data")
+    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(said_text(reason))
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/quoted
+#
+# Images in the words of an error.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
+
+
+class ErrorWords:
+    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
+
+    def __init__(
+        self, keep, quoted, on_quoted
+    ):
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece):
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/causes
+#
+# Why an attempt brought no image, in the words of whoever kept it back, and what to do about it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
+_GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
+#: How LiteLLM passes on what its provider said.
+_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
+_FLAGS = {
+    "format": "--format (or config field format_field)",
+    "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
+    "image": "the input images",
+    "image[]": "the input images",
+    "prompt": "the prompt",
+}
+_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
+_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
+_SHOWN_PAGE_CHARS = 4000
+
+#: What curl's exit codes mean for a user; {host} is the server's name.
+_CURL_CAUSES = {
+    6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
+    7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
+    35: (
+        "tls",
+        "the TLS handshake with {host} failed",
+        "check https:// against http://, the port, and the proxy",
+    ),
+    47: ("redirect", "too many redirects", "set base_url to the final address"),
+    60: (
+        "tls_certificate",
+        "the certificate of {host} cannot be verified",
+        "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
+    ),
+    77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
+}
+#: Statuses whose pages are those of whoever keeps people out, and never the API's.
+_KEPT_OUT = (401, 403, 451)
+
+
+def cause_of(
+    attempt, doubt, request, base_url, secrets
+):
+    # The cause of an attempt without an image; `doubt` is what its hint says of money, if anything.
+    host = show(urlsplit(base_url).netloc, secrets)
+    if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
+        if attempt.end.sent:
+            cause = _cut_cause(attempt, request, secrets)
+        else:
+            cause = _unsent_cause(attempt, host, secrets)
+    elif _is_page_of_proxy(attempt, base_url):
+        cause = _proxy_page(attempt, secrets)
+    elif attempt.error is not None or attempt.status >= 300:
+        cause = _server_cause(attempt, request, secrets)
+    else:
+        cause = _unusable_cause(attempt, secrets)
+    hint = "; ".join(filter(None, [cause.hint, doubt]))
+    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
+        hint = _hint_on_litellm(cause, attempt, request, hint)
+    return cause._replace(hint=hint)
+
+
+def _hint_on_litellm(cause, attempt, request, hint):
+    # The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
+    #
+    # Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
+    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
+        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
+    if attempt.said_status < 500:
+        return hint
+    if request and request.stream:
+        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
+    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
+
+
+def _unsent_cause(attempt, host, secrets):
+    # Why no connection was made that could have carried the request.
+    end = attempt.end
+    code, said = end.exit_code, show(end.message, secrets)
+    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
+        return _proxy_cause(attempt, host, said)
+    if code in _CURL_CAUSES:
+        name, message, hint = _CURL_CAUSES[code]
+        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
+            hint = "the certificate is for another host name; correct base_url"
+        return Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
+    if code == _CURL_TIMEOUT:
+        return Cause(
+            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
+        )
+    if code in (1, 2, 3):
+        return Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
+    return Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
+
+
+def _proxy_cause(attempt, host, said):
+    # Why the proxy made no connection: it is not there, or does not want to, or cannot.
+    end = attempt.end
+    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
+    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
+    if re.search(r"(response|HTTP code) 407\b", said):
+        return _password_wanted(proxy, said)
+    if end.exit_code == 5:
+        what = "cannot be found"
+    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
+        what, hint = "cannot be reached", f"is it running? {hint}"
+    elif end.exit_code == _CURL_TIMEOUT:
+        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
+    else:
+        what = f"did not connect to {host}"
+    return Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
+
+
+def _password_wanted(proxy, said):
+    return Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
+        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
+    )
+
+
+def _cut_cause(attempt, request, secrets):
+    # How an answer to a request that may have left was cut off.
+    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
+    if code == _CURL_TIMEOUT:
+        hint = "raise --timeout, or add --stream" if request else "try again"
+        return Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
+    if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
+        return Cause(
+            NetworkError,
+            "gateway_cut",
+            f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
+            _stream_hint(request),
+        )
+    if attempt.end.is_too_long:
+        hint = "see --max-download" if request else ""
+        return Cause(NetworkError, "too_long", f"the answer is {said}", hint)
+    if attempt.end.is_undecodable:
+        return Cause(
+            NetworkError,
+            "bad_encoding",
+            f"the answer came, but cannot be decompressed ({said})",
+            "turn compression off in the gateway before the API",
+        )
+    if "HTTP/0.9" in said:
+        hint = "check base_url: its port may want https://, or serve something else"
+        return Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
+    if attempt.body_bytes:
+        return Cause(
+            NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
+        )
+    return Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
+
+
+def _stream_hint(request):
+    why = "a gateway gives up on silent connections"
+    if request is None:
+        return why
+    if request.stream:
+        return f"{why}; raise --partial-images: previews keep the connection alive"
+    return f"{why}; add --stream: partial images keep the connection alive"
+
+
+def _is_page_of_proxy(attempt, base_url):
+    # Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks.
+    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
+        return False
+    refusal = attempt.refusal
+    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
+    return is_page and (refusal is None or refusal.raises is AuthenticationError)
+
+
+def _proxy_page(attempt, secrets):
+    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
+    if attempt.status in PROXY.statuses:
+        return _password_wanted(proxy, "HTTP 407")
+    page = _describe_page(attempt, secrets)
+    return Cause(
+        NetworkError,
+        PROXY.code,
+        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
+        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
+    )
+
+
+def _server_cause(attempt, request, secrets):
+    error = attempt.error
+    status, said_status = attempt.status, attempt.said_status
+    name = error.code if error else ""
+    said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
+    text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
+    if attempt.accepted is not None:
+        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
+    refusal = attempt.refusal or refusal_by_status(said_status)
+    if refusal is MODERATION or (error is not None and error.moderation_stage):
+        return _moderation(attempt, text)
+    if refusal is BAD_FIELD and error is not None:
+        return _bad_request(attempt, text, request)
+    is_page = error is None and attempt.answer.shape == "html"
+    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
+        return Cause(
+            ApiError,
+            "html_page",
+            text,
+            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
+            "check base_url",
+        )
+    if status == 413:
+        return Cause(ApiError, name or "too_large", text, _size_hint(request))
+    if refusal is not None and refusal is not BAD_FIELD:
+        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
+        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
+        return Cause(refusal.raises, name or by_type or refusal.code, text, cure)
+    if 300 <= status < 400:
+        where = show(attempt.header("location"), secrets, 200)
+        return Cause(
+            ApiError,
+            "redirect",
+            f"{text} (to {where})",
+            "redirects are not followed with a key; correct base_url",
+        )
+    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
+        return Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
+    return Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
+
+
+def _moderation(attempt, text):
+    error = attempt.error
+    details = []
+    if error is not None and error.moderation_stage:
+        details.append(f"stage: {show(error.moderation_stage)}")
+    if error is not None and error.moderation_categories:
+        details.append("categories: " + show(", ".join(error.moderation_categories)))
+    suffix = f" ({'; '.join(details)})" if details else ""
+    return Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
+
+
+def _size_hint(request):
+    # What makes a request smaller, and how large its parts are.
+    if request is None:
+        return ""
+    files = [*request.images, *([request.mask] if request.mask else [])]
+    if not files:
+        return f"the prompt has {len(request.prompt):,} characters: shorten it"
+    total = sum(file.size_bytes for file in files)
+    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
+
+
+def _bad_request(attempt, text, request):
+    error = attempt.error
+    assert error is not None
+    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
+    if "size" in (error.param or error.message[:60].lower()) and size:
+        nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
+        return Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
+    named = re.search(r"[Uu]nknown parameter:? '([^']+)'", error.message)
+    param = error.param or (named.group(1) if named else "")
+    if not param:
+        return Cause(ApiError, error.code or "bad_request", text, "")
+    flag = _FLAGS.get(param) or (
+        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
+    )
+    if request and param in dict(request.extra):
+        flag = f"--param {param}=…"
+    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
+    return Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
+
+
+def _unusable_cause(attempt, secrets):
+    if attempt.kept_aside:
+        places = ", ".join(attempt.kept_aside)
+        return Cause(
+            ApiError, "not_an_image", "what the server sent as an image is none", f"it was kept: {places}"
+        )
+    shape = attempt.answer.shape
+    if shape == "html":
+        return Cause(
+            ApiError,
+            "html_page",
+            f"the server answered a web page: {_describe_page(attempt, secrets)}",
+            "check base_url; a login page or a gateway stands before the API",
+        )
+    if shape == "sse" and not attempt.answer.complete:
+        return Cause(NetworkError, "stream_ended_early", "the stream ended without a final image", "")
+    if shape == "empty":
+        return Cause(ApiError, "empty_answer", "the server answered nothing", "")
+    said = show(attempt.answer.text, secrets, 200)
+    if attempt.accepted is not None:
+        task = show(attempt.accepted.id, secrets)
+        return Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
+    return Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
+
+
+def _describe_page(attempt, secrets):
+    text = attempt.answer.text
+    if attempt.answer.shape == "html":
+        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
+    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
+
+
+def _wait_hint(attempt):
+    if is_too_large(attempt):
+        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
+    wait = server_wait_s(attempt)
+    if not wait:
+        return "wait a minute, or send fewer requests at a time"
+    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
+    return f"the server asks to wait {wait:.0f} s{more}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/free
+#
+# Requests that cost nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_ANSWER_BYTES = 8 << 20
+_ASK_SANDBOX_S = 10.0
+
+
+def send_free(curl, request):
+    # Sends a request that costs nothing; how it ended, and the JSON that came (None where none did).
+    data = bytearray()
+    received = curl.receive(replace(request, max_bytes=_ANSWER_BYTES), data.extend)
+    text = data.decode("utf-8", "replace")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    answer = Answer(
+        shape="json" if document is not None else "other",
+        complete=True,
+        error=read_server_error(document),
+        text=text,
+    )
+    attempt = Attempt(
+        received.head,
+        received.end,
+        answer,
+        body_bytes=received.body_bytes,
+        elapsed_s=received.elapsed_s,
+    )
+    return attempt, document
+
+
+def asks_sandbox(curl, base_url):
+    # Whether the sandbox answers at a base URL; asks it, without a key.
+    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
+    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/polling
+#
+# Asks after a task until it has ended; its images go where those of the call go. Asking costs nothing.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 10.0
+_WAIT_GROWTH = 1.5
+#: So long nobody has to know of a task: hosts show one a moment after they accepted it.
+_UNKNOWN_S = 30.0
+#: So many looks at a task that is done, or gone, without an image.
+_MOST_EMPTY_LOOKS = 3
+#: Refusals to tell of a task that may pass, or come from the wrong address.
+_NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
+#: As `_NO_WORD`, in words under another status.
+_NO_WORD_YET = (
+    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
+    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
+)
+#: Statuses of an answer that a host would give of a task that it does not have any more.
+_GONE = (404, 410)
+
+
+class TaskPoller:
+    # Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
+    # where others are asked, at `known`.
+    #
+    # `query` goes with every request to the server itself. `new_spool` makes the place where an answer goes;
+    # the last one is `spool`. `on_task` is told how far the task is, each time.
+
+    def __init__(
+        self,
+        downloader,
+        query,
+        collector,
+        stop,
+        poll,
+        new_spool,
+        on_task,
+        asked,
+    ):
+        self._downloader = downloader
+        self._query = query
+        self._collector = collector
+        self._stop = stop
+        self._poll = poll
+        self._new_spool = new_spool
+        self._on_task = on_task
+        self._asked_for = asked
+        self._asked = set()
+        self._told = ()
+        self._addresses = []
+        self._is_known = False
+        self.spool = None
+
+    def wait(
+        self,
+        task,
+        told,
+        known,
+        remaining_s,
+        looks_once=False,
+    ):
+        # The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
+        # that holds nothing but how far it is.
+        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
+        started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
+        while True:
+            attempt = self._look(task.id)
+            said = attempt.answer.task
+            if said is not None:
+                task = replace(said, id=task.id)
+                self._on_task(task)
+            attempt = replace(attempt, accepted=task)
+            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
+            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
+                return attempt
+            is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
+            wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
+            is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
+            if is_late or self._stop.wait(wait_s):
+                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
+                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
+            self._collector.comes_again()
+            wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
+
+    def _look(self, task_id):
+        # Asks until somebody knows of the task; what was said last. A refusal counts only where the host
+        # has said that it is asked: elsewhere nobody may know what a task is.
+        attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
+        for address in list(self._addresses):
+            try:
+                attempt = self._ask(address, task_id)
+            except DownloadFailed:
+                self._addresses.remove(address)
+                continue
+            knows = attempt.images or attempt.answer.urls or attempt.answer.task
+            if knows or (address in self._told and self._has_ended(attempt)):
+                self._is_known = True
+                self._addresses, self._told = [address], [address]
+            if self._is_known or self._stop.is_set:
+                return self._result_elsewhere(attempt, task_id)
+        return replace(attempt, answer=replace(attempt.answer, error=None))
+
+    def _result_elsewhere(self, attempt, task_id):
+        # Where a task is done and its images are at another address that the answer names: what is there.
+        task = attempt.answer.task
+        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
+            return attempt
+        for address in task.addresses:
+            if address not in self._asked:
+                try:
+                    found = self._ask(address, task_id)
+                except DownloadFailed:
+                    continue
+                if self._has_ended(found):
+                    return found
+        return attempt
+
+    def _ask(self, address, task_id):
+        # Reads the answer at one address.
+        self._asked.add(address)
+        if self.spool is not None:
+            self.spool.discard()
+        self.spool = spool = self._new_spool()
+        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
+        received = _ask_at(self._downloader, self._query, address, reader.feed, reader.head_came)
+        answer = reader.close()
+        is_refusal = received.head is not None and received.head.status >= 300
+        task = answer.task
+        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
+        if not is_sure and task_id not in answer.text:
+            answer = replace(answer, task=None)  # such words are said of other things too
+        return Attempt(
+            head=received.head,
+            end=received.end,
+            answer=answer,
+            images=len(self._collector.images),
+            kept_aside=self._collector.kept_aside,
+            body_bytes=received.body_bytes,
+            elapsed_s=received.elapsed_s,
+        )
+
+    def _has_ended(self, attempt):
+        # Whether an answer is the last word on a task.
+        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
+        if attempt.images and attempt.was_cut:
+            return attempt.images >= self._asked_for
+        if attempt.images or attempt.answer.urls or attempt.kept_aside:
+            return True
+        if task is not None or error is None:
+            return task is not None and task.state is TaskState.FAILED
+        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
+        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
+
+    def _is_empty(self, attempt):
+        # Whether a host that knew of a task has no word of it, or has no image of one that is done.
+        if attempt.answer.task is not None:
+            return attempt.answer.task.state is TaskState.DONE
+        is_page = attempt.answer.shape == "html"
+        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
+
+
+def pending_error(task, in_flight):
+    # The error for a task that has not ended in time; `in_flight` is what `resume` calls it.
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def _ask_at(
+    downloader,
+    query,
+    url,
+    take,
+    on_head,
+):
+    # Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+    # go to the server itself, and to nobody else.
+    #
+    # `DownloadFailed` where it leads to a private network, or nowhere.
+    address = readable_address(url, downloader.base)
+    for _ in range(MAX_REDIRECTS + 1):
+        following = []
+
+        def head_came(head, following=following):
+            if head.status in REDIRECTS and head.headers.get("location"):
+                following.append(head.headers["location"])
+            else:
+                on_head(head)
+
+        is_home = downloader.home is not None and address.origin == downloader.home.origin
+        if is_home:
+            address = readable_address(with_query(address.url, query), "")
+        received = downloader.request(
+            address,
+            (("Accept", "application/json, image/*"), *(downloader.auth_headers if is_home else ())),
+            lambda chunk, following=following: None if following else take(chunk),
+            head_came,
+        )
+        if not following:
+            return received
+        address = readable_address(following[0], address.url)
+    raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1773,13 +3282,16 @@ def _poll_problem(name, value):
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Resumed(Record):
-    """What was finished of one call: `new` are the images that were not saved before.
+#: How gzip, and what servers call deflate, begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
-    `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
-    that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
-    ended, `error` why one brought no image.
-    """
+
+class Resumed(Record):
+    # What was finished of one call: `new` are the images that were not saved before.
+    #
+    # `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
+    # that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
+    # ended, `error` why one brought no image.
 
     id: str
     result: Result
@@ -1791,10 +3303,9 @@ class Resumed(Record):
 
 
 class Resumer:
-    """Finishes calls, over one host's curl; what the ledger does not take is told by `warn`.
-
-    All of it takes at most `timeout_s`. Without `waits` each task is asked after once.
-    """
+    # Finishes calls, over one host's curl; what the ledger does not take is told by `warn`.
+    #
+    # All of it takes at most `timeout_s`. Without `waits` each task is asked after once.
 
     def __init__(
         self,
@@ -1811,8 +3322,8 @@ class Resumer:
         self._waits = waits
 
     def run(self, wanted="", in_passing=False):
-        """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
-        passing none that was tried before, but for tasks that are waited for."""
+        # Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
+        # passing none that was tried before, but for tasks that are waited for.
         for left in left_behind(self._host.state_folder, wanted):
             if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
@@ -1855,8 +3366,9 @@ class Resumer:
         error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
-            billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, host.settings.secrets)
+            rule = judge(attempt)
+            billed = rule.billed
+            error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -1881,7 +3393,7 @@ class Resumer:
         return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
 
     def _was_sandbox(self, left):
-        """Whether the sandbox answered; where there is no answer, whether it is there now."""
+        # Whether the sandbox answered; where there is no answer, whether it is there now.
         if left.status is None and is_loopback(left.base_url):
             return asks_sandbox(self._host.curl, left.base_url)
         return is_sandbox(left.base_url, left.headers)
@@ -1889,10 +3401,12 @@ class Resumer:
     def _ask_after_task(
         self, left, host, told, plan, collector
     ):
-        """The last answer on the task that the host made of a call, None where it made none; `told` is the
-        task by the answer to the call itself."""
+        # The last answer on the task that the host made of a call, None where it made none; `told` is the
+        # task by the answer to the call itself.
         poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None and left.status == TASK_ACCEPTED:
+            task = task_at(ResponseHead(left.status, left.headers))
         if task is None:
             return None
         if not left.task:  # its process ended before it had understood that
@@ -1902,6 +3416,7 @@ class Resumer:
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
+            host.settings.query if _is_at_home(left, host.settings) else (),
             collector,
             self._host.stop,
             poll,
@@ -1918,7 +3433,7 @@ class Resumer:
         return attempt
 
     def _host_of(self, left):
-        """The server of a call, by the profile that it was made with where that still leads there."""
+        # The server of a call, by the profile that it was made with where that still leads there.
         host, file = self._host, self._host.settings.config_file
         if left.profile == host.settings.profile:
             return host
@@ -1936,7 +3451,6 @@ class Resumer:
             host.curl,
             base_url=left.base_url,
             auth_headers=settings.auth_headers if is_at_home else (),
-            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
@@ -1955,7 +3469,7 @@ class Resumer:
 
 
 def _is_at_home(left, settings):
-    """Whether a call went to the server of these settings: only that one gets its key and headers."""
+    # Whether a call went to the server of these settings: only that one gets its key and headers.
     return has_same_origin(left.base_url, settings.base_url)
 
 
@@ -1966,11 +3480,11 @@ def _poll_of(left, settings):
 def _read_answer(
     left, plan, collector, poll, until_s
 ):
-    """What the answer holds, as far as it had come; images that are still in it are saved."""
+    # What the answer holds, as far as it had come; images that are still in it are saved.
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
-    for block in left.body():
+    for block in _unpacked(left):
         reader.feed(block)
         if time.monotonic() > until_s:
             break
@@ -1980,8 +3494,23 @@ def _read_answer(
     return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
 
 
+def _unpacked(left):
+    # The body of an answer; decompressed where it was left as it came, by a script that lay alone.
+    body = left.body()
+    first = next(body, b"")
+    whole = chain([first], body)
+    if not first.startswith(_COMPRESSED):
+        yield from whole
+        return
+    decoder = BodyDecoder(left.header("content-encoding"))
+    with suppress(BadEncoding):
+        for block in whole:
+            yield from decoder.feed(block)
+        yield from decoder.finish()
+
+
 def _keep_answer(left, plan):
-    """What came of an answer without an image is kept in the rescue folder."""
+    # What came of an answer without an image is kept in the rescue folder.
     spool = Spool(plan.rescue_folder)
     for block in left.body():
         spool.write(block)
@@ -1990,7 +3519,7 @@ def _keep_answer(left, plan):
 
 
 def resumed_in_words(resumed):
-    """What a later call says of what it finished in passing."""
+    # What a later call says of what it finished in passing.
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
     for place in resumed.kept:
@@ -2001,6 +3530,38 @@ def resumed_in_words(resumed):
         yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/side_by_side
+#
+# Requests of one call that run at the same time.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_JOIN_S = 0.5
+
+
+def run_side_by_side(jobs):
+    # Runs every job in a thread of its own; how they ended, in their order.
+    ends = [None] * len(jobs)
+    failures = []
+
+    def work(number):
+        try:
+            ends[number] = jobs[number]()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
+    if failures:
+        raise failures[0]
+    return [end for end in ends if end is not None]
 
 
 # ============================================================================================================
@@ -2046,7 +3607,7 @@ _LIKENESS = 0.6
 
 
 def unknown_command(words, names, above=""):
-    """For a first word that is no command, or is none below another."""
+    # For a first word that is no command, or is none below another.
     word, program = words[0], f"{called()} {above}".strip()
     see = f"see {program} --help"
     listed = f"the commands are {', '.join(names)}; {see}"
@@ -2063,7 +3624,7 @@ def unknown_command(words, names, above=""):
 
 
 def unknown_words(parser, argv, unknown):
-    """For a command line with words that its parser does not know."""
+    # For a command line with words that its parser does not know.
     flags = [word.partition("=")[0] for word in unknown if word.startswith("-") and word != "-"]
     see = f"see {parser.prog} --help"
     if flags:
@@ -2080,7 +3641,7 @@ def unknown_words(parser, argv, unknown):
 
 
 def missing_prompt(command, sources):
-    """For a command line without the text that an image is made from."""
+    # For a command line without the text that an image is made from.
     program = f"{called()} {command}"
     if command != "edit":
         return UsageError("a prompt is missing", hint=f'for example: {program} "a cat" -o cat.png')
@@ -2096,7 +3657,7 @@ def missing_prompt(command, sources):
 
 
 def _unquoted(parser, argv, places):
-    """For a prompt whose words stand apart, or a second image without its flag."""
+    # For a prompt whose words stand apart, or a second image without its flag.
     words, flags = _taken_apart(parser, argv)
     images, prompt = words[: places - 1], words[places - 1 :]
     shown = [in_quotes(" ".join(prompt))]
@@ -2109,7 +3670,7 @@ def _unquoted(parser, argv, places):
 
 
 def _taken_apart(parser, argv):
-    """The words of a command line that are no flags, and the flags as they may be shown."""
+    # The words of a command line that are no flags, and the flags as they may be shown.
     known = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
     words = []
     flags = []
@@ -2130,7 +3691,7 @@ def _taken_apart(parser, argv):
 
 
 def _standing(parser):
-    """The names of a parser's arguments that are no flags."""
+    # The names of a parser's arguments that are no flags.
     actions = parser._actions  # pyright: ignore[reportPrivateUsage]
     return [action.dest for action in actions if not action.option_strings]
 
@@ -2141,7 +3702,7 @@ def _example(parser, prompt):
 
 
 def _flags_like(parser, flag):
-    """The flags that may be meant: by the name of the API's field, by likeness, by how they begin."""
+    # The flags that may be meant: by the name of the API's field, by likeness, by how they begin.
     actions = parser._option_string_actions  # pyright: ignore[reportPrivateUsage]
     long = [name for name in actions if name.startswith("--")]
     field = flag.lstrip("-").lower().replace("-", "_")
@@ -2180,7 +3741,7 @@ FIT_WAYS = ("crop", "pad", "stretch")
 
 
 class PictureWishes(Record):
-    """What is to be done with pictures around a call, in the words of the flags; empty where nothing is."""
+    # What is to be done with pictures around a call, in the words of the flags; empty where nothing is.
 
     area: Tuple[str, ...] = ()
     keep_outside: bool = False
@@ -2194,12 +3755,12 @@ class PictureWishes(Record):
 
     @property
     def need_extra(self):
-        """Whether the optional part for pictures is needed; a mask of plain shapes is made without it."""
+        # Whether the optional part for pictures is needed; a mask of plain shapes is made without it.
         return self != PictureWishes(area=self.area)
 
 
 def add_picture_flags(parser, is_edit):
-    """Adds the flags to the parser of `generate` or `edit`, and what reads them."""
+    # Adds the flags to the parser of `generate` or `edit`, and what reads them.
     add = parser.add_argument_group("the picture, before and after the call").add_argument
     if is_edit:
         add(
@@ -2240,18 +3801,17 @@ def add_picture_flags(parser, is_edit):
 
 
 def read_wishes(flags):
-    """What the flags of a command line ask for, None where none is set.
-
-    Raises:
-        UsageError: they do not go together.
-    """
+    # What the flags of a command line ask for, None where none is set.
+    #
+    # Raises:
+    # UsageError: they do not go together.
     given = {name: getattr(flags, name, None) for name in PictureWishes.__match_args__}
     wishes = PictureWishes(**{name: value for name, value in given.items() if value})
     return None if wishes == PictureWishes() else checked_wishes(wishes)
 
 
 def checked_wishes(wishes):
-    """The wishes, with `area` as a tuple; a `UsageError` for those that do not go together."""
+    # The wishes, with `area` as a tuple; a `UsageError` for those that do not go together.
     wishes = replace(wishes, area=tuple(wishes.area))
     if wishes.extend and wishes.to:
         raise UsageError("--extend and --to both say how far", hint="leave one of them out")
@@ -2279,11 +3839,10 @@ def checked_wishes(wishes):
 
 
 def showing(output):
-    """What draws the images of a result where standard error is a terminal for people, and nothing elsewhere.
-
-    Raises:
-        UsageError: the optional part is not installed.
-    """
+    # What draws the images of a result where standard error is a terminal for people, and nothing elsewhere.
+    #
+    # Raises:
+    # UsageError: the optional part is not installed.
     drawer = import_pictures("commands.show").drawer
 
     def show_images(result):
@@ -2310,8 +3869,8 @@ def showing(output):
 
 
 class FurtherCall(Record):
-    """A call after the first. `word` is in the names of its images, `purpose` says what it is for; `edits` is
-    the path of the image that it edits, if any. One that `is_needed` is made in any case."""
+    # A call after the first. `word` is in the names of its images, `purpose` says what it is for; `edits` is
+    # the path of the image that it edits, if any. One that `is_needed` is made in any case.
 
     request: ImageRequest
     word: str
@@ -2321,27 +3880,26 @@ class FurtherCall(Record):
 
 
 class FurtherSteps(Protocol):
-    """What of the steps knows when another call is needed."""
+    # What of the steps knows when another call is needed.
 
     def further(self):
-        """The call that may follow the first, for its price; None where none will."""
+        # The call that may follow the first, for its price; None where none will.
         ...
 
     def next_call(self, images):
-        """The call that these images of the first need; None where they need none. May raise anything."""
+        # The call that these images of the first need; None where they need none. May raise anything.
         ...
 
     def take(self, images):
-        """Takes the images of that call."""
+        # Takes the images of that call.
         ...
 
 
 class FurtherCalls:
-    """The second call of one command: `price` it, then `run` it once the first has its images.
-
-    Raises:
-        UsageError: by `price`: it could not be sent, or both may cost more than is allowed.
-    """
+    # The second call of one command: `price` it, then `run` it once the first has its images.
+    #
+    # Raises:
+    # UsageError: by `price`: it could not be sent, or both may cost more than is allowed.
 
     def __init__(self, steps, say):
         self._steps = steps
@@ -2352,7 +3910,7 @@ class FurtherCalls:
         self._is_allowed = False
 
     def price(self, client, first, max_cost_usd):
-        """Looks at the call that may follow `first`, and what both may cost."""
+        # Looks at the call that may follow `first`, and what both may cost.
         self._call = call = self._steps.further()
         if call is None:
             return
@@ -2372,7 +3930,7 @@ class FurtherCalls:
             self._is_allowed = has_cap and budget.take(self._most_usd) is not None
 
     def show(self):
-        """The call that may follow, in lines for people; none where none will."""
+        # The call that may follow, in lines for people; none where none will.
         call = self._call
         if call is None:
             return []
@@ -2385,7 +3943,7 @@ class FurtherCalls:
         return lines
 
     def as_json(self):
-        """The same as `--json` has it."""
+        # The same as `--json` has it.
         call = self._call
         if call is None:
             return {}
@@ -2407,11 +3965,10 @@ class FurtherCalls:
         observer,
         warn,
     ):
-        """The result of both calls with the images of the first; its own where no other is needed or allowed.
-
-        Raises:
-            InterruptedCall: the second call was; `result` is that of both.
-        """
+        # The result of both calls with the images of the first; its own where no other is needed or allowed.
+        #
+        # Raises:
+        # InterruptedCall: the second call was; `result` is that of both.
         if any(image.rescued for image in first.images):
             return first  # nothing can be made of what lies elsewhere
         try:
@@ -2442,6 +3999,9 @@ class FurtherCalls:
             warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
             self._steps.take(() if error.result is None else error.result.images)
             return both
+        except Exception as problem:  # what a call itself raises is of our errors: it was not sent
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
         self._steps.take(second.images)
         both = _of_both(first, second, second.billed)
         paid = paid_in_words(both)
@@ -2461,15 +4021,15 @@ class FurtherCalls:
 
     @property
     def _way(self):
-        """What allows the second call."""
+        # What allows the second call.
         if self._both is None:
             return ": without a price of the model (`prices` in the config) it is never made"
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
 
 def add_checks(outcome):
-    """Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
-    as it should be to its warnings; these. Nothing where the optional part is not installed."""
+    # Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
+    # as it should be to its warnings; these. Nothing where the optional part is not installed.
     try:
         look = import_pictures("transparency").look_at
     except UsageError:
@@ -2487,7 +4047,7 @@ def add_checks(outcome):
 
 
 def _of_both(first, second, billed):
-    """The result of the first call with the costs of both."""
+    # The result of the first call with the costs of both.
     if second is None:
         return first
     known = first.cost_usd is not None and (second.cost_usd is not None or billed is Billed.NO)
@@ -2523,8 +4083,8 @@ FINISHED_FORMATS = ("png", "jpeg", "webp")
 
 
 class FinishedPicture(Record):
-    """What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
-    is the picture, as it came, and the derivation says what is known of it."""
+    # What the steps made of one image: the bytes of a file, and how they were made. Without bytes the image
+    # is the picture, as it came, and the derivation says what is known of it.
 
     data: bytes
     derivation: Derivation
@@ -2532,25 +4092,24 @@ class FinishedPicture(Record):
 
 
 class PictureSteps(FurtherSteps, Protocol):
-    """What stands above core and works with the pictures themselves."""
+    # What stands above core and works with the pictures themselves.
 
     def before(self, request, folder):
-        """The request as it is to be sent, its new files in `folder`. Raises `UsageError`."""
+        # The request as it is to be sent, its new files in `folder`. Raises `UsageError`.
         ...
 
     def after(self, image, kind):
-        """The finished picture, as a file of this format. May raise anything."""
+        # The finished picture, as a file of this format. May raise anything.
         ...
 
 
 class Finishing:
-    """The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
-
-    `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
-
-    Raises:
-        UsageError: the wishes do not go together, or the optional part is not installed.
-    """
+    # The steps around one call: `before` it is prepared, `set_aside` and `price` once it is, and then `run`.
+    #
+    # `say` is told what people should know. What is made for the call lies in a folder that goes with `stack`.
+    #
+    # Raises:
+    # UsageError: the wishes do not go together, or the optional part is not installed.
 
     def __init__(
         self, wishes, stack, say=lambda _: None
@@ -2573,11 +4132,10 @@ class Finishing:
         self._warnings = []
 
     def before(self, request):
-        """The request as it is to be sent.
-
-        Raises:
-            UsageError: it cannot be made so.
-        """
+        # The request as it is to be sent.
+        #
+        # Raises:
+        # UsageError: it cannot be made so.
         folder = self._stack.enter_context(temporary_folder())
         if self._wishes.area:
             request = _with_area_mask(request, self._wishes.area, folder)
@@ -2592,11 +4150,10 @@ class Finishing:
             return self._steps.before(request, folder)
 
     def set_aside(self, prepared):
-        """The call with its images under names of their own, beside those that were asked for.
-
-        Raises:
-            UsageError: a name that was asked for is that of an input, or leaves no room for another.
-        """
+        # The call with its images under names of their own, beside those that were asked for.
+        #
+        # Raises:
+        # UsageError: a name that was asked for is that of an input, or leaves no room for another.
         if self._steps is None:
             return prepared
         asked, request = prepared.plan, prepared.request
@@ -2622,18 +4179,17 @@ class Finishing:
         return replace(prepared, plan=aside, output=output)
 
     def price(self, client, prepared, max_cost_usd=None):
-        """Looks at what may follow the call: a second one is made only where this allows it.
-
-        Raises:
-            UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
-        """
+        # Looks at what may follow the call: a second one is made only where this allows it.
+        #
+        # Raises:
+        # UsageError: the picture could not be saved as it is wished for, or both calls may cost too much.
         if self._further is not None:
             if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
                 raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
             self._further.price(client, prepared, max_cost_usd)
 
     def show_price(self, output):
-        """Prints what may follow the call, for a dry run; the same for its JSON."""
+        # Prints what may follow the call, for a dry run; the same for its JSON.
         if self._further is None:
             return {}
         for line in self._further.show():
@@ -2647,11 +4203,10 @@ class Finishing:
         save_partials=False,
         observer=None,
     ):
-        """As `Client.run`, with the finished pictures for its images.
-
-        Raises:
-            GptImage2Error: as there; `result` holds what was finished of it.
-        """
+        # As `Client.run`, with the finished pictures for its images.
+        #
+        # Raises:
+        # GptImage2Error: as there; `result` holds what was finished of it.
         if self._asked is None:
             return client.run(prepared, save_partials, observer)
         for folder in folders_to_write(replace(prepared, plan=self._asked)):
@@ -2674,12 +4229,11 @@ class Finishing:
         self._emit(event)
 
     def _finished(self, result, client, already=None):
-        """The result with the finished pictures in place of what they were made from; after an interruption
-        with what the model sent.
-
-        Raises:
-            InterruptedCall: there was none `already`, and there is now; `result` holds all that came.
-        """
+        # The result with the finished pictures in place of what they were made from; after an interruption
+        # with what the model sent.
+        #
+        # Raises:
+        # InterruptedCall: there was none `already`, and there is now; `result` holds all that came.
         images = list(result.images)
         stopped = already
         for at, image in enumerate(images):
@@ -2743,7 +4297,7 @@ class Finishing:
         return replace(saved, derivation=finished.derivation)
 
     def _looked_at(self, image, finished):
-        """An image in which nothing is to be changed, or can be, with what is known of it."""
+        # An image in which nothing is to be changed, or can be, with what is known of it.
         self._say_notes(finished)
         for warning in finished.warnings:
             self._warn(warning)
@@ -2755,7 +4309,7 @@ class Finishing:
             self._say(show(note, limit=None))
 
     def _as_it_came(self, image, is_wanted=False):
-        """What the model sent, under the name that was asked for, where it can have that."""
+        # What the model sent, under the name that was asked for, where it can have that.
         assert self._asked is not None
         if image.rescued:
             return image
@@ -2786,11 +4340,10 @@ class Finishing:
 
 
 def _with_area_mask(request, texts, folder):
-    """The request with a mask of these areas over its first image.
-
-    Raises:
-        UsageError: there is no image, or a mask already; or the areas make no mask for it.
-    """
+    # The request with a mask of these areas over its first image.
+    #
+    # Raises:
+    # UsageError: there is no image, or a mask already; or the areas make no mask for it.
     if not request.images:
         raise UsageError("`area` is for edits", hint="name the image to edit")
     if request.mask is not None or request.markup is not None:
@@ -2801,7 +4354,7 @@ def _with_area_mask(request, texts, folder):
 
 
 def _format_of(path, otherwise):
-    """The format that a file is to have by its name."""
+    # The format that a file is to have by its name.
     return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
 
 
@@ -2810,6 +4363,67 @@ def _is_same_file(path, other):
         return os.path.samefile(str(path), other)
     except OSError:
         return False
+
+
+# ------------------------------------------------------------------------------------------------------------
+# commands/dry_run
+#
+# `--dry-run`: the exact request and its cost, and nothing is sent.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def show_unsent(
+    prepared, client, command, output, finishing
+):
+    # Prints what would be sent and what it would cost.
+    settings, request = client.settings, prepared.request
+    warnings = prepared.warnings
+    try:
+        settings.require_key()
+    except ConfigError as error:
+        warnings += (error.message,)
+    url, body = _described(settings, request)
+    headers = settings.shown_headers
+    estimate = request.estimate(settings.prices)
+    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
+    body = mask_secrets(body, settings.secrets)
+    kind = "multipart/form-data" if request.images else "application/json"
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
+    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    further = {} if finishing is None else finishing.show_price(output)
+    for path in outputs:
+        output.result(f"Output: {path}")
+    output.result("Nothing was sent.")
+    for warning in warnings:
+        output.warn(warning)
+    output.finish(
+        {
+            "ok": True,
+            "command": command.command,
+            "dry_run": True,
+            "url": url,
+            "headers": headers,
+            "body": body,
+            "outputs": outputs,
+            "cost_usd": estimate_json(estimate),
+            **further,
+            "billed": Billed.NO.value,
+            "warnings": list(warnings),
+        }
+    )
+
+
+def _described(settings, request):
+    # The URL with its keys masked, and the exact body as text; a multipart body by its parts.
+    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
+    format_field = settings.format_field
+    if not request.images:
+        return url, request.json_body(format_field).decode("utf-8")
+    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
+    for part in file_parts(request, settings.image_field):
+        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
+    return url, "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2824,7 +4438,7 @@ SANDBOX_KEY = "sandbox"
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, and the extra of the package that has what it needs, if any."""
+    # A layer above core: its module, and the extra of the package that has what it needs, if any.
 
     module: str
     extra: str
@@ -2857,13 +4471,13 @@ _BRING = {
 
 
 def extras_there():
-    """The names of the extras that are installed here, and of the others. Loads none."""
+    # The names of the extras that are installed here, and of the others. Loads none.
     there = [name for name, modules in _BRING.items() if all(map(has_part, ("gpt_image2", *modules)))]
     return there, [name for name in _BRING if name not in there]
 
 
 def run_extra(name, words, _output, _stop):
-    """Runs the command of an optional part, which prints for itself; its exit code."""
+    # Runs the command of an optional part, which prints for itself; its exit code.
     with installed(name, EXTRAS[name].extra):
         main = import_part(EXTRAS[name].module).main
         package = import_part("gpt_image2.core.dispatch")
@@ -2873,7 +4487,7 @@ def run_extra(name, words, _output, _stop):
 
 
 def run_beyond(words, command, output, stop):
-    """Runs a batch whose results go to object storage; its exit code."""
+    # Runs a batch whose results go to object storage; its exit code.
     part = EXTRAS["object storage"]
     with installed("object storage", part.extra):
         run = import_part(part.module).run
@@ -2885,8 +4499,8 @@ def run_beyond(words, command, output, stop):
 
 @contextmanager
 def start_sandbox(keeps=False):
-    """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
-    in the next one that does."""
+    # A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
+    # in the next one that does.
     with ExitStack() as stack:
         with installed("sandbox", "sandbox"):
             sandbox = import_part(EXTRAS["sandbox"].module)
@@ -2900,8 +4514,8 @@ def start_sandbox(keeps=False):
 
 
 def use_sandbox(flags, stack, keeps=False):
-    """Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
-    another host."""
+    # Turns a command line to a sandbox that runs as long as the stack is open; a `UsageError` where it names
+    # another host.
     if flags.base_url is not None:
         raise two_hosts()
     flags.base_url = stack.enter_context(start_sandbox(keeps))
@@ -2927,7 +4541,7 @@ _MIN_FREE_BYTES = 500 * 1024 * 1024
 
 
 class Check(Record):
-    """One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call."""
+    # One finding. `status` is `ok`, `warn` or `fail`; `exit_code` is what a failure means for a call.
 
     name: str
     status: str
@@ -2938,7 +4552,7 @@ class Check(Record):
 
 
 def examine(flags, stop):
-    """All checks, one after the other; those that need what has failed are left out."""
+    # All checks, one after the other; those that need what has failed are left out.
     yield _python()
     curl = _curl()
     yield curl
@@ -2966,7 +4580,7 @@ def verdict(checks):
 
 
 def not_tested(checks, price):
-    """What these checks say nothing of, in words; `price` is that of a probe."""
+    # What these checks say nothing of, in words; `price` is that of a probe.
     passed = {check.name for check in checks if check.status == "ok"}
     facts = (
         ("connection", "whether the host can be reached"),
@@ -3040,14 +4654,14 @@ def _disk(folder):
 
 
 def _extras():
-    """Which optional parts of the package are there; none is needed for a call."""
+    # Which optional parts of the package are there; none is needed for a call.
     there, missing = extras_there()
     detail = f"installed: {', '.join(there) or 'none'}; not: {', '.join(missing) or 'none'} (none is needed)"
     return Check("extras", "ok", detail)
 
 
 def _name_lookup(settings):
-    """Looks the host's name up; names the proxy where one does that."""
+    # Looks the host's name up; names the proxy where one does that.
     curl = Curl(os.environ, settings.secrets, StopSwitch())
     try:
         variable = curl.proxy_for(settings.base_url)
@@ -3066,7 +4680,7 @@ def _name_lookup(settings):
 
 
 def _network(settings, stop):
-    """One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted."""
+    # One free request, `GET /models`: it shows the connection, TLS, and whether the key is accepted.
     attempt, document = ask(host_of(settings, os.environ, stop), "/models")
     end = attempt.end
     if not end.sent:
@@ -3097,14 +4711,14 @@ def _network(settings, stop):
 
 
 def ask(host, path):
-    """One free request below the base URL, and its answer as JSON (None when it is none)."""
+    # One free request below the base URL, and its answer as JSON (None when it is none).
     settings = host.settings
     headers = settings.with_auth(("User-Agent", USER_AGENT), ("Accept", "application/json"))
     return send_free(host.curl, HttpRequest(settings.address(path), headers, CHECK_TIMEOUT_S))
 
 
 def explained(settings, attempt):
-    """The error for a request of `doctor`, which was free."""
+    # The error for a request of `doctor`, which was free.
     rule = replace(judge(attempt), billed=Billed.NO, again=Again.NEVER)
     return explain(attempt, rule, None, settings.base_url, settings.secrets)
 
@@ -3122,7 +4736,7 @@ _CHECK_NAMES = {"base_url": "base URL", "api_key": "API key", "state_folder": "s
 
 
 class DoctorCommand(ServerFlags):
-    """A `doctor` command line."""
+    # A `doctor` command line.
 
     probe: bool
     yes: bool
@@ -3224,7 +4838,7 @@ _UNPAINTABLE = ImageRequest(prompt="", model="no-such-model-this-is-a-probe", si
 
 
 class Probe(Call):
-    """One probe, as a call of two images at most: what comes is saved and counted as in any other."""
+    # One probe, as a call of two images at most: what comes is saved and counted as in any other.
 
     def __init__(self, host, picture, observer):
         plan = OutputPlan(
@@ -3264,7 +4878,7 @@ class Probe(Call):
         return attempt, end
 
     def _ask_for_a_refusal(self):
-        """Learns what a refusal looks like: `openai` for the official envelope, else `other`."""
+        # Learns what a refusal looks like: `openai` for the official envelope, else `other`.
         attempt, (result, _) = self._send(_UNPAINTABLE)
         if result.images or attempt.answer.urls:
             usage, prices = attempt.answer.usage, self.host.settings.prices
@@ -3279,7 +4893,7 @@ class Probe(Call):
             self.facts = replace(self.facts, refusal="openai" if is_official else "other")
 
     def _ask_for_an_image(self, request):
-        """Asks until an image comes, and learns from it; the error where none does."""
+        # Asks until an image comes, and learns from it; the error where none does.
         for left in range(_MAX_REFUSALS, -1, -1):
             attempt, (result, error) = self._send(request)
             if result.images or attempt.answer.urls:
@@ -3295,7 +4909,7 @@ class Probe(Call):
 
 
 def probe_request(settings):
-    """What it asks for, before it knows more: of the model that the settings name."""
+    # What it asks for, before it knows more: of the model that the settings name.
     return ImageRequest(
         prompt="A plain grey circle on a white ground",
         model=settings.model,
@@ -3324,7 +4938,7 @@ def _learnt(
 
 
 def _changed(host, request, attempt):
-    """The next thing to ask after a free refusal, or None when nothing is left to change."""
+    # The next thing to ask after a free refusal, or None when nothing is left to change.
     if attempt.status in _ENDPOINT_MISSING and request.images:
         return host, replace(request, images=())
     if attempt.status not in _FIELD_REFUSED or attempt.error is None:
@@ -3363,7 +4977,7 @@ def price_in_words(settings):
 
 
 def probe_and_tell(settings, stop, output):
-    """Probes the base URL and keeps what was learnt; the finding, and whether it was paid for."""
+    # Probes the base URL and keeps what was learnt; the finding, and whether it was paid for.
     output.say(probe_in_words(settings))
     folder = state_folder(os.environ)
     prepare_folder(folder, what="state folder")
@@ -3410,7 +5024,7 @@ def _observer(output):
 
 
 def _recorded(probe, settings, picture):
-    """Runs the probe and records it in the ledger like any call, since it is paid for."""
+    # Runs the probe and records it in the ledger like any call, since it is paid for.
     if not settings.history:
         return probe.run()
     opening = Opening(
@@ -3441,11 +5055,10 @@ _NAME_CHARS = 64
 
 
 def add_profile(name, config, force):
-    """Writes a profile to fill in into the config file that is named, found, or new; the file's path.
-
-    Raises:
-        UsageError: the name is none, or is taken and `force` is false.
-    """
+    # Writes a profile to fill in into the config file that is named, found, or new; the file's path.
+    #
+    # Raises:
+    # UsageError: the name is none, or is taken and `force` is false.
     if not name.strip() or not name.isprintable() or len(name) > _NAME_CHARS:
         raise UsageError("a profile needs a name of printable characters", hint="such as --profile relay")
     places = config_locations(os.environ) or [home_folder(os.environ)]
@@ -3466,7 +5079,7 @@ def add_profile(name, config, force):
 
 
 def list_profiles(flags, output):
-    """Prints the profiles of the config file, each with its host and what it lacks; the same for `--json`."""
+    # Prints the profiles of the config file, each with its host and what it lacks; the same for `--json`.
     path = find_config(os.environ, flags.config)
     in_force = ""
     try:
@@ -3506,7 +5119,7 @@ def _profiles_in(content, path):
 
 
 def resume_parser():
-    """The flags of `resume`."""
+    # The flags of `resume`.
     parser = Parser(
         prog=f"{called()} resume",
         description="Finish calls that were killed, could not fetch an image, or wait for a host's task: "
@@ -3525,11 +5138,10 @@ def resume_parser():
 
 
 def run_resume(words, output, stop):
-    """Runs `resume`; its exit code.
-
-    Raises:
-        UsageError: nothing is left of the call of that ID.
-    """
+    # Runs `resume`; its exit code.
+    #
+    # Raises:
+    # UsageError: nothing is left of the call of that ID.
     args = resume_parser().parse_args(list(words))
     settings = load_settings(os.environ, config=args.config, profile=args.profile)
     folder = state_folder(os.environ)
@@ -3619,6 +5231,75 @@ def _call_json(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/evidence
+#
+# Whether refusals that do not say so are for a limit or by chance: Wald's sequential probability ratio test.
+#
+# Each outcome is weighed by how likely it is in either case. By chance a request is refused as often as any
+# other. A limit refuses what comes right behind a refused request, and does not refuse what keeps to a pace
+# that got through. Pure.
+#
+# Source: A. Wald, "Sequential Tests of Statistical Hypotheses", Ann. Math. Statist. 16 (2), 1945.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_SURE_ODDS, _MOST_ODDS = (
+    4.0,
+    6.0,
+)  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+_UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
+_LEAST_LOST, _MOST_LOST = 3, 24
+_OF_LATE = 128  # requests
+
+
+class Evidence:
+    # What the outcomes of requests tell.
+
+    def __init__(self):
+        self._log_odds = 0.0
+        self._passed, self._refused = 3.0, 1.0
+
+    @property
+    def is_limit(self):
+        return self._log_odds >= _SURE_ODDS
+
+    @property
+    def leans(self):
+        return self._log_odds > 0
+
+    @property
+    def is_chance(self):
+        return self._log_odds <= -_SURE_ODDS
+
+    @property
+    def share(self):
+        # Of all requests of late, those that were refused.
+        return self._refused / (self._passed + self._refused)
+
+    def most_lost(self, lost):
+        # So many refused on end, of which so many are counted already, are no chance.
+        refused = max(1.0, self._refused - lost)
+        needed = _UNLIKELY / -log(refused / (refused + self._passed))
+        return int(min(_MOST_LOST, max(_LEAST_LOST, needed)))
+
+    def add(self, is_refused, limit_refuses):
+        # A request was let through or refused; a limit refuses it with this probability, 0 where that
+        # cannot be said.
+        if limit_refuses:
+            chance, limit = self.share, limit_refuses
+            odds = limit / chance if is_refused else (1 - limit) / (1 - chance)
+            self._log_odds = max(-_MOST_ODDS, min(_MOST_ODDS, self._log_odds + log(odds)))
+        self._refused += is_refused
+        self._passed += not is_refused
+        if self._passed + self._refused >= _OF_LATE:  # what is long ago counts less
+            self._passed, self._refused = self._passed / 2, self._refused / 2
+
+    def doubt(self):
+        # Things may have changed: all is open again, but for the share.
+        self._log_odds = 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/job
 #
 # One job: what a line of a jobs file says of it, checked and typed.
@@ -3627,6 +5308,15 @@ def _call_json(resumed):
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -3653,8 +5343,8 @@ _LOOKALIKES = {
 
 
 class Job(Record):
-    """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
-    output folder, None for a name made from the prompt."""
+    # One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
+    # output folder, None for a name made from the prompt.
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
@@ -3665,8 +5355,8 @@ class Job(Record):
 
 
 def read_job(text, defaults):
-    """The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
-    where it is no job."""
+    # The job of a line, not yet checked, and the names of its fields that are not known here; a `UsageError`
+    # where it is no job.
     text = text.strip()
     unknown = ()
     if text.startswith("{") or ARRAY_START.match(text):
@@ -3683,7 +5373,7 @@ def read_job(text, defaults):
 
 
 def _parsed(text):
-    """The object or array of a line, which JSON and UTF-8 can carry on."""
+    # The object or array of a line, which JSON and UTF-8 can carry on.
     try:
         content = json.loads(text)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
@@ -3730,10 +5420,10 @@ def _from_object(content, defaults):
 def job_key(
     request, inputs, mask, markup=None
 ):
-    """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
-    hashes too.
-    How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
-    part of it."""
+    # The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
+    # hashes too.
+    # How the request travels (`stream`), and what only the provider's checks see (`moderation`, `user`), is no
+    # part of it.
     wire = request.wire_fields("output_format")
     further = {name: value for name, value in wire.items() if name not in (*_IN_THE_KEY, *_NOT_SHOWN)}
     content = [
@@ -3754,18 +5444,21 @@ def job_key(
 
 
 def _bare_prompt(text):
-    """The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON."""
+    # The text as it stands, or the JSON string that it is; a `UsageError` where it is other JSON.
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 
@@ -3775,7 +5468,7 @@ def _no_constant(name):
 
 
 def is_header(text):
-    """Whether a line names fields of jobs and nothing else, as the first line of a table does."""
+    # Whether a line names fields of jobs and nothing else, as the first line of a table does.
     if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
         return False  # a JSON string: a prompt
     words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
@@ -3821,22 +5514,25 @@ def _typed(value, name, kind):
 
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
-_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
+_SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
-_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
-_OF_LATE = 32  # requests
+_GUESSES = 3
+_AVERAGED_S = 3.0
+SURE_IMAGES = 16  # that tell a rate surely
 
 
 class Departure:
-    """A request that has gone out for some images; `sent_s` is when."""
+    # A request that has gone out for some images; `sent_s` is when.
 
     def __init__(self, images, sent_s):
         self.images = images
         self.sent_s = sent_s
-        self.has_ended = self.is_refused = False
+        self.has_ended = self.is_refused = self.is_counted = False
+        #: The wait that its refusal asked for, 0 for none.
+        self.wait_s = 0.0
+        #: Whether it asked if others may go again.
+        self.is_asking = False
         #: Whether it kept to a pace that should have been let through, and how much time it took up there.
         self.is_within = False
         self.took_s = 0.0
@@ -3845,113 +5541,69 @@ class Departure:
 
 
 class Measure:
-    """What got through since a moment, and how many requests were refused."""
+    # What got through since a moment, and how many requests were refused.
 
     def __init__(self, since_s, later):
         self.since_s = since_s
         self.images = sum(each.images for each in later)
-        self.requests = len(later)
         self.refusals = 0
 
     def add(self, departure):
         self.images += departure.images
-        self.requests += 1
 
     def refuse(self, departure):
         self.images -= departure.images
-        self.requests -= 1
         self.refusals += 1
-
-    @property
-    def share(self):
-        """Of all requests, those that were refused."""
-        return self.refusals / max(1, self.requests + self.refusals)
-
-
-class Outcomes:
-    """How many were let through of late, and how many refused."""
-
-    def __init__(self):
-        self.passed = self.refused = 0.0
-
-    @property
-    def share(self):
-        return self.refused / max(1.0, self.passed + self.refused)
-
-    @property
-    def is_chance(self):
-        """Whether they are refused by chance, of requests that went right behind refused ones."""
-        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
-
-    @property
-    def is_limited(self):
-        """Whether they are refused for a limit."""
-        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
-
-    def add(self, is_refused):
-        self.refused += is_refused
-        self.passed += not is_refused
-        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
-            self.passed, self.refused = self.passed / 2, self.refused / 2
-
-    def turn(self):
-        """One that counted as let through was refused."""
-        self.refused += 1
-        self.passed -= 1
 
 
 class KeptPace:
-    """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
+    # A pace that was measured, in images a second, and how far it is gone beyond: see the module.
 
-    def __init__(self, per_s, share, now_s):
+    def __init__(self, per_s, now_s):
         self.per_s = per_s
         self.best_per_s = per_s
-        self.is_confirmed = False  # refusals have gone away, so it is a limit
         self.gain = 1.0  # times this pace requests go now
         self.next_s = self._since_s = now_s
+        self.is_guess = True  # not measured between two refusals yet
         self._steady = _USUAL  # requests until it is reached
         self._dip = _FIRST_DIP  # of it at first
-        self._sent = 0
-        self._share = share  # of requests that were refused before it was tried
-        self._within = Outcomes()  # requests that kept to it
-        self.behind = Outcomes()  # requests that went right behind refused ones
+        self._sent = self._measures = 0
 
     def take(self, departure, most_per_s):
         self._sent += 1
-        # After a fall a second counts as a request: it may be slow for no reason.
-        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
+        # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
+        is_doubtful = self.is_guess or self._steady == _SHORT
+        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _AVERAGED_S)
         ahead = max(self._sent, seconds) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
-        if departure.is_within:
-            self._within.add(False)
-            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
+        self.is_guess = self.is_guess and self._sent <= SURE_IMAGES
         per_s = min(most_per_s, self.per_s * min(FREE, self.gain))
         departure.took_s = departure.images / per_s
         self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
 
-    def refuse_within(self, departure):
-        """A request that kept to it was refused: another one may go in its place."""
-        self._within.turn()
+    def give_back(self, departure):
+        # A request was refused by chance: another one may go in its place.
         self.next_s -= departure.took_s
 
-    @property
-    def is_in_vain(self):
-        """Whether as large a share as before is refused, or half of it."""
-        return self._within.refused >= 2 and self._within.share >= self._share / 2
-
-    def measure(self, per_s, now_s):
-        if per_s >= FALL * self.best_per_s:
+    def measure(self, per_s, now_s, is_sure):
+        if self.is_guess:  # what was there at first may have been in it
+            self.best_per_s = max(per_s, self.per_s / 4)
+            self.per_s = self.best_per_s
+        elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
-            self._steady = min(_LONG, 2 * self._steady)
+            self.per_s = per_s
+            self._steady = min(_LONG, 1.5 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
-            per_s = self.best_per_s = max(per_s, self.per_s / 2)
+            self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self.per_s, self._dip = per_s, _DIP
+        self._measures += 1
+        self.is_guess = self.is_guess and not is_sure and self._measures < _GUESSES
+        self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
-        self.next_s = now_s + 1 / per_s
+        self.next_s = now_s + 1 / self.per_s
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3984,50 +5636,63 @@ class KeptPace:
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
-_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
-_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_LOST = 6  # refusals on end until nobody goes, while nothing is known
+_MOST_WAIT_S, _LONGER = 30.0, 2.0  # until one asks again, and how much longer than the last time
+_LATER = 1.3
+_GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_SOMETIMES = 0.15
+_RARELY = 0.02  # so often a limit refuses what keeps to the pace that got through
+_AT_FIRST_S = 2.0  # nothing is known of a rate before
+_WINDOW_S, _LATE_S = 60.0, 0.1
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
 class HiddenLimit:
-    """What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
-    seconds on a clock that never goes back."""
+    # What is known of it; with `has_pace` there is a pace already that no guess is to undercut. Times are
+    # seconds on a clock that never goes back.
 
     def __init__(self, has_pace):
         self._has_pace = has_pace
         self.pace = None  # None: open
         self.last_through_s = 0.0  # when what was let through last had been sent
+        self._evidence = Evidence()
         self._recent = deque(maxlen=_RECENT)
+        self._last = None  # that was counted
         self._measure = None
         self._patience = _FEW
         self._open_until_s = 0.0
         self._guesses = True  # nobody tells what refusals are for
         self._is_told = False  # a refusal since the last measure said that it was for a limit
         self._shut_until_s = None
+        self._least_per_s, self._most_per_s = 0.0, inf
+        self._asked_image_s = 1.0  # how long a limit would take for one image, when it was shut
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
         self._resumes_s = None  # what goes then or later and gets through begins anew
         self._grace_s = None
-        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
-        self._behind = deque()  # what went right behind refusals
-        self._went_behind = Outcomes()  # while it is open
 
     @property
     def is_chance(self):
-        """Whether refusals have been found to be chance."""
+        # Whether refusals have been found to be chance.
         return self.pace is None and self._patience == _MANY
 
+    @property
+    def is_limited(self):
+        # Whether refusals are evidently for a limit.
+        return self._evidence.is_limit
+
     def shut_s(self, now_s):
-        """For how many seconds nobody goes."""
+        # For how many seconds nobody goes.
         return max(0.0, (self._shut_until_s or 0.0) - now_s)
 
     def wait_s(self, now_s):
-        """For how many seconds the next request has to wait."""
+        # For how many seconds the next request has to wait.
         self._look(now_s)
         wait_s = self.shut_s(now_s)
         if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
@@ -4038,78 +5703,82 @@ class HiddenLimit:
         return max(0.0, wait_s)
 
     def start(self, images, now_s, most_per_s):
-        """A request goes out, where no more than so many images a second are allowed in any case."""
+        # A request goes out, where no more than so many images a second are allowed in any case.
         departure = Departure(images, now_s)
+        departure.is_asking = self._shut_until_s is not None
+        if len(self._recent) == _RECENT:
+            self._count(self._recent[0], now_s)
         self._recent.append(departure)
-        if self._measure is not None:
-            self._measure.add(departure)
-        if now_s <= self._behind_until_s:
-            self._behind.append(departure)
-        self._behind_until_s = 0.0
+        if self._measure is None:
+            self._measure = Measure(now_s, [])
+        self._measure.add(departure)
+        self._most_per_s = most_per_s
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
             if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
-                self._open(_FEW)
+                self._open(_FEW, now_s)
         return departure
 
     def forget(self):
-        """A limit is told: what was guessed is nothing to it."""
+        # A limit is told: what was guessed is nothing to it.
         self._open(_MANY)
 
     def refuse(
         self, departure, wait_s, now_s, is_limit=None
     ):
-        """The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
-        limit, None where nobody does."""
+        # The server refused it. `wait_s` is the wait that it asks for; `is_limit` tells whether it was for a
+        # limit, None where nobody does.
         departure.is_refused = True
         grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
         self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
-        self._look(now_s)
         if self._measure is not None and departure.sent_s >= self._measure.since_s:
             self._measure.refuse(departure)
         self._is_told = self._is_told or bool(is_limit)
         self._guesses = is_limit is None
-        if self._shut_until_s is not None:
-            self._shut(wait_s, now_s)
-            return
-        if self._measure is None and self._resumes_s is None:
-            self._resumes_s = now_s
-        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
-        if self._shuts(departure, is_limit, now_s):
+        self._look(now_s)
+        if self._shut_until_s is not None or self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
     def _shuts(self, departure, is_limit, now_s):
-        """Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure."""
+        # Whether a refusal is a reason for nobody to go: none gets through, or it is time to measure.
         if is_limit:
             return True
         lost, pace = self._lost(now_s), self.pace
+        is_lost = lost >= self._evidence.most_lost(lost)
         if is_limit is False:
             self._patience = _MANY
             if pace is not None:
-                pace.refuse_within(departure)
-            return lost >= _LOST_BY_CHANCE
-        if pace is None:
-            if not self.is_chance:
-                return lost >= _LOST or self._is_due(now_s)
-            if lost < _LOST_BY_CHANCE and not self.is_limited:
-                return self._is_due(now_s)
-            self._open(_FEW, now_s)
+                pace.give_back(departure)
+            return is_lost
+        if pace is not None:
+            if departure.is_within and not self.is_limited:
+                pace.give_back(departure)
+                return is_lost or (lost > 1 and self._evidence.leans)
             return True
-        if not departure.is_within:
+        if not self.is_chance:
+            return is_lost or lost >= _LOST or self.is_limited or self._is_due(now_s)
+        if is_lost or self.is_limited or self._is_due(now_s):
+            self._evidence.doubt()
+            self._patience = _FEW
             return True
-        pace.refuse_within(departure)
-        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
-            self._open(_MANY, now_s)
-            return False
-        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+        return False
 
     def _ahead_s(self, pace, now_s):
-        """By how many seconds of the pace more has got through than it lets through."""
+        # By how many seconds of the pace more has got through than it lets through.
         measure = self._measure
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
 
+    def _own_wait_s(self, image_s, now_s):
+        # How long nobody goes where the server names no wait. The next image, if it is a bucket; if not, the
+        # end of a window, of which more was used than it gives until then, or of a minute.
+        wait_s = min(_MOST_WAIT_S, image_s * (_LONGER if self.is_limited else _LATER) ** self._vain)
+        if self.pace is not None and self._vain:
+            wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
+        began_s = self._measure.since_s if self._measure else now_s
+        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _LATE_S)
+
     def _is_due(self, now_s):
-        """Whether a pace is to be tried."""
+        # Whether a pace is to be tried.
         measure = self._measure
         if measure is None or measure.images < _LEAST_IMAGES:
             return False
@@ -4117,24 +5786,26 @@ class HiddenLimit:
         return self._is_told or (self._guesses and is_due)
 
     def _open(self, patience, now_s=None):
-        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
-        self.pace = self._measure = self._shut_until_s = None
-        self._went_behind = Outcomes()
-        self._resumes_s = now_s
-        self._patience = min(_MANY, patience)
-        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+        # No pace is kept until so many more refusals; from `now_s` on there is something to measure.
+        self._least_per_s = self.pace.per_s if self.pace is not None else 0.0
+        self.pace = self._shut_until_s = self._resumes_s = None
+        self._vain = 0
+        self._measure = None if now_s is None else Measure(now_s, [])
+        self._patience = patience
+        self._open_until_s = (now_s or 0.0) + _CALM_S if patience == _MANY else 0.0
 
     def _shut(self, wait_s, now_s):
-        """Nobody goes for a while; then one by one, until one gets through."""
+        # Nobody goes for a while; then one by one, until one gets through.
         until_s = self._shut_until_s
         if until_s is None or now_s >= until_s:
             self.is_asked = wait_s is not None
+            if not self._vain:
+                self._asked_image_s = self._image_s(now_s)
+            image_s = self._asked_image_s
             if wait_s is None:
-                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
-                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+                wait_s = self._own_wait_s(image_s, now_s)
             else:  # others may come at the very moment that the server names: in vain, so we come later
-                most_s = min(self._image_s(now_s), max(1.0, wait_s))
-                wait_s += most_s * (1 - _LONGER**-self._vain)
+                wait_s += min(image_s, max(1.0, wait_s)) * (_GOLDEN * self._vain % 1)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
@@ -4142,15 +5813,11 @@ class HiddenLimit:
             self._resumes_s = self._shut_until_s
 
     def _look(self, now_s):
-        """Takes in what has got through by now."""
-        while self._behind and self._is_known(self._behind[0], now_s):
-            is_refused = self._behind.popleft().is_refused
-            if self.pace is not None:
-                self.pace.behind.add(is_refused)
-                continue
-            self._went_behind.add(is_refused)
-            if not self.is_chance and self._went_behind.is_chance:
-                self._open(_MANY, now_s)
+        # Takes in what has got through by now, in the order of sending.
+        for departure in self._recent:
+            if not self._is_known(departure, now_s):
+                break
+            self._count(departure, now_s)
         for departure in reversed(self._recent):
             if self._is_through(departure, now_s):
                 self.last_through_s = max(self.last_through_s, departure.sent_s)
@@ -4162,11 +5829,26 @@ class HiddenLimit:
             if first is not None:
                 self._resume(first)
 
+    def _count(self, departure, now_s):
+        # Takes in what the outcome of a request tells.
+        if departure.is_counted:
+            return
+        departure.is_counted = True
+        last, self._last = self._last, departure
+        limit_refuses = 0.0
+        if last is not None and not departure.is_asking:
+            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
+            if last.is_refused and images <= _BEHIND:
+                limit_refuses = 1 - max(_RARELY, images)
+            elif departure.is_within:
+                limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        self._evidence.add(departure.is_refused, limit_refuses)
+        if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
+            self._open(_MANY, now_s)
+
     def _resume(self, first):
-        """The first request after a refusal has got through: what there was until then is measured."""
+        # The first request after a refusal has got through: what there was until then is measured.
         self._resumes_s = self._shut_until_s = None
-        # A rate that is mostly our own waiting is none.
-        least_images = max(_LEAST_IMAGES, 2 * self._vain)
         self._vain = 0
         later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
         begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
@@ -4174,42 +5856,42 @@ class HiddenLimit:
             self._measure = begins
             return
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
-        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+        per_s = max(1, images) / max(0.001, seconds)
+        if images < _LEAST_IMAGES and not (self._guesses and self.is_limited):
             return
-        per_s = images / max(0.001, seconds)
-        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        if pace is None and not (self._guesses or self._is_told):
+            return
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
-        elif per_s < FALL * pace.best_per_s and not is_limited:
-            self._open(4 * self._patience, first.sent_s)
+            if images < _LEAST_IMAGES:
+                per_s = max(per_s, self._least_per_s)
+            self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
-        else:
-            pace.measure(per_s, first.sent_s)
+        if images < _LEAST_IMAGES:
+            per_s = max(per_s, pace.per_s / 2)
+        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+            self._evidence.doubt()  # a limit would have let as much through as before
+        pace.measure(per_s, first.sent_s, is_sure=images >= SURE_IMAGES)
 
     def _image_s(self, now_s):
-        """How long a limit would take for one image, as far as is known."""
+        # How long a limit would take for one image, as far as is known.
         if self.pace is not None:
             return 1 / self.pace.per_s
         measure = self._measure
-        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
-
-    @property
-    def is_limited(self):
-        """Whether refusals are evidently for a limit."""
-        return self._went_behind.is_limited
+        return (
+            1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        )
 
     def _most_in_doubt(self, now_s):
-        """How many requests may be out of which it is not known yet whether they get through: one while it is
-        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
-        is known of the limit."""
+        # How many requests may be out of which it is not known yet whether they get through: one while it is
+        # shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        # is known of the limit.
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        is_unhurt = self._measure is None and self._resumes_s is None
-        if self.pace is not None or is_unhurt:
+        if self.pace is not None or self._measure is None or not self._measure.refusals:
             return inf
         if self.is_chance:
-            return _LOST_BY_CHANCE  # so many would show that it is not
+            return _MOST_IN_DOUBT
         most = 1
         for departure in reversed(self._recent):
             if departure.is_refused:
@@ -4218,13 +5900,12 @@ class HiddenLimit:
         return most
 
     def _lost(self, now_s):
-        """How many requests on end were refused, in the order of sending."""
-        lost, last_s = 0, inf
+        # How many requests on end were refused, in the order of sending.
+        lost = 0
         for departure in reversed(self._recent):
             if departure.is_refused:
                 lost += 1
-                last_s = min(last_s, departure.sent_s)
-            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+            elif lost or self._is_through(departure, now_s):
                 break  # a later one is refused already, so this one most likely is through
         return lost
 
@@ -4265,8 +5946,8 @@ _MOST_WAITING = 3  # refused jobs for each place, before they take places
 
 
 class Meter:
-    """One limit: `spare` units may go at once, further ones at `per_s` units a second; and at once again what
-    was given back."""
+    # One limit: `spare` units may go at once, further ones at `per_s` units a second; and at once again what
+    # was given back.
 
     def __init__(self, per_s):
         self.per_s = per_s
@@ -4275,7 +5956,7 @@ class Meter:
         self._given_back = 0.0
 
     def ready_s(self, units):
-        """The moment from which so many units may go."""
+        # The moment from which so many units may go.
         return 0.0 if max(self.spare, self._given_back) >= units else self.next_s
 
     def take(self, units, now_s):
@@ -4289,13 +5970,13 @@ class Meter:
         self.next_s = max(self.next_s, now_s) + units / self.per_s if not self.spare else now_s
 
     def give_back(self, units):
-        """So many units were not used after all."""
+        # So many units were not used after all.
         self._given_back += units
 
 
 class Pacing(Record):
-    """What a run waits for: nobody goes for `wait_s` seconds, as the server asks or as it refuses all; and
-    the pace a minute, None where there is none, and its `source`."""
+    # What a run waits for: nobody goes for `wait_s` seconds, as the server asks or as it refuses all; and
+    # the pace a minute, None where there is none, and its `source`.
 
     wait_s: float = 0.0
     is_asked: bool = False
@@ -4304,7 +5985,7 @@ class Pacing(Record):
 
 
 class Pacer:
-    """The pace of one run. `images_per_minute` is the user's own word; None is to learn it."""
+    # The pace of one run. `images_per_minute` is the user's own word; None is to learn it.
 
     def __init__(self, images_per_minute):
         self._meters = {}
@@ -4316,17 +5997,17 @@ class Pacer:
             self._meters[IMAGES] = Meter(images_per_minute / MINUTE_S)
 
     def change_pace(self, images_per_minute):
-        """The user's own word is another one from now on."""
+        # The user's own word is another one from now on.
         self._meters[IMAGES].per_s = images_per_minute / MINUTE_S
 
     def wait_s(self, images, now_s):
-        """For how many seconds a request for so many images has to wait; 0 when it may go."""
+        # For how many seconds a request for so many images has to wait; 0 when it may go.
         units = _units(images)
         ready_s = max((meter.ready_s(units[kind]) for kind, meter in self._meters.items()), default=0.0)
         return max(self._hidden.wait_s(now_s), ready_s - now_s)
 
     def start(self, images, now_s):
-        """A request for so many images goes out."""
+        # A request for so many images goes out.
         most_per_s = float("inf")
         for kind, units in _units(images).items():
             self._under_way[kind] += units
@@ -4337,14 +6018,14 @@ class Pacer:
         return self._hidden.start(images, now_s, most_per_s)
 
     def end(self, departure):
-        """It is not under way any more."""
+        # It is not under way any more.
         departure.has_ended = True
         for kind, units in _units(departure.images).items():
             self._under_way[kind] -= units
 
     def learn(self, limits, departure):
-        """Takes in the limits that the answer to a request tells of: the one on images, and where there is
-        none, the one on requests."""
+        # Takes in the limits that the answer to a request tells of: the one on images, and where there is
+        # none, the one on requests.
         known = {limit.kind: limit for limit in limits}
         kind = IMAGES if IMAGES in known else REQUESTS
         limit = known.get(kind)
@@ -4365,7 +6046,7 @@ class Pacer:
                 meter.next_s = max(meter.next_s, departure.sent_s + limit.reset_s)
 
     def refuse(self, departure, wait_s, message, now_s):
-        """The server refused a request as one too many; `wait_s` is the wait that it asks for."""
+        # The server refused a request as one too many; `wait_s` is the wait that it asks for.
         told = limit_in_words(message)
         if told is not None and not self._is_named:
             self._know(*told)
@@ -4383,17 +6064,17 @@ class Pacer:
         self._hidden.refuse(departure, wait_s, now_s, is_limit)
 
     def has_got_through(self, since_s):
-        """Whether the server has let a request through that was sent since a moment."""
+        # Whether the server has let a request through that was sent since a moment.
         return self._hidden.last_through_s >= since_s
 
     def places_taken(self, waiting, places):
-        """How many of so many places are taken by refused jobs that wait for their own time: all, until it is
-        known that others need not wait for them, or how fast they may go."""
+        # How many of so many places are taken by refused jobs that wait for their own time: all, until it is
+        # known that others need not wait for them, or how fast they may go.
         is_free = self._hidden.is_chance or self._hidden.pace is not None or bool(self._meters)
         return max(0, waiting - _MOST_WAITING * places) if is_free else waiting
 
     def pacing(self, now_s):
-        """What it waits for now."""
+        # What it waits for now.
         wait_s, is_asked = self._hidden.shut_s(now_s), self._hidden.is_asked
         pace, meters = self._hidden.pace, self._meters.values()
         per_s = min((meter.per_s for meter in meters), default=float("inf"))
@@ -4405,7 +6086,7 @@ class Pacer:
         return Pacing(wait_s, is_asked, per_s * MINUTE_S, source)
 
     def _know(self, kind, limit):
-        """The server has told a limit a minute."""
+        # The server has told a limit a minute.
         if self._limits.get(kind) != limit:
             self._limits[kind] = limit
             self._hidden.forget()
@@ -4427,7 +6108,7 @@ _LEAST_ENDED = 20
 
 
 class Forecast:
-    """What has ended of a run that began at a moment, with so many calls at once."""
+    # What has ended of a run that began at a moment, with so many calls at once.
 
     def __init__(self, concurrency, began_s):
         # Calls that began together end together: what is remembered spans at least two such waves.
@@ -4435,7 +6116,7 @@ class Forecast:
         self._took_s = 0.0
 
     def end(self, took_s, now_s):
-        """A job has ended whose call took so long."""
+        # A job has ended whose call took so long.
         weight = 1 if len(self._ended_s) == 1 else 1 / min(len(self._ended_s), _LEAST_ENDED)
         self._took_s += (took_s - self._took_s) * weight
         self._ended_s.append(now_s)
@@ -4443,8 +6124,8 @@ class Forecast:
     def rest_s(
         self, unsent, images_each, newest_s, pacing, now_s
     ):
-        """Seconds until all has ended, where so many jobs are not under way yet, and the newest call has run
-        for `newest_s`; None while nothing has ended."""
+        # Seconds until all has ended, where so many jobs are not under way yet, and the newest call has run
+        # for `newest_s`; None while nothing has ended.
         ended = len(self._ended_s) - 1
         if not ended:
             return None
@@ -4466,14 +6147,14 @@ class Forecast:
 
 
 class OutputFolder(Record):
-    """Where a run writes: an absolute folder, and the one for images that it does not take."""
+    # Where a run writes: an absolute folder, and the one for images that it does not take.
 
     path: Path
     rescue: Path
 
     def outputs(self, name, request, named):
-        """Where the images of a job go; a `UsageError` for a name that cannot be one. A name that was made
-        up never replaces a file."""
+        # Where the images of a job go; a `UsageError` for a name that cannot be one. A name that was made
+        # up never replaces a file.
         if named:
             return plan_output(
                 str(self.path / name), request.effective_format, request.count, "", self.rescue
@@ -4482,15 +6163,15 @@ class OutputFolder(Record):
         return OutputPlan(self.path, stem, f".{suffix}", request.count > 1, True, self.rescue)
 
     def name_of(self, path):
-        """A path as a name below this folder."""
+        # A path as a name below this folder.
         return os.path.relpath(str(path), str(self.path))
 
     def below(self, images):
-        """Images with their paths as the journal keeps them."""
+        # Images with their paths as the journal keeps them.
         return tuple(replace(image, path=self.name_of(image.path)) for image in images)
 
     def still_there(self, images):
-        """Those of the journal's images that are on disk as it says."""
+        # Those of the journal's images that are on disk as it says.
         found = [(image, saved_image_at(str(self.path / image.path))) for image in images]
         return tuple(
             replace(saved, number=image.number)
@@ -4535,11 +6216,11 @@ _ENTRY_KINDS = {
 
 
 class Entry(Record):
-    """One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
-    first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
-    cost. A job is `accepted` while the host works on it as a task. `batch_id` is the provider's for a
-    submitted job. `settled` tells that nothing of a failed job is still on its way. `sandbox` tells that the
-    sandbox did it: no result, and no money."""
+    # One line. `images` are all that the job has by now, with paths below the folder; `name` is where the
+    # first was to go, and `existed` whether something was there. `high_usd` is the most that a sent job may
+    # cost. A job is `accepted` while the host works on it as a task. `batch_id` is the provider's for a
+    # submitted job. `settled` tells that nothing of a failed job is still on its way. `sandbox` tells that the
+    # sandbox did it: no result, and no money.
 
     event: str
     key: str
@@ -4558,16 +6239,15 @@ class Entry(Record):
 
 
 class Journal:
-    """An open journal. A context manager; for one thread alone.
-
-    `is_sandbox` tells whether the host of this run is the sandbox, as far as that is known: it goes on every
-    line.
-    """
+    # An open journal. A context manager; for one thread alone.
+    #
+    # `is_sandbox` tells whether the host of this run is the sandbox, as far as that is known: it goes on every
+    # line.
 
     is_sandbox = False
 
     def __init__(self, folder):
-        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
+        # Opens the journal of a folder, which must exist; a `UsageError` where another process has it.
         self.path = folder / JOURNAL_NAME
         for _ in range(_OPENINGS):
             try:
@@ -4590,12 +6270,12 @@ class Journal:
         return self
 
     def __exit__(self, *_):
-        """Closes the journal; one without a line goes."""
+        # Closes the journal; one without a line goes.
         close_or_take_away(self._descriptor, self.path)
 
     def extend(self, entries):
-        """Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
-        does not take them."""
+        # Writes lines and returns when all are on the disk, by one flush; an `OutputError` where the disk
+        # does not take them.
         has_written = False
         try:
             for entry in entries:
@@ -4612,7 +6292,7 @@ class Journal:
 
 
 class LastEntries:
-    """The last line of each job in a journal, in a scratch database."""
+    # The last line of each job in a journal, in a scratch database.
 
     def __init__(self, database):
         self._db = database
@@ -4625,7 +6305,7 @@ class LastEntries:
         self._db.execute("INSERT OR REPLACE INTO past VALUES (?, ?, ?)", values)
 
     def forget(self, entry):
-        """Forgets the last line of the job that this one is of."""
+        # Forgets the last line of the job that this one is of.
         self._db.execute("DELETE FROM past WHERE key = ? AND copy = ?", (entry.key, entry.copy))
 
     def of(self, key, copy):
@@ -4638,7 +6318,7 @@ class LastEntries:
 
 
 def scratch_database(path):
-    """A new SQLite database that need not outlive the process: for what would fill the memory."""
+    # A new SQLite database that need not outlive the process: for what would fill the memory.
     import sqlite3  # not every Python has it, and only batches and the ledger need it
 
     database = sqlite3.connect(str(path), isolation_level=None)
@@ -4649,7 +6329,7 @@ def scratch_database(path):
 
 
 def read_journal(folder):
-    """The entries of a folder's journal in order; a line that is torn or strange is passed over."""
+    # The entries of a folder's journal in order; a line that is torn or strange is passed over.
     path = folder / JOURNAL_NAME
     if not path.exists():
         return
@@ -4658,14 +6338,14 @@ def read_journal(folder):
             try:
                 content = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if entry.event in _EVENTS:
                 yield entry
 
 
 def entry_json(entry):
-    """An entry as the object on its line; what has its default is left out."""
+    # An entry as the object on its line; what has its default is left out.
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = {"event": entry.event, "time": moment, "key": entry.key, "copy": entry.copy}
     line.update((name, value) for name, value in vars(entry).items() if value)
@@ -4678,7 +6358,7 @@ def entry_json(entry):
 
 
 def read_entry(line):
-    """The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none."""
+    # The entry on a line; a `KeyError`, `TypeError` or `ValueError` where it is none.
     known = {
         name: kind(line[name]) for name, kind in _ENTRY_KINDS.items() if line.get(name) is not None
     }
@@ -4696,7 +6376,7 @@ def image_fields(image):
 
 
 def image_of_fields(fields):
-    """The image that `image_fields` made an object of; earlier releases kept no format and dimensions."""
+    # The image that `image_fields` made an object of; earlier releases kept no format and dimensions.
     return SavedImage(
         path=str(fields["path"]),
         size_bytes=int(fields["bytes"]),
@@ -4750,8 +6430,8 @@ def write_sheet(
     requests,
     output,
 ):
-    """Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
-    name or it cannot be written."""
+    # Writes the contact sheet of a folder anew; its path. None, after a warning, where another file has its
+    # name or it cannot be written.
     path = folder / SHEET_NAME
     try:
         if path.exists():
@@ -4825,8 +6505,8 @@ _MOST_DOUBLINGS = 3  # of a job's own wait, where the server asks for none: up t
 
 
 class _Refused(Record):
-    """One of them: when it was heard last, when it may go again, and how often it was refused since another
-    got through, and in all."""
+    # One of them: when it was heard last, when it may go again, and how often it was refused since another
+    # got through, and in all.
 
     heard_s: float = 0.0
     due_s: float = 0.0
@@ -4835,7 +6515,7 @@ class _Refused(Record):
 
 
 class RefusedJobs:
-    """All of one run, by their number."""
+    # All of one run, by their number.
 
     def __init__(self):
         self._jobs = {}
@@ -4844,16 +6524,16 @@ class RefusedJobs:
         return number in self._jobs
 
     def due_s(self, number):
-        """The moment from which a job may go."""
+        # The moment from which a job may go.
         return self._jobs[number].due_s if number in self._jobs else 0.0
 
     def heard_s(self, number):
-        """When its last refusal was heard."""
+        # When its last refusal was heard.
         return self._jobs[number].heard_s if number in self._jobs else 0.0
 
     def add(self, number, wait_s, has_other_gone, now_s):
-        """A job was refused, and is to wait as long as the server asks; whether it may go again.
-        `has_other_gone` tells whether another got through since it was refused before."""
+        # A job was refused, and is to wait as long as the server asks; whether it may go again.
+        # `has_other_gone` tells whether another got through since it was refused before.
         last = self._jobs.get(number, _Refused())
         wait_s = backoff_s(min(last.in_all, _MOST_DOUBLINGS)) if wait_s is None else wait_s
         on_end = 1 if has_other_gone else last.on_end + 1
@@ -4883,8 +6563,8 @@ _COMMENTS = (b"#", b"//")
 
 
 class Line(Record):
-    """A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
-    it is no text or longer than any job can be, and `problem` says which."""
+    # A line that is not blank: its number in the file from 1, its offset in bytes, and its text; None where
+    # it is no text or longer than any job can be, and `problem` says which.
 
     number: int
     offset: int
@@ -4893,11 +6573,11 @@ class Line(Record):
 
 
 class JobsFile:
-    """An open jobs file, whose lines can be read again until `close`."""
+    # An open jobs file, whose lines can be read again until `close`.
 
     def __init__(self, path, scratch):
-        """Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
-        planned, whatever happens to the file meanwhile."""
+        # Copies a file, or standard input for `-`, into the scratch folder: what is sent is what was
+        # planned, whatever happens to the file meanwhile.
         import shutil
 
         self._scratch = scratch
@@ -4943,11 +6623,10 @@ class JobsFile:
         return _decoded(self._file.readline(_MAX_JOB_BYTES), 0, offset).text or ""
 
     def _make_lines(self):
-        """Makes lines of UTF-8 of what is written otherwise.
-
-        Raises:
-            UsageError: it cannot be read, or is a table: its rows would pass for prompts.
-        """
+        # Makes lines of UTF-8 of what is written otherwise.
+        #
+        # Raises:
+        # UsageError: it cannot be read, or is a table: its rows would pass for prompts.
         self._file.seek(0)
         if self._file.read(2) in UTF16_MARKS:
             self._take(_from_utf16(self._file))
@@ -4971,7 +6650,7 @@ class JobsFile:
             self._take(_array_lines(data, first.number))
 
     def _take(self, pieces):
-        """Reads from now on what is written anew."""
+        # Reads from now on what is written anew.
         file = open(str(self._scratch / f"{Path(self._file.name).name}-lines"), "x+b")  # noqa: SIM115
         try:
             for piece in pieces:
@@ -4992,7 +6671,7 @@ class JobsFile:
 
 
 def _content(data, offset):
-    """A line without the mark of its encoding and the blanks around it."""
+    # A line without the mark of its encoding and the blanks around it.
     if offset == 0 and data.startswith(_UTF8_MARK):
         data = data[len(_UTF8_MARK) :]
     return data.strip()
@@ -5016,8 +6695,8 @@ def _from_utf16(file):
 
 
 def _array_lines(data, number):
-    """The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
-    where it has one, so that a refusal names that."""
+    # The elements of a JSON array that begins on line `number`, one a line: each on its own line of the file
+    # where it has one, so that a refusal names that.
     hint = "mend the array, or write one JSON object a line; write a prompt that begins so as a JSON string"
     if len(data) > _MAX_ARRAY_BYTES:
         raise UsageError(
@@ -5086,11 +6765,11 @@ PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "o
 
 
 class PlannedJob(Record):
-    """One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
-    the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
-    there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
-    numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
-    USD, None where a price is unknown."""
+    # One job as planned: its number and its line in the jobs file, the user's own id, its key and copy in
+    # the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
+    # there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
+    # numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
+    # USD, None where a price is unknown.
 
     number: int
     line: int
@@ -5126,7 +6805,7 @@ CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROW
 
 
 class Share(Record):
-    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
+    # Jobs, images and cost of one quality; the cost is None where a price is unknown.
 
     quality: str
     jobs: int
@@ -5135,7 +6814,7 @@ class Share(Record):
 
 
 class Plan:
-    """The jobs of one run, by their number from 1. For one thread alone."""
+    # The jobs of one run, by their number from 1. For one thread alone.
 
     def __init__(self, scratch):
         self._db = scratch_database(scratch / "plan.sqlite3")
@@ -5148,7 +6827,7 @@ class Plan:
         self._db.close()
 
     def add(self, job, names):
-        """Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name."""
+        # Takes a job and claims its file names; empty, or why not: an earlier job has its id or a name.
         names = [canonical(name) for name in names]
         clash = self._claim("id", [job.id] if job.id is not None else [], job.number)
         clash = clash or self._claim("output", names, job.number) or self._claim_folders(names, job.number)
@@ -5168,7 +6847,7 @@ class Plan:
         )
 
     def name_by_ids(self):
-        """Calls the outputs of jobs by their ids, where no other job's output is called so."""
+        # Calls the outputs of jobs by their ids, where no other job's output is called so.
         query = "SELECT number, own_name, images FROM jobs WHERE own_name != '' AND state = ? ORDER BY number"
         for number, name, images in self._db.execute(query, (PENDING,)):  # none of what it walks changes
             stem, dot, suffix = name.rpartition(".")
@@ -5178,7 +6857,7 @@ class Plan:
                 self._db.execute("UPDATE jobs SET name = ? WHERE number = ?", (name, number))
 
     def number_copies(self):
-        """Tells jobs with the same key apart by how many stand before each."""
+        # Tells jobs with the same key apart by how many stand before each.
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
         previous, copy = None, 0
         rows = self._db.execute("SELECT number, key FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
@@ -5188,7 +6867,7 @@ class Plan:
                 self._db.execute("UPDATE jobs SET copy = ? WHERE number = ?", (copy, number))
 
     def remember(self, entry):
-        """Takes a line of the journal; the last one of a job counts."""
+        # Takes a line of the journal; the last one of a job counts.
         self._past.add(entry)
         for image in entry.images:
             self.hold_name(image.path, entry)
@@ -5197,14 +6876,14 @@ class Plan:
         self._past.forget(entry)
 
     def remember_elsewhere(self, entry):
-        """Takes a line of the journal that is of another kind of host: no result, but its files are there."""
+        # Takes a line of the journal that is of another kind of host: no result, but its files are there.
         if entry.images:
             self._db.execute("INSERT OR IGNORE INTO elsewhere VALUES (?,?)", (entry.key, entry.copy))
         for image in entry.images:
             self.hold_name(image.path, replace(entry, key=""))
 
     def count_elsewhere(self):
-        """How many jobs are to be made that another kind of host has made before."""
+        # How many jobs are to be made that another kind of host has made before.
         query = "SELECT count(*) FROM jobs JOIN elsewhere USING (key, copy) WHERE state = ?"
         return int(self._db.execute(query, (PENDING,)).fetchone()[0])
 
@@ -5213,19 +6892,19 @@ class Plan:
         self._db.execute("INSERT OR REPLACE INTO holders VALUES (?,?,?)", values)
 
     def is_anothers(self, name, job):
-        """Whether a file below the folder is an image of another job, of this run or an earlier one."""
+        # Whether a file below the folder is an image of another job, of this run or an earlier one.
         row = self._db.execute("SELECT key, copy FROM holders WHERE name = ?", (canonical(name),)).fetchone()
         return row is not None and row != (job.key, job.copy)
 
     def remembered(self):
-        """The jobs that the journal knows, each with its last line there."""
+        # The jobs that the journal knows, each with its last line there.
         columns = ", ".join(f"jobs.{name}" for name in _FIELDS)
         query = f"SELECT {columns}, past.entry FROM jobs JOIN past USING (key, copy) ORDER BY number"  # noqa: S608
         for row in self._db.execute(query):
             yield _planned(row[:-1]), read_entry(json.loads(row[-1]))
 
     def take(self):
-        """The next job that is to be run, each once; None when there is none."""
+        # The next job that is to be run, each once; None when there is none.
         query = f"SELECT {_COLUMNS} FROM jobs WHERE state = ? AND number > ? ORDER BY number LIMIT 1"  # noqa: S608
         row = self._db.execute(query, (PENDING, self._last_taken)).fetchone()
         if row is None:
@@ -5234,7 +6913,7 @@ class Plan:
         return _planned(row)
 
     def leave(self, number, missing, there):
-        """Of a job only some images are still to be made, for their part of the estimate."""
+        # Of a job only some images are still to be made, for their part of the estimate.
         part = "low_usd = low_usd * :left / images, high_usd = high_usd * :left / images, images = :left"
         values = {
             "missing": json.dumps(list(missing)),
@@ -5263,7 +6942,7 @@ class Plan:
         ]
 
     def rows(self, state=None):
-        """What there is to say of every job, in their order, or of those in one state."""
+        # What there is to say of every job, in their order, or of those in one state.
         last = 0
         query = (
             "SELECT number, line, offset, id, state, outcome FROM jobs"
@@ -5279,7 +6958,7 @@ class Plan:
                 yield {"job": number, "line": line, "offset": offset, "id": job_id, "status": status, **known}
 
     def _claim_folders(self, names, number):
-        """No output may be a folder that another one lies in."""
+        # No output may be a folder that another one lies in.
         deep = [Path(name) for name in names if os.sep in name]
         folders = {str(parent) for path in deep for parent in path.parents} - {"."}
         for folder in folders:
@@ -5291,7 +6970,7 @@ class Plan:
         return ""
 
     def _claim(self, what, names, number):
-        """Takes names for a job; why not, where an earlier one has them."""
+        # Takes names for a job; why not, where an earlier one has them.
         import sqlite3
 
         for name in names:
@@ -5312,9 +6991,9 @@ def _planned(row):
 
 
 class JobEnding(Record):
-    """What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
-    error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
-    lacks, in words."""
+    # What has come of a job. `images` are all that it has by now, those of earlier runs too; without an
+    # error all are there. `cost_usd` is None where that is unknown or nothing was paid; `unpriced` is what it
+    # lacks, in words.
 
     images: Tuple[SavedImage, ...] = ()
     error: Optional[GptImage2Error] = None
@@ -5325,7 +7004,7 @@ class JobEnding(Record):
 
     @property
     def is_unpriced(self):
-        """Whether it may have cost what is not in `cost_usd`."""
+        # Whether it may have cost what is not in `cost_usd`.
         return self.billed is not Billed.NO and (self.cost_usd is None or bool(self.unpriced))
 
     @property
@@ -5374,13 +7053,13 @@ def resume_jobs(
     is_sandbox,
     under_way,
 ):
-    """Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
-    what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
-    earlier run could not say that it was done.
-
-    `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
-    What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
-    where it is not known which of them this run is for, and all counts."""
+    # Takes out of a plan what the journal of the folder knows to be done, with the Batch API, or in doubt;
+    # what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
+    # earlier run could not say that it was done.
+    #
+    # `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
+    # What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
+    # where it is not known which of them this run is for, and all counts.
     spent_usd = _replay(plan, folder, is_sandbox)
     for job, entry in plan.remembered():
         is_under_way = (
@@ -5391,7 +7070,7 @@ def resume_jobs(
 
 
 def _replay(plan, folder, is_sandbox):
-    """Takes the journal into the plan, and adds up what it cost."""
+    # Takes the journal into the plan, and adds up what it cost.
     spent_usd = 0.0
     under_way = {}
     elsewhere = {}
@@ -5426,7 +7105,7 @@ def _settle(
     retry_ambiguous,
     is_under_way,
 ):
-    """Decides what is left of a job by its last line in the journal."""
+    # Decides what is left of a job by its last line in the journal.
     there = _images_there(plan, folder, job, entry)
     missing = sorted(set(job.missing) - {image.number for image in there})
     outcome = {
@@ -5457,8 +7136,8 @@ def _settle(
 
 
 def _images_there(plan, folder, job, entry):
-    """The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
-    saved but could not say any more, which is a whole image where there was no file."""
+    # The images of a job that are on disk, by their numbers: as the journal says, and what a killed run had
+    # saved but could not say any more, which is a whole image where there was no file.
     there = {image.number: image for image in folder.still_there(entry.images)}
     if entry.event in (SENT, ACCEPTED) and not entry.existed:
         outputs = folder.outputs(entry.name, ImageRequest(prompt="", n=len(job.missing)), job.named)
@@ -5472,7 +7151,7 @@ def _images_there(plan, folder, job, entry):
 
 
 def _is_in_doubt(entry):
-    """Whether a job failed for which more may have been paid than has come."""
+    # Whether a job failed for which more may have been paid than has come.
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
 
 
@@ -5494,8 +7173,8 @@ def _is_whole(path):
 
 
 class RunningJob:
-    """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
-    closes what was loaded for it."""
+    # A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
+    # closes what was loaded for it.
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
 
@@ -5518,14 +7197,14 @@ class RunningJob:
 
     @property
     def is_unsent(self):
-        """Whether it was stopped before anything was paid for."""
+        # Whether it was stopped before anything was paid for.
         return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
     def prepare(
         self, client, request, folder, is_anothers
     ):
-        """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
-        the folder is another job's image."""
+        # Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
+        # the folder is another job's image.
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -5537,7 +7216,7 @@ class RunningJob:
         self.call = call
 
     def sent_entry(self, folder):
-        """Its line in the journal before it is sent."""
+        # Its line in the journal before it is sent.
         planned = self.planned
         self._existed = any(os.path.lexists(self.call.plan.path(number)) for number in planned.missing)
         return planned.entry(
@@ -5549,17 +7228,17 @@ class RunningJob:
         )
 
     def end_entry(self, folder):
-        """Its line in the journal after it has ended."""
+        # Its line in the journal after it has ended.
         return replace(self.ending.entry(self.planned, folder), existed=self._existed)
 
     def send(self, now_s):
-        """From now on it may cost all that is held for it."""
+        # From now on it may cost all that is held for it.
         self.departure.sent_s = now_s
         self.hold.sent()
         self._is_sent = self.is_noted = True
 
     def end(self, result, error, secrets):
-        """Takes in how it ended; without an error all its images are saved."""
+        # Takes in how it ended; without an error all its images are saved.
         if error is not None and not isinstance(error, GptImage2Error):
             # A defect of the program. What was sent by then stays in doubt in the journal, and paid for.
             self.is_noted = False
@@ -5590,7 +7269,7 @@ class RunningJob:
         }
 
     def _numbered(self, images):
-        """The images by their numbers in the job: one too many stands for one that is missing."""
+        # The images by their numbers in the job: one too many stands for one that is missing.
         missing = self.planned.missing
         free = iter(sorted(set(missing) - {image.number for image in images}))
         return tuple(
@@ -5599,7 +7278,7 @@ class RunningJob:
         )
 
     def _elsewhere(self, images):
-        """What there is to say of images that are not where the user named them."""
+        # What there is to say of images that are not where the user named them.
         if not self.planned.named:
             return ()
         taken = [image for image in images if image.path != str(self.call.plan.path(image.number))]
@@ -5636,7 +7315,7 @@ BATCH_COMMANDS = (
 
 
 class JobsOptions(ServerFlags):
-    """What a command line says of its jobs, however they are run: its flags, and what follows from them."""
+    # What a command line says of its jobs, however they are run: its flags, and what follows from them.
 
     jobs: str  # the file
     out_dir: str
@@ -5651,12 +7330,12 @@ class JobsOptions(ServerFlags):
 
     @property
     def defaults(self):
-        """What a line leaves out."""
+        # What a line leaves out.
         return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
-    """A `batch run` command line."""
+    # A `batch run` command line.
 
     concurrency: int
     images_per_minute: Optional[float]
@@ -5669,12 +7348,12 @@ class BatchRunCommand(JobsOptions, CallFlags):
 
     @property
     def is_beyond(self):
-        """Whether it goes to object storage, or to many machines."""
+        # Whether it goes to object storage, or to many machines.
         return is_address_of_store(self.out_dir)
 
 
 def is_address_of_store(place):
-    """Whether a place is an address such as `s3://bucket/run`, and no folder."""
+    # Whether a place is an address such as `s3://bucket/run`, and no folder.
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", place) is not None
 
 
@@ -5780,8 +7459,8 @@ _SHOWN_PROBLEMS = 20
 
 
 class OpenJobs(Record):
-    """A jobs file whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs
-    in the folder may have cost."""
+    # A jobs file whose jobs are planned. `journal` is None for a dry run; `spent_usd` is what earlier runs
+    # in the folder may have cost.
 
     plan: Plan
     jobs_file: JobsFile
@@ -5791,7 +7470,7 @@ class OpenJobs(Record):
     spent_usd: float
 
     def requests(self):
-        """The request of every row of the plan; for a line that is no job, its text."""
+        # The request of every row of the plan; for a line that is no job, its text.
         for row in self.plan.rows():
             text = self.jobs_file.text_at(row["offset"])
             try:
@@ -5801,7 +7480,7 @@ class OpenJobs(Record):
 
 
 def open_jobs(options, client, output, stack):
-    """Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent."""
+    # Plans the jobs of a file; everything is closed with the stack. Raises before anything is sent.
     scratch = stack.enter_context(temporary_folder())
     jobs_file = JobsFile(options.jobs, scratch)
     stack.callback(jobs_file.close)
@@ -5849,8 +7528,8 @@ def open_jobs(options, client, output, stack):
 
 
 def _is_for_sandbox(options, client, folder):
-    """Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
-    asked, at no cost, where the folder has something of the sandbox's."""
+    # Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
+    # asked, at no cost, where the folder has something of the sandbox's.
     if getattr(options, "sandbox", False):
         return True
     if not is_loopback(client.settings.base_url) or not any(entry.sandbox for entry in read_journal(folder)):
@@ -5859,7 +7538,7 @@ def _is_for_sandbox(options, client, folder):
 
 
 def _refuse_invalid(plan, skip, output):
-    """Names the lines that are no jobs; raises unless they are to be skipped."""
+    # Names the lines that are no jobs; raises unless they are to be skipped.
     count = plan.count().get(INVALID, 0)
     if not count:
         return
@@ -5880,7 +7559,7 @@ def _refuse_invalid(plan, skip, output):
 
 
 class _Planner:
-    """Takes lines of a jobs file into a plan."""
+    # Takes lines of a jobs file into a plan.
 
     def __init__(
         self,
@@ -5914,7 +7593,7 @@ class _Planner:
             self._plan.refuse(self._lines, line, {"error": failure_json(error)})
 
     def _planned(self, line):
-        """The job of a line, and the names of its files."""
+        # The job of a line, and the names of its files.
         if line.text is None:
             raise UsageError(line.problem, hint="write one job a line")
         job, unknown = read_job(line.text, self._defaults)
@@ -5964,7 +7643,7 @@ class _Planner:
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
     def _claimed(self, path):
-        """The file behind an output that the user named, as a path below the folder; no link may lead out."""
+        # The file behind an output that the user named, as a path below the folder; no link may lead out.
         real = os.path.realpath(str(path))
         shown = show(str(path.name), limit=100)
         if not real.startswith(self._real_folder + os.sep):
@@ -5982,8 +7661,8 @@ class _Planner:
 
 
 def name_of_id(job_id, suffix):
-    """The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
-    everywhere, else its letters and digits."""
+    # The file name that a job's id makes, empty where it makes none: as it stands where it can be a name
+    # everywhere, else its letters and digits.
     if job_id.lower().endswith(f".{suffix}"):
         job_id = job_id[: -len(suffix) - 1]
     is_plain = re.fullmatch(r"\w[\w.,+=@ -]*", job_id) and len(os.fsencode(job_id)) <= _MAX_ID_BYTES
@@ -5992,7 +7671,7 @@ def name_of_id(job_id, suffix):
 
 
 def _relative(output):
-    """An output as a plain relative path."""
+    # An output as a plain relative path.
     shown = show(output, limit=100)
     if not output.strip() or "\0" in output or output.endswith(("/", os.sep)):
         raise UsageError(f"output {shown!r} is no file name", hint="leave it out: one is made up")
@@ -6002,7 +7681,7 @@ def _relative(output):
 
 
 def _fingerprint(source):
-    """What an input is: the hash of a file's content, or the address it is fetched from."""
+    # What an input is: the hash of a file's content, or the address it is fetched from.
     if is_address(source):
         return source
     path = os.path.abspath(os.path.expanduser(source))
@@ -6034,9 +7713,9 @@ _MAX_JOB_WARNINGS = 20
 
 
 class Tally(Record):
-    """How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
-    flight, `oldest_s` is how long the longest call has run; `refused` jobs wait to go again; `rest_s` is how
-    long the rest will take, None while that is unknown. Times in seconds."""
+    # How far a run is. `stopped` says why nothing more is started, empty while more is. Of what is in
+    # flight, `oldest_s` is how long the longest call has run; `refused` jobs wait to go again; `rest_s` is how
+    # long the rest will take, None while that is unknown. Times in seconds.
 
     done: int = 0
     failed: int = 0
@@ -6053,14 +7732,14 @@ class Tally(Record):
 
 
 def job_rows(plan):
-    """A row a job as `--json` and `--events` print it."""
+    # A row a job as `--json` and `--events` print it.
     for row in plan.rows():
         del row["offset"]
         yield job_row(row)
 
 
 def job_row(row):
-    """A row with every field that rows have."""
+    # A row with every field that rows have.
     blank = {"images": [], "billed": "no", "cost_usd": None, "error": None, "warnings": []}
     return {**blank, **row, "status": _STATUS.get(row["status"], row["status"])}
 
@@ -6124,7 +7803,7 @@ def sum_of_shares(shares):
 
 
 def estimated_s(shares, concurrency, images_per_minute):
-    """How many seconds a run would take."""
+    # How many seconds a run would take.
     one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
     seconds = sum(one_by_one_s) / concurrency
     if images_per_minute:
@@ -6135,7 +7814,7 @@ def estimated_s(shares, concurrency, images_per_minute):
 def show_dry_run(
     output, command, jobs, lines, facts
 ):
-    """Says what the jobs of a file would take, in `lines` for people and in `facts` for programs."""
+    # Says what the jobs of a file would take, in `lines` for people and in `facts` for programs.
     found = counts(jobs.plan)
     images = sum_of_shares(jobs.plan.shares()).images
     spent = [f"Earlier runs in this folder: ${jobs.spent_usd:.4f}"] if jobs.spent_usd else []
@@ -6158,7 +7837,7 @@ def show_dry_run(
 
 
 class Progress:
-    """The voice of one run. `jobs` is how many are to be run."""
+    # The voice of one run. `jobs` is how many are to be run.
 
     def __init__(self, output, jobs, max_cost_usd):
         self._output = output
@@ -6183,7 +7862,7 @@ class Progress:
                 self._output.warn(f"job {job.number} (line {job.line}): {show(warning, limit=None)}")
 
     def show(self, tally):
-        """Tells how far the run is, where it is time to; may be called at any time."""
+        # Tells how far the run is, where it is time to; may be called at any time.
         if tally.stopped == INTERRUPTED and not self._has_said_goodbye:
             self._has_said_goodbye = True
             self._output.say(_farewell(tally))
@@ -6204,7 +7883,7 @@ class Progress:
         return tally.images * MINUTE_S / self.elapsed_s
 
     def _parts(self, tally):
-        """How far the run is; what a narrow terminal has no room for stands last."""
+        # How far the run is; what a narrow terminal has no room for stands last.
         parts = [
             f"{tally.done}/{self.jobs} done",
             f"{tally.failed} failed",
@@ -6220,7 +7899,7 @@ class Progress:
 
 
 def what_it_waits_for(tally):
-    """Why not more is in flight; nothing where all that may go has gone."""
+    # Why not more is in flight; nothing where all that may go has gone.
     pacing = tally.pacing
     parts = []
     if pacing.wait_s:
@@ -6241,7 +7920,7 @@ def say_ended(output, row):
 
 
 def duration(seconds):
-    """A duration in words, to two units."""
+    # A duration in words, to two units.
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
     if hours:
@@ -6274,7 +7953,7 @@ _UNAUTHORIZED = 401
 
 
 class Scheduler:
-    """One run of the jobs of a plan."""
+    # One run of the jobs of a plan.
 
     def __init__(
         self,
@@ -6309,8 +7988,8 @@ class Scheduler:
         self._news = SimpleQueue()  # from workers
 
     def run(self):
-        """Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
-        of the program is raised when what was paid for has ended."""
+        # Runs until nothing is left, or nothing more is to be started and all that was has ended. A defect
+        # of the program is raised when what was paid for has ended.
         defect = None
         with self._stop:
             self._stop.drain_first(partial(self._stop_starting, INTERRUPTED))
@@ -6333,7 +8012,7 @@ class Scheduler:
         return self._tally_now()
 
     def _step(self):
-        """Starts what may start, waits for what happens next, and tells of it; False when all is over."""
+        # Starts what may start, waits for what happens next, and tells of it; False when all is over.
         wait_s = self._start_jobs()
         self._commit()
         if not self._under_way and (self._is_stopping() or wait_s is None):
@@ -6353,7 +8032,7 @@ class Scheduler:
     # Starting
 
     def _start_jobs(self):
-        """Starts what may start now; in how many seconds more may, None where only news can tell."""
+        # Starts what may start now; in how many seconds more may, None where only news can tell.
         while not self._is_stopping() and len(self._under_way) < self._command.concurrency:
             now_s = time.monotonic()
             affordable = self._next_affordable(now_s)
@@ -6369,8 +8048,8 @@ class Scheduler:
         return None
 
     def _next_affordable(self, now_s):
-        """The first job that may go, that there is money for, and the money. One that waits for its own takes
-        a place, and so do those that were refused, as far as the pacer says."""
+        # The first job that may go, that there is money for, and the money. One that waits for its own takes
+        # a place, and so do those that were refused, as far as the pacer says.
         refused = 0
         for place, planned in enumerate(self._waiting):
             if self._refused.due_s(planned.number) > now_s:
@@ -6393,8 +8072,8 @@ class Scheduler:
         return None
 
     def _leave_out_unaffordable(self, now_s):
-        """Gives up on jobs that wait for money when nothing is under way that may leave some. Where a refused
-        one waits for its time instead: in how many seconds it may go."""
+        # Gives up on jobs that wait for money when nothing is under way that may leave some. Where a refused
+        # one waits for its time instead: in how many seconds it may go.
         waits_s = [self._refused.due_s(planned.number) - now_s for planned in self._waiting]
         wait_s = min((each for each in waits_s if each > 0), default=None)
         if wait_s is not None:
@@ -6421,7 +8100,7 @@ class Scheduler:
             self._make_ready(running, job.request)
 
     def _make_ready(self, running, request):
-        """A job's inputs are there: it is sent with the next lines of the journal."""
+        # A job's inputs are there: it is sent with the next lines of the journal.
         if self._is_stopping():
             self._leave(running)
             return
@@ -6434,8 +8113,8 @@ class Scheduler:
             self._ready.append(running)
 
     def _commit(self):
-        """Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
-        tells of those."""
+        # Puts on disk, by one flush, which jobs have ended and which are sent; only then sends these, and
+        # tells of those.
         folder = self._jobs.folder
         noted = [running for running in self._ended if running.is_noted]
         lines = [running.end_entry(folder) for running in noted]
@@ -6507,7 +8186,7 @@ class Scheduler:
         self._progress.saved(image)
 
     def _end(self, running, result, error):
-        """A job has ended: what others may do follows at once, what is told of it when it is on disk."""
+        # A job has ended: what others may do follows at once, what is told of it when it is on disk.
         if result is not None and result.sandbox:
             self._journal.is_sandbox = True
         try:
@@ -6524,14 +8203,14 @@ class Scheduler:
         self._ended.append(running)
 
     def _leave(self, running):
-        """Gives back a job's place, and what is left of its money."""
+        # Gives back a job's place, and what is left of its money.
         del self._under_way[running.planned.number]
         self._pacer.end(running.departure)
         self._budget.release(running.hold)
         running.inputs.close()
 
     def _goes_again(self, running, error):
-        """Whether a job may simply go again later: the server has refused it for the time being."""
+        # Whether a job may simply go again later: the server has refused it for the time being.
         if not error.retry_safe or error.billed is not Billed.NO or error.http_status is None:
             return False
         now_s, number = time.monotonic(), running.planned.number
@@ -6541,7 +8220,7 @@ class Scheduler:
         return running.goes_again
 
     def _book(self, running):
-        """Notes in the plan how a job has ended, and tells of it."""
+        # Notes in the plan how a job has ended, and tells of it.
         if running.goes_again or running.is_unsent:
             return
         planned, ending, tally = running.planned, running.ending, self._tally
@@ -6580,7 +8259,7 @@ class Scheduler:
     # Stopping
 
     def _stop_after(self, error):
-        """Starts nothing more where no other job can fare better, or too many have failed."""
+        # Starts nothing more where no other job can fare better, or too many have failed.
         is_refused = isinstance(error, AuthenticationError) and error.http_status == _UNAUTHORIZED
         most = 1 if self._command.fail_fast else self._command.max_failures
         if is_refused or isinstance(error, (QuotaError, ConfigError)) or error.code == NO_SPACE:
@@ -6589,7 +8268,7 @@ class Scheduler:
             self._stop_starting(MAX_FAILURES)
 
     def _stop_starting(self, reason):
-        """Nothing more is started. A signal handler calls it, so it takes no lock."""
+        # Nothing more is started. A signal handler calls it, so it takes no lock.
         self._stopped = self._stopped or reason
 
     def _is_stopping(self):
@@ -6706,7 +8385,7 @@ _HINT = (
 
 
 def read_moment(text, now_s):
-    """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
+    # The moment that a text names, as the ledger writes it; a date-time without a zone is local.
     from datetime import datetime
 
     if text.strip().lower() == "today":
@@ -6721,7 +8400,7 @@ def read_moment(text, now_s):
 
 
 def local_time(moment):
-    """A moment of the ledger in local time, to the minute."""
+    # A moment of the ledger in local time, to the minute.
     from datetime import datetime
 
     try:
@@ -6749,8 +8428,8 @@ GROUPINGS = {
 
 
 class Spending(Record):
-    """What a group of requests cost. `unknown_cost` counts those that were billed at a cost of which all, or
-    a part, is unknown and not in the sum; `maybe_billed` those that may have been billed, also not in it."""
+    # What a group of requests cost. `unknown_cost` counts those that were billed at a cost of which all, or
+    # a part, is unknown and not in the sum; `maybe_billed` those that may have been billed, also not in it.
 
     name: str
     requests: int = 0
@@ -6776,12 +8455,12 @@ class Spending(Record):
 
 
 def lacks_a_part(svg_usage):
-    """Whether the author of an SVG has cost what nobody knows."""
+    # Whether the author of an SVG has cost what nobody knows.
     return svg_usage is not None and svg_usage.get("cost_usd") is None
 
 
 def spending_rows(database, since):
-    """What is needed of each request from a moment on, oldest first."""
+    # What is needed of each request from a moment on, oldest first.
     return list(
         database.rows(
             "SELECT started_at, base_url, host, model, fields, billed, cost_usd, usage,"
@@ -6808,7 +8487,7 @@ def sums_by(rows, by):
 
 
 def is_rehearsal(row):
-    """Whether the sandbox has answered: that is no real money. A gateway on this machine charges some."""
+    # Whether the sandbox has answered: that is no real money. A gateway on this machine charges some.
     return row["host"] == SANDBOX_HOST
 
 
@@ -6828,7 +8507,7 @@ _FORGET_BATCH_JOBS = (
 
 
 class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+    # One row of the ledger with its images. `fields` are the API's but for model, prompt and images.
 
     id: int
     started_at: str
@@ -6865,7 +8544,7 @@ class PastRequest(Record):
 def find_requests(
     database, search, since, limit
 ):
-    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
+    # The requests from `since` on whose prompt or image path holds a text in any case, newest first.
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
         "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
@@ -6888,9 +8567,9 @@ def request_by_id(database, number):
 
 
 def made_by_file(database, path):
-    """The newest request that made an image with the bytes of this file, at best under this path; else the
-    finished picture with these bytes, and the request that made what it was made from; else the newest
-    request that made an image with this path."""
+    # The newest request that made an image with the bytes of this file, at best under this path; else the
+    # finished picture with these bytes, and the request that made what it was made from; else the newest
+    # request that made an image with this path.
     is_here = "path = CAST(? AS TEXT)"
     by_hash = f"SELECT request FROM images WHERE sha256 = ? ORDER BY {is_here} DESC, request DESC LIMIT 1"  # noqa: S608
     by_path = f"SELECT request FROM images WHERE {is_here} ORDER BY request DESC LIMIT 1"  # noqa: S608
@@ -6906,7 +8585,7 @@ def made_by_file(database, path):
 def forget_requests(
     database, ids=(), before=None, everything=False
 ):
-    """Deletes requests by id, by age or all of them, and overwrites what they held; which they were."""
+    # Deletes requests by id, by age or all of them, and overwrites what they held; which they were.
     if everything:
         condition, values, moment = "1", [()], "9"
     elif before is not None:
@@ -7050,7 +8729,7 @@ def details(past):
 
 
 def derivation(picture):
-    """How a finished picture was made."""
+    # How a finished picture was made.
     size = f"{picture.width}x{picture.height} " if picture.width else ""
     rows = [
         ["picture", picture.path],
@@ -7071,7 +8750,7 @@ def spending_json(spending):
 
 
 def spending_table(by, sums, foot, total):
-    """Sums in columns, and below them a note on costs of the total that are not known."""
+    # Sums in columns, and below them a note on costs of the total that are not known.
     head = [[by, "requests", "images", "tokens", "cost"]]
     rows = [
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
@@ -7105,7 +8784,7 @@ def _or_dash(value, unit=""):
 
 
 def columns(rows, right=()):
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
+    # Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right.
     if not rows:
         return []
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
@@ -7130,7 +8809,7 @@ _NO_SUCH_QUALITY = "-"
 
 
 def run_compare(asked, prices, discount, output):
-    """Prints the table; a model or quality that is asked for makes it one of that alone."""
+    # Prints the table; a model or quality that is asked for makes it one of that alone.
     others = [name for name in prices if name not in FAMILY]
     names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
     qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
@@ -7166,7 +8845,7 @@ def run_compare(asked, prices, discount, output):
 def run_sizes(
     asked, ratio, prices, discount, output
 ):
-    """Prints what a request costs in the legal sizes of a ratio, from small to large."""
+    # Prints what a request costs in the legal sizes of a ratio, from small to large.
     names = _names_of_sizes(ratio)
     across, down = _parts(ratio)
     sizes = {*sizes_of_ratio(across / down), *filter(None, map(parse_size, names))}
@@ -7207,17 +8886,16 @@ def run_sizes(
 
 
 def _names_of_sizes(ratio):
-    """The sizes that have a name by their ratio, and the name."""
+    # The sizes that have a name by their ratio, and the name.
     tiers = (ratio, f"{ratio}@2k", f"{ratio}@4k") if ":" in ratio else ()
     return {str(resolve_size(tier)): tier for tier in reversed(tiers)}
 
 
 def _parts(ratio):
-    """Across and down of `16:9`, or of a size.
-
-    Raises:
-        UsageError: it is neither, or longer than the API paints.
-    """
+    # Across and down of `16:9`, or of a size.
+    #
+    # Raises:
+    # UsageError: it is neither, or longer than the API paints.
     parts = parse_size(ratio.replace(":", "x"))
     if parts is None or min(parts) < 1 or max(parts) > MAX_RATIO * min(parts):
         raise UsageError(
@@ -7228,7 +8906,7 @@ def _parts(ratio):
 
 
 def what_is_reported(model):
-    """What there is to say of the cost of a model whose tokens nobody has published; empty for another."""
+    # What there is to say of the cost of a model whose tokens nobody has published; empty for another.
     known = FAMILY.get(model)
     if known is None or known.token_factors is not None:
         return ""
@@ -7241,7 +8919,7 @@ def what_is_reported(model):
 def _costs(
     request, qualities, prices, discount
 ):
-    """The cost of each quality that the model takes; None where it is not known."""
+    # The cost of each quality that the model takes; None where it is not known.
     known = FAMILY.get(request.model)
     costs = {}
     for quality in qualities:
@@ -7380,7 +9058,7 @@ def redo_parser():
 
 
 def read_redo_command(argv):
-    """A `history redo` command line; what is not to change is None or empty in its request."""
+    # A `history redo` command line; what is not to change is None or empty in its request.
     command = redo_parser().parse_args(list(argv), ImageCommand())
     command.sources = tuple(command.more_images or ())
     prompt = ""
@@ -7462,7 +9140,7 @@ def run_forget(words, output, _):
 
 
 def _forget_left(rows, everything):
-    """Deletes what processes that have ended left of these requests; of how many there was something."""
+    # Deletes what processes that have ended left of these requests; of how many there was something.
     found = 0
     for left in left_behind(state_folder(os.environ)):
         if everything or left.row in rows:
@@ -7532,15 +9210,15 @@ def run_spend(words, output, _):
 
 
 def _opened(stack):
-    """The ledger, closed with the stack; an empty one where there is none yet."""
+    # The ledger, closed with the stack; an empty one where there is none yet.
     database = read_database(state_folder(os.environ) / LEDGER_NAME)
     stack.callback(database.close)
     return database
 
 
 def _found(target):
-    """The request that an id or a file names, the file where it is one that exists, and how that was made
-    where it is no image of the request itself."""
+    # The request that an id or a file names, the file where it is one that exists, and how that was made
+    # where it is no image of the request itself.
     with ExitStack() as stack:
         database = _opened(stack)
         if target.isascii() and target.isdigit():
@@ -7564,8 +9242,8 @@ def _finish(output, action, outcome):
 
 
 def fill_in(command, past, image_path):
-    """Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
-    output is a free name beside `image_path`, else beside the first image of the request."""
+    # Takes from `past` whatever the command line leaves out: fields, inputs, mask and output. By default its
+    # output is a free name beside `image_path`, else beside the first image of the request.
     if past.command == PROBE_COMMAND:
         raise UsageError(
             f"request {past.id} is a probe of a base URL", hint="send a new one: doctor --probe --yes"
@@ -7593,11 +9271,10 @@ def fill_in(command, past, image_path):
 
 
 def _ask_for_missing(command, past, image_path):
-    """Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
-
-    Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
-    which then has the next number that is free.
-    """
+    # Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
+    #
+    # Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
+    # which then has the next number that is free.
     was = Path(past.output)
     folder = Path(image_path).parent if image_path else was.parent
     asked = request_from_fields(past.prompt, past.model, past.fields).count
@@ -7625,7 +9302,7 @@ def _ask_for_missing(command, past, image_path):
 
 
 def _changed_request(past, changes):
-    """The request as it was, but for the fields that are set in `changes`."""
+    # The request as it was, but for the fields that are set in `changes`.
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
     request = request_from_fields(past.prompt, past.model, past.fields)
@@ -7648,7 +9325,7 @@ def _kept_source(past, file, what):
 
 
 def _say_again(command, words):
-    """Sets the flags that a mask was made from: it was not kept."""
+    # Sets the flags that a mask was made from: it was not kept.
     for flag, value in zip(words[::2], words[1::2]):
         if flag == "--area":
             command.area = [*(command.area or ()), value]
@@ -7662,7 +9339,7 @@ def _replacement(what):
 
 
 def _beside(past, image_path, output_format):
-    """A free name like that of the output that was asked for, in the folder where its image is now."""
+    # A free name like that of the output that was asked for, in the folder where its image is now.
     asked = Path(image_path or past.output)
     was = past.fields.get("output_format") or "png"
     if asked.suffix and was != output_format:
@@ -7735,7 +9412,7 @@ def run_cost(words, output, _):
 
 
 def batch_warnings(base_url):
-    """What there is to say where a host may have no Batch API, which is OpenAI's own."""
+    # What there is to say where a host may have no Batch API, which is OpenAI's own.
     if is_official(base_url) or is_loopback(base_url):
         return ()
     return (f"the Batch API is OpenAI's own: {show(base_url)} may not have it, nor its price",)
@@ -7779,9 +9456,9 @@ _Why = Callable[[Attempt], GptImage2Error]
 
 
 class ServerBatch(Record):
-    """A batch as the server shows it; `id` is None while it has not said anything of it. The counts are of
-    requests. `mark` is in its metadata and tells which submission made it; `problem` is why it failed as a
-    whole."""
+    # A batch as the server shows it; `id` is None while it has not said anything of it. The counts are of
+    # requests. `mark` is in its metadata and tells which submission made it; `problem` is why it failed as a
+    # whole.
 
     id: Optional[str]
     status: str
@@ -7803,7 +9480,7 @@ class ServerBatch(Record):
 
 
 class BatchApi:
-    """One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked."""
+    # One host's Batch API. Its methods raise a `GptImage2Error` where the server does not do as asked.
 
     def __init__(self, settings, env, output, stop):
         self._settings = settings
@@ -7814,8 +9491,8 @@ class BatchApi:
         self.is_sandbox = False
 
     def upload(self, path, filename, purpose, mime_type):
-        """Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
-        for in the server's list, and sent again only if it is not there."""
+        # Uploads a file under a name that no other has; its id. Where the answer is lost the file is looked
+        # for in the server's list, and sent again only if it is not there.
         form = (
             FormPart("purpose", text=purpose),
             FormPart("file", path=str(path), filename=filename, mime_type=mime_type),
@@ -7838,7 +9515,7 @@ class BatchApi:
         return file_id
 
     def create(self, input_file_id, endpoint, mark):
-        """Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow."""
+        # Makes a batch of an uploaded file; an error is billed `maybe` where there may be one anyhow.
         body = {
             "input_file_id": input_file_id,
             "endpoint": endpoint,
@@ -7858,7 +9535,7 @@ class BatchApi:
         return _batch_in(self._post(f"/batches/{_part_of_url(batch_id)}/cancel", {})[1])
 
     def batches(self):
-        """All batches of the server, newest first; only without an error at the end it was all of them."""
+        # All batches of the server, newest first; only without an error at the end it was all of them.
         last = ""
         while True:
             after = f"&after={_part_of_url(last)}" if last else ""
@@ -7875,14 +9552,14 @@ class BatchApi:
             last = found[-1].id or ""
 
     def find(self, mark, input_file_id):
-        """The batch that a submission has made; None where the whole list of the server is without it."""
+        # The batch that a submission has made; None where the whole list of the server is without it.
         for batch in self.batches():
             if batch.mark == mark or (input_file_id and batch.input_file_id == input_file_id):
                 return batch
         return None
 
     def _file_named(self, filename, purpose):
-        """The newest file of the server of that name; None where its list is without it, or cannot be had."""
+        # The newest file of the server of that name; None where its list is without it, or cannot be had.
         path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
         _, answer = send_free(self._curl, self._request(path))
         files = fields_of(answer).get("data")
@@ -7890,7 +9567,7 @@ class BatchApi:
         return next((file for file in found if file.get("filename") == filename), None)
 
     def download(self, file_id, take):
-        """Gives the content of a file to `take`, piece by piece; what came before an error, too."""
+        # Gives the content of a file to `take`, piece by piece; what came before an error, too.
         request = self._request(f"/files/{_part_of_url(file_id)}/content", timeout_s=_MOVE_TIMEOUT_S)
         heads = []
         refusal = bytearray()
@@ -7933,8 +9610,8 @@ class BatchApi:
     def _ask(
         self, request, why=None, look=lambda: None
     ):
-        """Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
-        goes again `look` may find what it has done."""
+        # Sends a request until it is answered, or its error, made by `why`, is not `retry_safe`. Before it
+        # goes again `look` may find what it has done.
         number = 0
         while True:
             attempt, answer = send_free(self._curl, request)
@@ -7969,7 +9646,7 @@ class BatchApi:
         return error
 
     def _why_not_created(self, attempt):
-        """The error of the request that makes a batch."""
+        # The error of the request that makes a batch.
         is_refused = 300 <= attempt.status < 500 and attempt.status != 408
         may_be_made = attempt.end.sent and not is_refused
         error = self._explained(attempt, Billed.MAYBE if may_be_made else Billed.NO)
@@ -7993,7 +9670,7 @@ def _answer_of(body):
     text = body.decode("utf-8", "replace")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 
@@ -8073,9 +9750,9 @@ _UNRUN = ("batch_expired", "batch_cancelled")
 
 
 class ResultLine(Record):
-    """A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
-    `writers` are its images; `kept_aside` is where bytes are that turned out to be no image; `lost` says why
-    images could not be written anywhere."""
+    # A line that has come whole. `status` is the HTTP status of the request, 0 where it was never run;
+    # `writers` are its images; `kept_aside` is where bytes are that turned out to be no image; `lost` says why
+    # images could not be written anywhere.
 
     custom_id: str
     status: int = 0
@@ -8090,7 +9767,7 @@ class ResultLine(Record):
 
 
 class ResultReader:
-    """`feed` the pieces of a file, then `close`. `on_line` is given each line, and its images."""
+    # `feed` the pieces of a file, then `close`. `on_line` is given each line, and its images.
 
     def __init__(self, plan, on_line):
         self._plan = plan
@@ -8105,7 +9782,7 @@ class ResultReader:
         self._json.feed(rest)
 
     def close(self):
-        """The file has ended, or was cut: what has no name by then goes, since the server still has it."""
+        # The file has ended, or was cut: what has no name by then goes, since the server still has it.
         try:
             if self._document.strip() and self._parsed() is not None:
                 self._end()
@@ -8179,7 +9856,7 @@ class ResultReader:
 
 
 def error_of_line(line, request, settings):
-    """Why a job failed, and whether it was billed, by its line; None where the server made its images."""
+    # Why a job failed, and whether it was billed, by its line; None where the server made its images.
     if line.error is None and line.status in (0, 200) and (line.writers or line.addresses):
         return None
     if line.status == 0:
@@ -8269,9 +9946,9 @@ _UPDATE_BATCH = f"UPDATE batches SET {' = ?, '.join(_CHANGING)} = ? WHERE number
 
 
 class Batch(Record):
-    """A batch by its server and by the ledger. `number` is the ledger's own, 0 for one that is not in it;
-    `out_dir` is empty where it is not known; `history` tells whether its requests are to stay in the
-    history."""
+    # A batch by its server and by the ledger. `number` is the ledger's own, 0 for one that is not in it;
+    # `out_dir` is empty where it is not known; `history` tells whether its requests are to stay in the
+    # history.
 
     base_url: str
     server: ServerBatch
@@ -8283,7 +9960,7 @@ class Batch(Record):
 
     @property
     def label(self):
-        """What it is called: its id, or a name of its own while it has none."""
+        # What it is called: its id, or a name of its own while it has none.
         return self.server.id or self.local_name
 
     @property
@@ -8292,16 +9969,16 @@ class Batch(Record):
 
     @property
     def is_open(self):
-        """Whether something may still come of it."""
+        # Whether something may still come of it.
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
     def is_unconfirmed(self):
-        """Whether nobody knows that the server has it."""
+        # Whether nobody knows that the server has it.
         return self.server.id is None
 
     def as_shown_by(self, server):
-        """The batch with what the server says of it now; what the submission said of itself stays."""
+        # The batch with what the server says of it now; what the submission said of itself stays.
         known = self.server
         server = replace(
             server,
@@ -8316,8 +9993,8 @@ class Batch(Record):
 
 
 class BatchJob(Record):
-    """A job of a batch: as it was planned, by what it costs there and with paths below the folder; the
-    request as it stands in the jobs file, and the input files. `outcome` is what its row shows."""
+    # A job of a batch: as it was planned, by what it costs there and with paths below the folder; the
+    # request as it stands in the jobs file, and the input files. `outcome` is what its row shows.
 
     planned: PlannedJob
     request: ImageRequest
@@ -8328,16 +10005,16 @@ class BatchJob(Record):
 
     @property
     def custom_id(self):
-        """Its name in a batch: it leads back to the job in the journal."""
+        # Its name in a batch: it leads back to the job in the journal.
         return f"{self.planned.key[:_KEY_CHARS]}-{self.planned.copy}"
 
     def entry(self, event, **fields):
-        """A line of the journal on it, as long as nothing has come of it."""
+        # A line of the journal on it, as long as nothing has come of it.
         return self.planned.entry(event, images=self.planned.there, **fields)
 
 
 class BatchStore:
-    """The batches of one ledger. `secrets` are masked wherever they turn up."""
+    # The batches of one ledger. `secrets` are masked wherever they turn up.
 
     def __init__(self, database, secrets):
         self.database = database
@@ -8347,7 +10024,7 @@ class BatchStore:
         return mask_secrets(base_url, self._secrets)
 
     def add(self, batch, jobs):
-        """Takes a batch that is about to be made, and its jobs: all of it, or nothing."""
+        # Takes a batch that is about to be made, and its jobs: all of it, or nothing.
         server = batch.server
         row = {
             **{name: getattr(server, name) for name in _FROM_SUBMISSION},
@@ -8388,7 +10065,7 @@ class BatchStore:
             self.database.change("DELETE FROM batches WHERE number = ?", (batch.number,))
 
     def forget_jobs(self, batch):
-        """Leaves only the bare row of a batch."""
+        # Leaves only the bare row of a batch.
         self.database.change("DELETE FROM batch_jobs WHERE batch = ?", (batch.number,))
 
     def batches(self):
@@ -8410,7 +10087,7 @@ class BatchStore:
             last = page[-1]["number"]
 
     def jobs_of_folder(self, out_dir):
-        """All jobs of a folder, each with the last batch that it was in."""
+        # All jobs of a folder, each with the last batch that it was in.
         batches = [batch for batch in self.batches() if batch.out_dir == out_dir]
         for place, batch in enumerate(batches):
             for job in self.jobs(batch):
@@ -8435,7 +10112,7 @@ class BatchStore:
 
 
 class KnownJournal(Journal):
-    """An open journal, and the last line of each job in it."""
+    # An open journal, and the last line of each job in it.
 
     def __init__(self, folder, scratch):
         super().__init__(folder)
@@ -8460,7 +10137,7 @@ def end_job(database, batch, job):
 
 
 def job_json(job):
-    """A job as JSON, but for its state; the column `job` of the ledger holds this."""
+    # A job as JSON, but for its state; the column `job` of the ledger holds this.
     planned = job.planned
     return {
         **{name: getattr(planned, name) for name in _KEPT},
@@ -8501,7 +10178,7 @@ def _batch_of(row):
 
 
 def _without(value, secrets):
-    """A JSON value with secrets masked in all of its texts; the names in it stay."""
+    # A JSON value with secrets masked in all of its texts; the names in it stay.
     if isinstance(value, str):
         return mask_secrets(value, secrets)
     if isinstance(value, list):
@@ -8533,15 +10210,15 @@ _SEEN = ""
 
 
 class Group(Record):
-    """What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`."""
+    # What one batch may have only one of. The endpoint is as the Batch API writes it, with `/v1`.
 
     model: str
     endpoint: str
 
 
 class LineInput(Record):
-    """An input as its line names it: by the id of an uploaded file, by a file here that goes within the line,
-    else by its address."""
+    # An input as its line names it: by the id of an uploaded file, by a file here that goes within the line,
+    # else by its address.
 
     file: InputFile
     file_id: str = ""
@@ -8549,7 +10226,7 @@ class LineInput(Record):
 
 
 class BatchLine(Record):
-    """A line in parts: bytes as they are, and images to be encoded in their place."""
+    # A line in parts: bytes as they are, and images to be encoded in their place.
 
     parts: Tuple[Union[bytes, InputImage], ...]
 
@@ -8570,14 +10247,14 @@ class BatchLine(Record):
 
 
 class LineInputs:
-    """Decides how inputs are named in their lines, and uploads what is to be uploaded, each content once."""
+    # Decides how inputs are named in their lines, and uploads what is to be uploaded, each content once.
 
     def __init__(self, api):
         self._api = api
         self._ids = {}  # by hash; `_SEEN` for one that went within a line
 
     def of(self, job):
-        """The input images of a job and its mask; raises where one is unusable or cannot be uploaded."""
+        # The input images of a job and its mask; raises where one is unusable or cannot be uploaded.
         named = [*job.sources, *([job.mask] if job.mask is not None else [])]
         images = [None if is_address(source) else local_input(source) for source in named]
         size_bytes = sum(image.size_bytes for image in images if image is not None)
@@ -8604,7 +10281,7 @@ class LineInputs:
 
 
 class Bundle:
-    """An input file that is being written. Its jobs lie in a file beside it: they would fill the memory."""
+    # An input file that is being written. Its jobs lie in a file beside it: they would fill the memory.
 
     def __init__(self, folder, group, max_lines, max_bytes):
         self.group = group
@@ -8646,7 +10323,7 @@ class Bundle:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def jobs(self):
-        """The jobs of a closed bundle, in the order of their lines."""
+        # The jobs of a closed bundle, in the order of their lines.
         with open(str(self._jobs_path), encoding="ascii") as file:
             for line in file:
                 fields, outcome = json.loads(line)
@@ -8711,7 +10388,7 @@ _BATCHES_COMMANDS = {
 
 
 class BatchesArguments(ServerFlags):
-    """The command line of a command for batches. Without `ids` it is for all that are remembered."""
+    # The command line of a command for batches. Without `ids` it is for all that are remembered.
 
     ids: Sequence[str] = ()
     poll: Optional[float] = None
@@ -8720,7 +10397,7 @@ class BatchesArguments(ServerFlags):
 
 
 class Session(Record):
-    """What a command for batches has at hand."""
+    # What a command for batches has at hand.
 
     settings: Settings
     store: BatchStore
@@ -8730,12 +10407,12 @@ class Session(Record):
 
     @property
     def base_url(self):
-        """The server's, as the ledger names it: the own sandbox, whose port changes, goes by a name."""
+        # The server's, as the ledger names it: the own sandbox, whose port changes, goes by a name.
         url = self.settings.base_url
         return SANDBOX if url in OWN_SANDBOXES else self.store.url(url)
 
     def chosen(self, ids, is_meant):
-        """The batches with these ids, known here or not; without ids all of this server that are meant."""
+        # The batches with these ids, known here or not; without ids all of this server that are meant.
         if ids:
             return [self._by_id(one) for one in dict.fromkeys(ids)]
         meant = [batch for batch in self.store.batches() if is_meant(batch)]
@@ -8745,8 +10422,8 @@ class Session(Record):
         return [batch for batch in meant if batch.base_url == self.base_url]
 
     def refreshed(self, batch):
-        """A batch as the server has it now. One that may not have been made is looked for in the server's
-        list, and stays as it is where the whole list is without it."""
+        # A batch as the server has it now. One that may not have been made is looked for in the server's
+        # list, and stays as it is where the whole list is without it.
         if batch.server.id is None:
             found = self.api.find(batch.server.mark, batch.server.input_file_id)
         else:
@@ -8762,14 +10439,14 @@ class Session(Record):
         return self.update(batch, found)
 
     def update(self, batch, found):
-        """A batch with what the server says of it, which is remembered if the batch is."""
+        # A batch with what the server says of it, which is remembered if the batch is.
         batch = batch.as_shown_by(found)
         if batch.number:
             self.store.update(batch)
         return batch
 
     def settled(self, defect, billed):
-        """What a defect is told as where jobs may be paid for: billed at least so, whatever broke."""
+        # What a defect is told as where jobs may be paid for: billed at least so, whatever broke.
         if not isinstance(defect, GptImage2Error):
             said = mask_secrets(f"internal error: {type(defect).__name__}: {defect}", self.settings.secrets)
             defect = GptImage2Error(
@@ -8792,14 +10469,14 @@ class Session(Record):
 
 
 def _flags_to(base_urls):
-    """The flags that lead to servers, in words."""
+    # The flags that lead to servers, in words.
     return " or ".join("--sandbox" if url == SANDBOX else f"--base-url {show(url)}" for url in base_urls)
 
 
 @contextmanager
 def open_session(settings, output, stop):
-    """What a command has at hand; raises where the ledger cannot be used, without which nothing is
-    fetched."""
+    # What a command has at hand; raises where the ledger cannot be used, without which nothing is
+    # fetched.
     find_curl()
     path = state_folder(os.environ) / LEDGER_NAME
     try:
@@ -8853,7 +10530,7 @@ def batch_in_words(batch):
 
 
 class SubmitCommand(JobsOptions):
-    """A `batch submit` command line."""
+    # A `batch submit` command line.
 
     takes_markup = False
     max_lines: int
@@ -8972,7 +10649,7 @@ def run_wait(rest, output, stop):
 
 
 class _Watch:
-    """One `batch wait`."""
+    # One `batch wait`.
 
     def __init__(self, session, arguments):
         self._session = session
@@ -8982,7 +10659,7 @@ class _Watch:
         self._not_shown = set()  # what the server's list is without: looked for once
 
     def run(self):
-        """Asks until all have ended, time is up or the user stops it; how they are then."""
+        # Asks until all have ended, time is up or the user stops it; how they are then.
         wait_s = FIRST_POLL_S
         while True:
             asked_s = self._look()
@@ -8999,7 +10676,7 @@ class _Watch:
         return batch.is_open and batch.number not in self._not_shown
 
     def _look(self):
-        """Asks for each that is awaited; for how many seconds the server wants to be left alone."""
+        # Asks for each that is awaited; for how many seconds the server wants to be left alone.
         asked_s = 0.0
         for place, batch in enumerate(self._batches):
             if not self._is_awaited(batch) or self._session.stop.is_set:
@@ -9034,7 +10711,7 @@ def _under_way(session, arguments):
 
 
 def _each(session, action, batches, work):
-    """Does something for each batch and says how each is now; what fails for one is told in its row."""
+    # Does something for each batch and says how each is now; what fails for one is told in its row.
     output = session.output
     now = []
     errors = {}
@@ -9058,7 +10735,7 @@ def _tell(
     errors,
     is_good,
 ):
-    """Says how batches are, and by their labels what failed for them; the exit code."""
+    # Says how batches are, and by their labels what failed for them; the exit code.
     for batch in batches:
         output.result(batch_in_words(batch))
         if batch.label in errors:
@@ -9069,7 +10746,7 @@ def _tell(
 
 
 def _cancelled(session, batch):
-    """A batch after its cancellation. One that the whole list of the server is without is given up."""
+    # A batch after its cancellation. One that the whole list of the server is without is given up.
     if batch.is_unconfirmed:
         batch = session.refreshed(batch)
         if batch.is_unconfirmed:
@@ -9078,7 +10755,7 @@ def _cancelled(session, batch):
 
 
 def _given_up(session, batch):
-    """Gives up a batch that the server may have: its jobs may be sent again if the user says so once more."""
+    # Gives up a batch that the server may have: its jobs may be sent again if the user says so once more.
     folder = Path(batch.out_dir)
     if folder.is_dir():
         with temporary_folder() as scratch, KnownJournal(folder, scratch) as journal:
@@ -9115,7 +10792,7 @@ def _given_up_entries(session, batch, journal):
 
 
 class ResultSaver:
-    """Saves results in a folder whose journal is open."""
+    # Saves results in a folder whose journal is open.
 
     def __init__(self, session, ledger, folder, journal):
         self._session = session
@@ -9173,8 +10850,8 @@ class ResultSaver:
     def _place(
         self, line, job, outputs, there
     ):
-        """Gives the images of a line their names: those that are new, and warnings. Raises where no folder
-        takes one of them; nothing is lost, for the server still has it."""
+        # Gives the images of a line their names: those that are new, and warnings. Raises where no folder
+        # takes one of them; nothing is lost, for the server still has it.
         new = []
         warnings = []
         asked = job.planned.missing
@@ -9231,7 +10908,7 @@ class ResultSaver:
         new,
         last,
     ):
-        """Writes a result to the journal and then to the ledger, where they do not have it yet."""
+        # Writes a result to the journal and then to the ledger, where they do not have it yet.
         entry = ending.entry(job.planned, self._folder, batch.server.id or "")
         if new or _is_news(entry, last, batch):
             self._journal.is_sandbox = self._session.api.is_sandbox
@@ -9254,7 +10931,7 @@ class ResultSaver:
         ending,
         new,
     ):
-        """Completes the job in the ledger, and its request in the history: both, or neither."""
+        # Completes the job in the ledger, and its request in the history: both, or neither.
         numbers = job.planned.missing
         request = replace(job.request, n=len(numbers))
         estimate = request.estimate(self._settings.prices)
@@ -9294,7 +10971,7 @@ class ResultSaver:
 
 
 def job_row_of(batch, job):
-    """The row of a job, with the fields that rows of `batch run` have."""
+    # The row of a job, with the fields that rows of `batch run` have.
     return job_row(
         {
             "billed": Billed.MAYBE.value,
@@ -9309,7 +10986,7 @@ def job_row_of(batch, job):
 
 
 def _named(writer, outputs, number):
-    """Gives an image its name; one that is there already, of the same bytes, is the image itself."""
+    # Gives an image its name; one that is there already, of the same bytes, is the image itself.
     target = outputs.path(number)
     there = saved_image_at(str(target))
     if there is not None and there.sha256 == writer.sha256:
@@ -9324,7 +11001,7 @@ def _named(writer, outputs, number):
 
 
 def _is_news(entry, last, batch):
-    """Whether the journal does not know of a result yet; a failure never hides what came later."""
+    # Whether the journal does not know of a result yet; a failure never hides what came later.
     if last is None or entry.event == last.event == DONE:
         return last is None
     if entry.event == DONE:
@@ -9374,7 +11051,7 @@ def _fetched(session, arguments):
 
 
 class _Fetching:
-    """One `batch fetch`."""
+    # One `batch fetch`.
 
     def __init__(self, session):
         self._session = session
@@ -9409,7 +11086,7 @@ class _Fetching:
                     self._fetch_unknown(batch)
 
     def settled(self, defect):
-        """What a defect is told as: batches may be billed, whatever breaks while they are fetched."""
+        # What a defect is told as: batches may be billed, whatever breaks while they are fetched.
         return self._session.settled(defect, Billed.YES if self._saved else Billed.MAYBE)
 
     def finish(self):
@@ -9509,7 +11186,7 @@ class _Fetching:
         self._output.warn(f"{batch.label} has a result for {name!r}, which is not known here{where}")
 
     def _read_files(self, batch, path, take):
-        """Reads the output file and the error file; whether both came whole."""
+        # Reads the output file and the error file; whether both came whole.
         plan = OutputPlan(path, _PART_NAME, "", False, True, self._rescue_folder)
         is_whole = True
         for file_id in (batch.server.output_file_id, batch.server.error_file_id):
@@ -9523,7 +11200,7 @@ class _Fetching:
         return is_whole
 
     def _read_file(self, file_id, plan, take):
-        """Reads one file to its end; one that is cut is read again, what was saved of it is passed over."""
+        # Reads one file to its end; one that is cut is read again, what was saved of it is passed over.
         for number in range(_TRIES_PER_FILE):
             reader = ResultReader(plan, take)
             try:
@@ -9541,7 +11218,7 @@ class _Fetching:
         self._problems.append(f"{batch.label}: {error.message}")
 
     def _write_contact_sheet(self, path, known):
-        """Writes the contact sheet anew where all jobs of the folder are remembered here."""
+        # Writes the contact sheet anew where all jobs of the folder are remembered here.
         out_dir = str(path)
         if sum(1 for _ in self._store.jobs_of_folder(out_dir)) != known:
             return
@@ -9624,7 +11301,7 @@ def _submitted(
 
 
 class _Submission:
-    """One `batch submit`, all of whose jobs may be paid for."""
+    # One `batch submit`, all of whose jobs may be paid for.
 
     def __init__(
         self, session, folder, journal, command, is_recorded
@@ -9646,7 +11323,7 @@ class _Submission:
         self._has_warned = False
 
     def run(self):
-        """Hands over batch after batch, until nothing is left or one of them could not be."""
+        # Hands over batch after batch, until nothing is left or one of them could not be.
         stop = self._session.stop
         stop.drain_first(self._stop_starting)
         try:
@@ -9661,7 +11338,7 @@ class _Submission:
             stop.drain_first(None)
 
     def settled(self, defect):
-        """What a defect is told as: jobs that were handed over by now may be billed, whatever broke."""
+        # What a defect is told as: jobs that were handed over by now may be billed, whatever broke.
         return self._session.settled(defect, Billed.MAYBE if self._submitted else Billed.NO)
 
     def _fill_bundles(self, scratch):
@@ -9681,7 +11358,7 @@ class _Submission:
             bundle.add(line, job)
 
     def _line_of(self, planned):
-        """A job's line, and what is remembered of it; uploads what does not go within the line."""
+        # A job's line, and what is remembered of it; uploads what does not go within the line.
         job, _ = read_job(self._folder.jobs_file.text_at(planned.offset), self._folder.defaults)
         request, _ = checked(job.request)
         if request.stream:
@@ -9717,9 +11394,9 @@ class _Submission:
         bundle.discard()
 
     def _hand_over(self, bundle):
-        """The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
-        went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
-        Raises where it was not offered to the server."""
+        # The batch that a bundle was made into, None where the server clearly refused it; `_error` is what
+        # went wrong. A batch and an error: nobody knows whether it was made, or its id could not be noted.
+        # Raises where it was not offered to the server.
         store, api = self._session.store, self._session.api
         bundle.close()
         file_id = api.upload(bundle.path, f"gpt-image2-{bundle.mark}.jsonl", "batch", "application/jsonl")
@@ -9761,7 +11438,7 @@ class _Submission:
         batch=None,
         error=None,
     ):
-        """How the jobs of a bundle stand, for the rows that are told at the end."""
+        # How the jobs of a bundle stand, for the rows that are told at the end.
         billed = Billed.NO if state == FAILED else Billed.MAYBE
         outcome = {"billed": billed.value, "error": failure_json(error)}
         if batch is not None:
@@ -9770,7 +11447,7 @@ class _Submission:
             self._plan.end(job.planned.number, state, {**(job.outcome or {}), **outcome})
 
     def _note(self, bundle, batch):
-        """Writes to the journal that the jobs may be paid for from now on."""
+        # Writes to the journal that the jobs may be paid for from now on.
         self._journal.is_sandbox = self._session.api.is_sandbox
         self._journal.extend(
             job.entry(
@@ -9855,3 +11532,54 @@ def _nobody_knows(error, label):
         http_status=error.http_status,
         request_id=error.request_id,
     )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# runners
+#
+# The functions of the commands that lie beside the script, imported when they are asked for.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: What runs a command: by the words behind its name, to an exit code.
+CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
+
+
+def runners_of(command):
+    # What runs a command and those below it, by their words.
+    if command == "doctor":
+        return {"doctor": run_doctor}
+    if command == "resume":
+        return {"resume": run_resume}
+    if command in ("history", "spend", "cost"):
+        return {
+            "history": run_list,
+            "history show": run_show,
+            "history redo": run_redo,
+            "history forget": run_forget,
+            "spend": run_spend,
+            "cost": run_cost,
+        }
+    if command == "batch":
+        return {
+            "batch": _run_batch,
+            "batch run": run_batch_run,
+            "batch plan": partial(run_extra, "batch plan"),
+            "batch report": partial(run_extra, "batch report"),
+            "batch submit": run_submit,
+            "batch status": run_status,
+            "batch wait": run_wait,
+            "batch fetch": run_fetch,
+            "batch cancel": run_cancel,
+            "batch list": run_list_batches,
+        }
+    return {command: partial(run_extra, command)}
+
+
+def _run_batch(words, _output, _stop):
+    # `batch` without a command below it: its help.
+    if words and words[0] not in ("-h", "--help"):
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
+    batch_parser().print_help()
+    return ExitCode.OK

@@ -25,7 +25,7 @@ from .server import build_server
 from .settings import ServerSettings
 from .transports import serve_http, serve_stdio
 
-_DEFAULT_PORT = 8788
+_DEFAULT_PORT = 8789
 
 _log = logging.getLogger(__name__)
 

@@ -46,12 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings = in_sandbox(_settings(options), options, stack)
             sock = stack.enter_context(listen(options.port))
             studio = Studio(settings, sock.getsockname()[1])
-            stack.callback(studio.close)
+            stack.callback(_close, studio)
             server = _Server(studio, opens=not options.no_open)
             server.run(sockets=[sock])
             return server.exit_code
     except GptImage2Error as error:
         return tell_error(f"{PROGRAM} studio", error)
+
+
+def _close(studio: Studio) -> None:
+    unsent = studio.close()
+    if unsent:
+        what = "1 call was" if unsent == 1 else f"{unsent} calls were"
+        print_text(f"{what} not sent; the next studio asks whether to send them.\n", sys.stderr)
 
 
 class _Server(uvicorn.Server):

@@ -25,7 +25,7 @@ from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..store.claims import RESULTS
-from ..store.inputs import is_stored, read_object
+from ..store.inputs import is_stored, save_object
 from ..store.objects import Objects
 from .job import ClusterJob, made_up_name
 from .table import JobTable, TableJob
@@ -72,7 +72,7 @@ def plan_jobs(
     path = command.jobs
     if is_stored(path):
         path = str(scratch / "fetched")
-        Path(path).write_bytes(read_object(command.jobs, "the jobs file"))
+        save_object(command.jobs, "the jobs file", Path(path))
     jobs_file = JobsFile(path, scratch)
     stack.callback(jobs_file.close)
     table = JobTable(scratch, shards)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import socket
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
 
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Billed, Result, SavedImage
@@ -113,7 +113,8 @@ class Publisher:
 
     def _upload(self, job: ClusterJob, image: SavedImage) -> SavedImage:
         """Brings an image to its final name, or where another one is there to one of its own."""
-        data = Path(image.path).read_bytes()
+        with open(image.path, "rb") as file:
+            data = file.read()
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise StoreError(f"{image.path} has changed since it was saved")
         names = self._names(job, image)
@@ -126,8 +127,9 @@ class Publisher:
 
     def _names(self, job: ClusterJob, image: SavedImage) -> tuple[str, str]:
         """The name of an image, and the one that it gets where that is taken."""
-        name = PurePosixPath(job.image_name(image.number))
-        return str(name), str(name.with_name(f"{name.stem}-{image.sha256[:_MARK_CHARS]}{name.suffix}"))
+        name = job.image_name(image.number)
+        stem, suffix = posixpath.splitext(name)
+        return name, f"{stem}-{image.sha256[:_MARK_CHARS]}{suffix}"
 
     def _holds(self, name: str, sha256: str) -> bool:
         data = self._objects.get(name)

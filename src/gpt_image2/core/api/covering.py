@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 from typing import Tuple
 
+from .ratios import nearest_legal_size
 from .sizes import EDGE_STEP, MAX_EDGE, MAX_PIXELS, MIN_PIXELS, size_problem
 
 _STEPS = 9
@@ -52,3 +53,15 @@ def _legal_sizes() -> Tuple[Tuple[int, int], ...]:
     return tuple(
         (width, height) for width in edges for height in edges if size_problem(width, height) is None
     )
+
+
+def legal_instead(width: int, height: int) -> str:
+    """What to ask for instead of a size that is not legal: the nearest one, and what covers all of it."""
+    hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
+    try:
+        found = covering_size(width, height)
+    except (ValueError, ZeroDivisionError):  # an edge of 0
+        return hint
+    if found[0] < width or found[1] < height:
+        return hint
+    return hint + "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)

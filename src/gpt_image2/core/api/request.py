@@ -203,7 +203,7 @@ def parse_extra(text: str) -> Tuple[str, object]:
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 

@@ -16,6 +16,15 @@ from ..base.redact import show
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -147,14 +156,17 @@ def _bare_prompt(text: str) -> str:
     try:
         value: Any = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 

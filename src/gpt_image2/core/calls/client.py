@@ -25,10 +25,9 @@ from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings, load_settings
 from ..settings.places import state_folder
 from ..wire.curl import find_curl
-from .budget import Budget
 from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import asks_sandbox, host_of
+from .exchange import host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 from .under_way import CallPolicy, PreparedCall, default_output, folders_to_write
@@ -274,7 +273,11 @@ class Client:
         if output is None:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
-        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
+        if max_cost_usd is not None:
+            from .budget import Budget
+
+            estimate = request.estimate(self.settings.prices)
+            Budget(max_cost_usd).check(estimate, f"this call of {request.model}")
         sent = (*request.images, *(image for _, image in request.beside))
         notes = tuple(image.note for image in sent if image.note)
         return PreparedCall(request, plan, self.settings.warnings + warnings + notes)
@@ -342,6 +345,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
+        from .free import asks_sandbox
+
         host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 

@@ -19,11 +19,10 @@ from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
 from .exchange import answer_bound, send_once
-from .explain import explain, pending_error, refuses_stream
+from .explain import explain, refuses_stream
 from .gate import SentRequest
-from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, known_addresses, shown_task, told_addresses
+from .task import Task, shown_task
 from .under_way import CallUnderWay
 from .usage import told_usage
 
@@ -105,6 +104,9 @@ class Lane:
         self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
     ) -> Attempt:
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        from .polling import TaskPoller
+        from .task_words import known_addresses, told_addresses
+
         call, settings = self._call, self._call.host.settings
         told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
         call.accepted(task, sending, told)
@@ -112,6 +114,7 @@ class Lane:
             return attempt
         poller = TaskPoller(
             self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            settings.query,
             collector,
             call.host.stop,
             settings.poll,
@@ -138,6 +141,8 @@ class Lane:
             task = shown_task(attempt.accepted, settings.secrets)
             tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
+                from .polling import pending_error
+
                 error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
@@ -233,7 +238,6 @@ class Lane:
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
             auth_headers=host.settings.auth_headers,
-            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 

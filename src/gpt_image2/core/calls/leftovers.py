@@ -26,15 +26,21 @@ from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
 from ..settings.poll import Poll
-from ..wire.messages import ResponseHead
+from ..wire.decompress import BodyDecoder
+from ..wire.messages import BadEncoding, ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, asks_sandbox, host_of
-from .explain import failed_task
+from .exchange import Host, host_of
+from .explain import explain
+from .free import asks_sandbox
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, known_addresses, shown_task, told_addresses
+from .task import TASK_ACCEPTED, Task, TaskState, shown_task
+from .task_words import known_addresses, task_at, told_addresses
 from .usage import told_usage
+
+#: How gzip, and what servers call deflate, begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 class Resumed(Record):
@@ -119,8 +125,9 @@ class Resumer:
         error: Optional[GptImage2Error] = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
-            billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, host.settings.secrets)
+            rule = judge(attempt)
+            billed = rule.billed
+            error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -157,6 +164,8 @@ class Resumer:
         task by the answer to the call itself."""
         poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None and left.status == TASK_ACCEPTED:
+            task = task_at(ResponseHead(left.status, left.headers))
         if task is None:
             return None
         if not left.task:  # its process ended before it had understood that
@@ -166,6 +175,7 @@ class Resumer:
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
+            host.settings.query if _is_at_home(left, host.settings) else (),
             collector,
             self._host.stop,
             poll,
@@ -200,7 +210,6 @@ class Resumer:
             host.curl,
             base_url=left.base_url,
             auth_headers=settings.auth_headers if is_at_home else (),
-            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
@@ -234,7 +243,7 @@ def _read_answer(
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
-    for block in left.body():
+    for block in _unpacked(left):
         reader.feed(block)
         if time.monotonic() > until_s:
             break
@@ -242,6 +251,21 @@ def _read_answer(
     spool.discard()
     # An address in a refusal is that of its documentation.
     return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
+
+
+def _unpacked(left: Left) -> Iterator[bytes]:
+    """The body of an answer; decompressed where it was left as it came, by a script that lay alone."""
+    body = left.body()
+    first = next(body, b"")
+    whole = chain([first], body)
+    if not first.startswith(_COMPRESSED):
+        yield from whole
+        return
+    decoder = BodyDecoder(left.header("content-encoding"))
+    with suppress(BadEncoding):
+        for block in whole:
+            yield from decoder.feed(block)
+        yield from decoder.finish()
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:

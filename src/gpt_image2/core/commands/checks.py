@@ -14,8 +14,9 @@ from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import Record, replace
-from ..calls.exchange import Host, host_of, send_free
+from ..calls.exchange import Host, host_of
 from ..calls.explain import explain
+from ..calls.free import send_free
 from ..calls.retry import Again, Attempt, judge
 from ..outputs.files import free_bytes, prepare_folder
 from ..settings.base_url import is_sandbox

@@ -158,6 +158,9 @@ class FurtherCalls:
             warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
             self._steps.take(() if error.result is None else error.result.images)
             return both
+        except Exception as problem:  # what a call itself raises is of our errors: it was not sent
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
         self._steps.take(second.images)
         both = _of_both(first, second, second.billed)
         paid = paid_in_words(both)

@@ -12,8 +12,8 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.redact import show
 from ..calls.exchange import host_of
-from ..calls.explain import pending_error
 from ..calls.leftovers import Resumed, Resumer
+from ..calls.polling import pending_error
 from ..calls.task import Task
 from ..ledger.recording import Ledger
 from ..settings.config import load_settings

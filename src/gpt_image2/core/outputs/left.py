@@ -156,7 +156,7 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     """The notes; a last one that a kill has torn is passed over."""
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 content: Any = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)

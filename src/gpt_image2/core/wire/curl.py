@@ -22,13 +22,15 @@ from ..base.interrupt import StopSwitch
 from ..base.redact import is_maskable, show
 from .addresses import read_address
 from .curl_config import render_config
-from .decompress import BadEncoding, BodyDecoder
 from .heads import MAX_HEAD_BYTES, HeadReader
 from .messages import (
     BAD_ENCODING,
     BROKEN_ANSWER,
+    GZIP_START,
+    NO_ENCODING,
     TIMED_OUT,
     TOO_LONG,
+    BadEncoding,
     HttpRequest,
     Received,
     ResponseHead,
@@ -100,8 +102,8 @@ class Curl:
         started = time.monotonic()
         until = started + request.timeout_s + _GRACE_S
         size, piece = 0, b""
-        transfer = _Transfer(request, self)
         pieces: Iterator[bytes] = iter(())
+        transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
             pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
@@ -129,9 +131,8 @@ class Curl:
             raise
         finally:
             transfer.close()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
+        if end.exit_code == _BAD_OPTION and not end.sent:
+            raise _too_old_error(end)
         return Received(head, end, size, time.monotonic() - started)
 
 
@@ -218,9 +219,17 @@ class _Transfer:
 
         Raises:
             BadEncoding: it cannot be decompressed.
+            UsageError: nothing that could lies beside the script.
         """
+        first = self._read()
+        chunks = chain([first], iter(self._read, b"") if first else ())
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
+            yield from chunks
+            return
+        from .decompress import BodyDecoder
+
         decoder = BodyDecoder(encoding)
-        for chunk in iter(self._read, b""):
+        for chunk in chunks:
             yield from decoder.feed(chunk)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
@@ -372,14 +381,11 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
+def _too_old_error(end: TransferEnd) -> ConfigError:
+    """The error to show when curl itself refused our options, as a too old one does."""
     version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
     return ConfigError(
         f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
+        hint=f"install curl {'.'.join(map(str, MIN_VERSION))} or newer",
         code="curl_too_old",
     )

@@ -9,6 +9,15 @@ from ..base.record import Record
 #: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
 TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
 
+#: What the header says of a body that is not compressed.
+NO_ENCODING = ("", "identity")
+#: How gzip begins, and neither an image nor a text.
+GZIP_START = b"\x1f"
+
+
+class BadEncoding(Exception):
+    """A body cannot be decompressed any further; the text says why."""
+
 
 class FormPart(Record):
     """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""

@@ -66,6 +66,21 @@ export async function collect(ids, name, is_in) {
   });
 }
 
+/**
+ * Gives a collection another name, under which it is looked at further.
+ * @param {string} name
+ * @param {string} to
+ */
+export async function rename(name, to) {
+  try {
+    const renamed = await post("api/collections/rename", { name, to });
+    if (filters.peek().collection === name) filters.value = { ...filters.peek(), collection: renamed.name };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    say(`${error.message} ${error.hint}`.trim(), true);
+  }
+}
+
 /** A collection is not to go after all. @param {string} name */
 function keep(name) {
   dissolved.value = new Set([...dissolved.peek()].filter((each) => each !== name));
@@ -110,6 +125,21 @@ export function Collect({ ids, place }) {
       ${(choices.value.collection ?? []).map((name) => html`<option value=${name} />`)}
     </datalist>
     <button>${t("collect")}</button>
+  </form>`;
+}
+
+/** A field for another name of a collection. @param {{ name: string }} props */
+export function Rename({ name }) {
+  return html`<form
+    class="row collect"
+    onSubmit=${(/** @type {any} */ event) => {
+      event.preventDefault();
+      const to = event.target.elements.to.value.trim();
+      if (to && to !== name) rename(name, to);
+    }}
+  >
+    <input name="to" required maxlength=${MOST_NAME} autocomplete="off" dir="auto" aria-label=${t("newName")} placeholder=${t("newName")} />
+    <button>${t("rename")}</button>
   </form>`;
 }
 

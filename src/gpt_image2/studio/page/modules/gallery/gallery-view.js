@@ -28,7 +28,7 @@ const isEmpty = computed(() => !gallery.value.total);
 /** The measures of the grid, from its width. @param {number} width */
 function measures(width) {
   const columns = Math.max(2, Math.floor((width + GAP_PX) / (LEAST_PX + GAP_PX)));
-  const cell = (width - GAP_PX * (columns - 1)) / columns;
+  const cell = Math.floor((width - GAP_PX * (columns - 1)) / columns);
   return { columns, cell, row: cell + WORDS_PX + GAP_PX };
 }
 
