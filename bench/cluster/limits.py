@@ -43,17 +43,21 @@ def _money(jobs: int) -> str:
         root, path = Path(folder), write_jobs(Path(folder), jobs)
         high_usd = _run(site, path, root, 0, "--dry-run")[0]["cost_usd"]["high"]
         cap_usd = round(high_usd / 2, 2)
-        calls: list[int] = []
-        for flags in (["--max-cost", str(cap_usd)], ["--max-cost", str(cap_usd)], []):
-            before = site.paid().total()
-            _run(site, path, root, _WORKERS, "--concurrency", "4", *flags)
-            calls.append(site.paid().total() - before)
-            if len(calls) == 1:
-                spent_usd = _spent(site)
+        capped = ("--max-cost", str(cap_usd))
+        first = _paid(site, path, root, *capped)
+        spent_usd = _spent(site)
+        second, third = _paid(site, path, root, *capped), _paid(site, path, root)
         return (
             f"| {cap_usd:.2f} | {spent_usd:.4f} | {cap_usd - spent_usd:.4f} | {high_usd / jobs:.4f} "
-            f"| {calls[0]} | {calls[1]} | {calls[2]} |"
+            f"| {first} | {second} | {third} |"
         )
+
+
+def _paid(site: Site, jobs: Path, root: Path, *flags: str) -> int:
+    """The paid calls of a run."""
+    before = site.hits()
+    _run(site, jobs, root, _WORKERS, "--concurrency", "4", *flags)
+    return site.hits() - before
 
 
 def _spent(site: Site) -> float:

@@ -138,10 +138,6 @@ class Claims:
             return None
         return replace(read_claim(data), modified=found.modified)
 
-    def has_result(self, job: str) -> bool:
-        """Whether a job is done."""
-        return self._objects.head(result_name(job)) is not None
-
     def _make(self, claim: Claim) -> Claim | None:
         return claim if self._objects.create(claim.name, claim_bytes(claim)) else None
 

@@ -71,12 +71,10 @@ class Publisher:
         row = self._row_of(job, claim, len(found), None, None)
         return self._end(job, replace(row, images=tuple(found)))
 
-    def done_before(self, job: ClusterJob) -> Row:
-        """The row of a job that has a result."""
+    def done_before(self, job: ClusterJob) -> Row | None:
+        """The row of a job that has a result; None where it has none."""
         data = self._objects.get(result_name(job.job))
-        if data is None:
-            return elsewhere_row(job, CLAIMED)
-        return replace(read_result(data, self._objects.address)[0], resumed=True)
+        return None if data is None else replace(read_result(data, self._objects.address)[0], resumed=True)
 
     def _row_of(
         self,
@@ -106,7 +104,7 @@ class Publisher:
         data = result_bytes(row, fields, self._objects.address, self._claims.worker)
         name = result_name(job.job)
         if not self._objects.create(name, data):
-            return self.done_before(job)
+            return self.done_before(job) or elsewhere_row(job, CLAIMED)
         if not self._objects.is_whole(name, data):
             raise StoreError(f"{name} is not in the store as it was written")
         return row
@@ -138,8 +136,9 @@ class Publisher:
     def _kept_here(self, job: ClusterJob, row: Row, images: tuple[SavedImage, ...], failed: Exception) -> Row:
         """The store did not take the images of a job: says where they are."""
         with suppress(StoreError):
-            if self._claims.has_result(job.job):  # somebody else on this machine has brought them there
-                return self.done_before(job)
+            before = self.done_before(job)  # somebody else on this machine may have brought them there
+            if before is not None:
+                return before
         said = failed.message if isinstance(failed, GptImage2Error) else str(failed)
         where = ", ".join(image.path for image in images)
         return replace(

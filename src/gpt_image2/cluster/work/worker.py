@@ -122,28 +122,28 @@ class JobWorker:
 
     def _claim(self, job: ClusterJob, is_known: bool) -> Claim | Row:
         """The job's claim, which is ours; else the row of a job that is not."""
-        last = self._claims.last(job.job) if is_known else None
+        claim = None if is_known else self._claims.take(job.job, None)
+        if claim is not None:
+            return claim
+        before = self._publisher.done_before(job)
+        if before is not None:
+            return before
+        last = self._claims.last(job.job)
         if last is None:
-            claim = self._claims.take(job.job, None)
-            if claim is not None:
-                return claim
-            last = self._claims.last(job.job)
-        if last is None:
-            return elsewhere_row(job, CLAIMED)
+            return self._claims.take(job.job, None) or elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.
         presence = self._place.presence
         is_alive = last.state is State.FREE or presence.is_alive(last.worker)
-        if self._claims.has_result(job.job):
-            return self._publisher.done_before(job)
+        before = self._publisher.done_before(job)
+        if before is not None:
+            return before
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
             finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
             return finished or standing_row(job, last, found, is_alive)
-        claim = self._claims.take(job.job, last)
-        if claim is None:
-            return elsewhere_row(job, CLAIMED)
         # Whoever had it may have ended it after all, just now.
-        return self._publisher.done_before(job) if self._claims.has_result(job.job) else claim
+        claim = self._claims.take(job.job, last)
+        return (claim and self._publisher.done_before(job)) or claim or elsewhere_row(job, CLAIMED)
 
     def _prepare(self, job: ClusterJob, claim: Claim) -> Row:
         """Loads what the job needs, and sends it; a job that cannot be sent is free again."""
