@@ -3413,7 +3413,7 @@ class Curl:
         # what came until then was given. When this returns or raises, whatever the reason, curl has ended.
         #
         # What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
-        # with `salvage` only when all that is still to come has been given to that, as it came.
+        # with `salvage` only when that was given the last piece again, and all that was still to come.
         #
         # Raises:
         # ConfigError: there is no curl, or one that is too old.
@@ -3440,7 +3440,6 @@ class Curl:
                     if time.monotonic() > until:  # curl cannot tell while it waits for us to read
                         transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
                         break
-                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
@@ -8743,21 +8742,24 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
-    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
-    # the text, of which some may not be in them yet.
+    # What was read by the end of the last piece: that piece, the sizes of the images that were under way, and
+    # the end of the text, of which some may not be in them yet.
+    last = None
     sizes = {}
     text = b""
 
     def take(chunk):
-        nonlocal sizes, text
+        nonlocal last, sizes, text
         reader.feed(chunk)
         spool.flush()
         is_over = reader.is_over
-        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        last, sizes, text = chunk, collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
         return is_over
 
     def salvage(chunk):
         nonlocal sizes, text
+        if chunk is last:
+            return  # it is in what was read
         with suppress(Exception):  # the rest is kept all the same
             for writer, size in sizes.items():
                 text = writer.give_back(size, spool.write, text)
