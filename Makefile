@@ -5,8 +5,10 @@ READY := .venv/ready
 # For `make evals`: this one knows the tasks.
 AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/tests/evals/reference_agent.py
 
+SITE := $(BIN)/python -m sphinx -q -E -W --keep-going -d build/doctrees docs build/site
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo studio test check format script docs fuzz injection kills notebook litellm cluster bench evals dist clean
+.PHONY: help setup demo studio test check format script docs site fuzz injection kills notebook litellm cluster bench evals dist clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +46,7 @@ check: setup  ## Lint, check formatting, types and the order of imports, and tha
 	$(BIN)/python tools/amalgamate.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/shell_files.py --check
+	$(SITE)
 
 format: setup  ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -55,6 +58,9 @@ script: setup  ## Rebuild skills/gpt-image-2/scripts/gpt_image2.py from src/gpt_
 docs: setup  ## Rebuild the generated docs, completions and man page
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/shell_files.py
+
+site: setup  ## Build the documentation as pages, in build/site
+	$(SITE)
 
 fuzz: setup  ## Run the property tests of core for longer
 	HYPOTHESIS_PROFILE=fuzz GPT_IMAGE2_SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python \

@@ -55,7 +55,7 @@ def sandbox() -> Generator[str, None, None]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise RuntimeError("the sandbox did not start: pip install 'gpt-image2[sandbox]'")
+                raise RuntimeError("the sandbox did not start: make setup")
             yield line.split()[-1].removesuffix("/v1")
         finally:
             process.terminate()

@@ -150,6 +150,16 @@ def ran(*words: str) -> Check:
     return Check("ran", wrong)
 
 
+def opens(pattern: str) -> Check:
+    """Some link of the answer to this machine is of this form, and opens in the user's browser."""
+
+    def wrong(run: Recording) -> str:
+        good = [url for url, status in run.opened.items() if re.fullmatch(pattern, url) and status == 200]
+        return "" if good else f"no link of the answer that opens is like {pattern}: {dict(run.opened)}"
+
+    return Check("opens", wrong)
+
+
 def did_not_use(*flags: str) -> Check:
     """No command has one of these flags."""
 

@@ -51,7 +51,7 @@ def judge(run: Recording) -> Verdict:
 
 def has_asked(run: Recording) -> bool:
     """Whether it ended in a question before anything was made."""
-    return not run.posts and bool(re.search(r"[?？]", run.answer))
+    return not run.posts and bool(re.search(r"[?？]", re.sub(r"https?://\S+", "", run.answer)))
 
 
 def spent_usd(run: Recording) -> float:

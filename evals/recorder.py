@@ -1,4 +1,5 @@
-"""Runs a program of ours for an agent, in the user's environment of the task, and writes down that it ran.
+"""Runs a program of ours for an agent, in the user's environment of the task, and writes down that it ran:
+one that stays (`studio`) when it begins, any other when it has ended.
 
 It stands where the agent looks for the script, or for the command. PLACE is filled in when a task is set up.
 """
@@ -11,6 +12,8 @@ import subprocess
 import sys
 
 PLACE = "{place}"
+#: How a program that was told to stop ends.
+STOPPED = (130, 143, -2, -15)
 
 
 def main(words: list[str]) -> int:
@@ -23,13 +26,24 @@ def main(words: list[str]) -> int:
     program: list[str] = (
         [sys.executable, user["script"]] if is_script else [user["python"], "-m", "gpt_image2"]
     )
+    process = subprocess.Popen([*program, *words], env={**env, **user["env"]})
+    stays = words[:1] == ["studio"]
+    if stays:
+        note("commands.jsonl", {"words": words, "exit": 0})
+        note("stay.jsonl", process.pid)
     try:
-        code = subprocess.call([*program, *words], env={**env, **user["env"]})
+        code = process.wait()
     except KeyboardInterrupt:
         code = 130
-    with open(os.path.join(PLACE, "commands.jsonl"), "a", encoding="utf-8") as file:
-        file.write(json.dumps({"words": words, "exit": code}) + "\n")
+    if not stays or code not in STOPPED:
+        note("commands.jsonl", {"words": words, "exit": code})
     return code
+
+
+def note(name: str, line: object) -> None:
+    """Adds a line to a file beside the task."""
+    with open(os.path.join(PLACE, name), "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

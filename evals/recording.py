@@ -44,7 +44,8 @@ class File:
 @dataclass(frozen=True)
 class Recording:
     """A run. `journal` is the sandbox's `/_sandbox/log` of what came after the set-up; `inputs` are sums by
-    name; `spent_usd` is what the ledger tells of the run."""
+    name; `spent_usd` is what the ledger tells of the run; `opened` has by link of the answer to this machine
+    the status that a browser of the user got."""
 
     task: str
     commands: Sequence[Command]
@@ -53,6 +54,7 @@ class Recording:
     files: Mapping[str, File]
     inputs: Mapping[str, str]
     spent_usd: float
+    opened: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def posts(self) -> Sequence[Mapping[str, Any]]:

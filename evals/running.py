@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from PIL import Image, ImageChops
@@ -29,6 +31,7 @@ SKILL = ROOT / "skills" / "gpt-image-2"
 SKILL_FOLDERS = (".claude/skills/gpt-image-2", ".agents/skills/gpt-image-2")
 START_TIMEOUT_S = 60
 _SEED_TIMEOUT_S = 120
+_LINK_TIMEOUT_S = 10
 
 _open = build_opener(ProxyHandler({})).open
 
@@ -80,10 +83,11 @@ class Place:
         return {**kept, **self.user_env}
 
     def spent_usd(self) -> float:
-        """What the ledger tells of all the user's requests until now."""
+        """What the ledger tells of all the user's requests until now, for real money or not."""
         command = self.ours("spend", "--json")
         done = subprocess.run(command, env=self.our_env(), cwd=self.work, capture_output=True, check=False)
-        return float(json.loads(done.stdout or "{}").get("total_usd", 0))
+        told: dict[str, float] = json.loads(done.stdout or "{}")
+        return told.get("total_usd", 0.0) + told.get("sandbox_usd", 0.0)
 
     def _give_inputs(self) -> None:
         for name in self.task.inputs:
@@ -122,11 +126,14 @@ def run_task(task: Task, agent: str, root: Path, timeout_s: float) -> Recording:
         inputs = {name: there[name].sha256 for name in there if there[name].format or name in task.inputs}
         spent = place.spent_usd()
         answer = run_agent(agent, place, timeout_s)
+        opened = open_links(answer)
+        end_what_stays(place.log / "stay.jsonl")
         recording = Recording(
             task=task.name,
             commands=commands_in(place.log / "commands.jsonl"),
             journal=ask(base + "/_sandbox/log"),
             answer=answer,
+            opened=opened,
             files=files_in(place.work, place.work),
             inputs=inputs,
             spent_usd=round(place.spent_usd() - spent, 6),
@@ -153,6 +160,27 @@ def run_agent(agent: str, place: Place, timeout_s: float) -> str:
         answer = process.communicate()[0] + b"\n(no end in time)"
     (place.log / "answer.txt").write_bytes(answer)
     return answer.decode("utf-8", "replace")
+
+
+def open_links(answer: str) -> dict[str, int]:
+    """The links to this machine in an answer, each with the status that it is answered with; 0 for none."""
+    found: dict[str, int] = {}
+    for url in dict.fromkeys(re.findall(r"http://(?:127\.0\.0\.1|localhost):\d+/[^\s)>\"'`*]*", answer)):
+        try:
+            with _open(url, timeout=_LINK_TIMEOUT_S) as page:
+                found[url] = page.status
+        except HTTPError as refused:
+            found[url] = refused.code
+        except OSError:
+            found[url] = 0
+    return found
+
+
+def end_what_stays(path: Path) -> None:
+    """Ends the programs of ours that an agent has left running."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        with suppress(ProcessLookupError):
+            os.kill(int(line), signal.SIGTERM)
 
 
 def run_before(place: Place, before: Before) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .checks import in_batches, inside, picture, prompt_has, ran, requests, sent, through, told
+from .checks import in_batches, inside, opens, picture, prompt_has, ran, requests, sent, through, told
 from .inputs import SOFA
 from .task import Before, Task
 
@@ -287,6 +287,14 @@ _ALL = [
         needs=0,
         budget_usd=0.0,
         inputs=["mug.png"],
+    ),
+    Task(
+        "studio-link",
+        "I'd rather make my pictures myself, in the browser. Start what there is for that and give me the "
+        "link; gpt-image2 is installed with everything.",
+        [requests(0), ran("studio"), opens(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{20,}")],
+        needs=0,
+        budget_usd=0.0,
     ),
     Task(
         "keeps-files",

@@ -4,7 +4,7 @@
 Reads the modules and the templates in tools/; writes skills/gpt-image-2/scripts/gpt_image2.py and the side
 files next to it (`SIDES` in tools/core_modules.py), nothing else.
 The same input gives the same bytes on every Python from 3.8 on: text is cut out, never unparsed. The types of
-functions are left out (tools/untyped.py).
+functions are left out, and most docstrings become comments (tools/untyped.py).
 
 Exit codes: 0 written or fresh; 1 stale (`--check`); 2 core breaks a rule.
 """
@@ -37,7 +37,7 @@ from core_modules import (
     side_of,
 )
 from core_rules import check
-from untyped import without_types
+from untyped import with_comments, without_types
 
 SCRIPTS = "skills/gpt-image-2/scripts"
 MAIN = "gpt_image2"
@@ -68,7 +68,7 @@ def join(root: Path) -> Dict[str, str]:
     head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, STOP, render_imports(main)]
     loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if len(main) < len(ordered) else []
     footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
-    parts = ["\n\n".join([*head, render_all(exports)]), *render_rooms(main, signs), *loader, footer]
+    parts = ["\n\n".join([*head, render_all(exports)]), *render_rooms(main, signs, exports), *loader, footer]
     texts = {f"{SCRIPTS}/{MAIN}.py": "\n\n\n".join(parts)}
     for side in SIDES:
         beside = [module for module in ordered if module.side == side]
@@ -88,7 +88,7 @@ def join_side(modules: Sequence[Module], main: Sequence[Module], signs: Mapping[
         for alias in node.names
     }
     head = [f'"""{filled(SIDE_HEADER, main)}"""', FUTURE, render_imports(modules), render_from(MAIN, taken)]
-    return "\n\n\n".join(["\n\n".join(head), *render_rooms(modules, signs)]) + "\n"
+    return "\n\n\n".join(["\n\n".join(head), *render_rooms(modules, signs, ())]) + "\n"
 
 
 def filled(template: Path, modules: Sequence[Module]) -> str:
@@ -128,14 +128,16 @@ def render_from(module: str, members: Set[str]) -> str:
     return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def render_rooms(modules: Sequence[Module], signs: Mapping[str, str]) -> Iterator[str]:
+def render_rooms(
+    modules: Sequence[Module], signs: Mapping[str, str], exports: Sequence[str]
+) -> Iterator[str]:
     """Each room's banner with its sign, then its modules; those of core itself stand without one."""
     room = ""
     for module in modules:
         if module.room and module.room != room:
             yield banner("=", f"{module.room}/", signs[module.room])
         room = module.room
-        body = "\n".join(body_lines(module)).strip("\n")
+        body = "\n".join(body_lines(module, exports)).strip("\n")
         yield f"{banner('-', module.name.replace('.', '/'), module.doc)}\n\n\n{body}"
 
 
@@ -145,12 +147,13 @@ def banner(rule: str, name: str, text: str) -> str:
     return "\n".join([ruler, *(f"# {line}".rstrip() for line in [name, "", *text.split("\n")]), ruler])
 
 
-def body_lines(module: Module) -> Iterator[str]:
+def body_lines(module: Module, exports: Sequence[str] = ()) -> Iterator[str]:
     """The lines below a module's head. A deferred import goes, with the blank line behind it, or turns into
     the loading of a side file."""
     starts = {node.lineno: node for node in module.deferred}
     dropped = {number for node in module.deferred for number in range(node.lineno, last_line(node) + 1)}
-    for number, line in sorted(without_types(module.tree, module.lines).items()):
+    lines = with_comments(module.tree, without_types(module.tree, module.lines), exports)
+    for number, line in sorted(lines.items()):
         if number <= module.body_start:
             continue
         if number in starts:

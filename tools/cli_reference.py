@@ -71,7 +71,9 @@ def _section(name: str, summary: str, common: Set[str], level: int = 2) -> str:
     takes_all = bool(flags) and flags <= {_row(action) for action in _actions(parser)}
     lines = [f"{'#' * level} {name}", "", parser.description or summary, ""]
     if name in EXTRAS:
-        lines += [f"Not in the script alone: `{EXTRAS[name].install.format(extra=name)}`", ""]
+        extra = EXTRAS[name].extra
+        install = f"`pip install '.[{extra}]'` (Python 3.10 or newer)" if extra else "`pip install .`"
+        lines += [f"Not in the script alone: {install} in a clone of the project.", ""]
     if takes_all:
         rows = [row for _, actions in _groups(parser) for row in map(_row, actions) if row not in common]
         lines += [f"All that `{_MAIN_COMMAND}` takes, and:", "", *_TABLE_HEAD, *rows, ""]

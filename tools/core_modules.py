@@ -21,30 +21,30 @@ FUTURE = "from __future__ import annotations"
 #: Rooms and modules that go into a file of their own beside the script: a single call need not compile them.
 SIDES = {
     "gpt_image2_more": (
-        *("batch", "batch_api", "history", "outputs.left", "outputs.lines"),
+        *("runners", "batch", "batch_api", "history", "outputs.left", "outputs.lines", "outputs.sweeping"),
         *("api.area_masks", "api.covering", "api.gif_svg", "api.markup", "api.odd_inputs", "api.orientation"),
         *(
             "api.png_alpha",
+            "api.ratios",
             "api.read_fields",
             "api.shapes",
             "base.optional_part",
             "base.terminal",
-            "calls.leftovers",
         ),
-        *("ledger.derived", "settings.profiles", "telling.live_line"),
+        *("calls.budget", "calls.causes", "calls.error_elsewhere", "calls.free", "calls.leftovers"),
+        *("calls.polling", "calls.quoted", "calls.side_by_side", "calls.task_words", "ledger.derived"),
+        *("settings.of_host", "settings.pasted_url", "settings.price_fields", "settings.profiles"),
+        *("commands.checks", "commands.doctor", "commands.dry_run"),
+        *("commands.finish_later", "commands.finishing"),
+        *("commands.further_calls", "commands.mistakes", "commands.package_extras", "commands.picture_flags"),
         *(
-            "commands.checks",
-            "commands.doctor",
-            "commands.finishing",
-            "commands.further_calls",
-            "commands.mistakes",
-            "commands.package_extras",
-            "commands.picture_flags",
             "commands.probe",
             "commands.profiles",
             "commands.resume",
             "commands.showing",
+            "commands.steps_ahead",
         ),
+        *("telling.events_output", "telling.live_line", "telling.tables", "wire.decompress"),
     ),
 }
 

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from cli_reference import command_reference
 from consoles import prepare_consoles
-from library_reference import library_reference
+from json_reference import json_reference
 from rooms import picture, room_table
 
 from gpt_image2.core.api import cost, models, sizes
@@ -24,9 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SKILL = ROOT / "skills/gpt-image-2"
 RESULTS = ROOT / "bench/results.json"
 DOCS = (
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "docs/library.md",
+    *sorted(ROOT.glob("*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
     SKILL / "SKILL.md",
     *sorted((SKILL / "references").glob("*.md")),
 )
@@ -152,7 +151,7 @@ PARTS: Dict[str, Callable[[], str]] = {
     "image-prices": image_prices,
     "bench-figures": bench_figures,
     "rooms": rooms,
-    "library": library_reference,
+    "json": json_reference,
 }
 #: Files that are generated as a whole.
 FILES: Dict[Path, Callable[[], str]] = {ROOT / "docs/rooms.svg": picture}

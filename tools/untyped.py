@@ -1,13 +1,15 @@
-"""The text of a module without the types of its functions: what checkers have read in core already, and what
-Python would keep in memory for the whole run of a script (2.7 MiB of 40, at 11,700 lines). Pure.
+"""The text of a module without what nobody needs at run time, and Python would keep in memory for the whole
+run of a script: the types of its functions (2.7 MiB at 11,700 lines), which checkers have read in core.
+Docstrings (1.4 MiB) stand there as comments. Pure.
 
-Types stay where they are data: in the bodies of classes, of whose annotations records are made.
+Types stay where they are data: in the bodies of classes, of whose annotations records are made. Docstrings
+stay where they are the help of what the script exports.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 #: From where to where in the text, line from 1 and byte from 0, and what stands there instead.
@@ -23,6 +25,30 @@ def without_types(tree: ast.Module, lines: Sequence[str]) -> Dict[int, str]:
         for number in range(first + 1, last + 1):
             del text[number]
     return {number: line.decode("utf-8") for number, line in text.items()}
+
+
+def with_comments(tree: ast.Module, text: Mapping[int, str], exports: Sequence[str]) -> Dict[int, str]:
+    """The lines of a module, by their numbers, with comments in place of the docstrings of all that is not
+    exported."""
+    found = dict(text)
+    waiting: List[ast.AST] = [node for node in tree.body if getattr(node, "name", "") not in exports]
+    while waiting:
+        node = waiting.pop()
+        waiting += ast.iter_child_nodes(node)
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or len(node.body) < 2:
+            continue
+        doc, quotes = node.body[0], '"""'
+        if ast.get_docstring(node) is None or not found[doc.lineno].strip().startswith(quotes):
+            continue
+        last = doc.end_lineno or doc.lineno
+        for number in range(doc.lineno, last + 1):
+            line = found[number].strip()
+            line = line[len(quotes) :] if number == doc.lineno else line
+            line = line[: -len(quotes)] if number == last else line
+            found[number] = f"{' ' * doc.col_offset}# {line}".rstrip()
+        if found[last].strip() == "#":
+            del found[last]
+    return found
 
 
 def cuts(tree: ast.Module, lines: Sequence[str]) -> Iterator[Cut]:

@@ -1,6 +1,6 @@
 """The tests of `poster.py`: pytest examples/library
 
-The fixture `gpt_image2_sandbox` comes with the package (`pip install 'gpt-image2[sandbox]'`).
+The fixture `gpt_image2_sandbox` comes with the package (`pip install '.[sandbox]'` in a clone).
 """
 
 from __future__ import annotations

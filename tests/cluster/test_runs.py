@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from batching import Painter, picture, sha256
 from faulty import WAIT_S
-from harness import KEY, SCRIPT, Home
+from harness import KEY, SCRIPT, Home, install_line
 from object_stores import serve_s3
 from pictures import png
 from servers import Answer, Request, refusal
@@ -307,7 +307,7 @@ def test_the_script_alone_says_what_an_address_needs(home: Home) -> None:
     home.script = SCRIPT
     done = home.run("batch", "run", "jobs.jsonl", "--out-dir", "s3://bucket/run")
     assert done.code == 2
-    assert done.stderr.endswith("install it: pip install 'gpt-image2[cluster]'\n")
+    assert done.stderr.endswith(f"install it: {install_line('cluster')}\n")
 
 
 @pytest.mark.parametrize("flags", [["--shard", "1/2"], ["--steal"], ["--engine", "ray"]])

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import List, Tuple
 
 import pytest
-from harness import SANDBOX_PYTHON, SCRIPT, Home
+from harness import SANDBOX_PYTHON, SCRIPT, Home, install_line
 from servers import Recorder
 
 from gpt_image2 import core
@@ -43,6 +43,13 @@ def test_the_script_runs_under_any_name_from_any_folder_and_through_links(home: 
         assert f"usage: {called} COMMAND" in stdout
         texts.add(stdout.replace(called, "PROGRAM"))
     assert len(texts) == 1
+
+
+def test_the_script_far_from_a_clone_names_one_for_what_is_to_be_installed(home: Home) -> None:
+    for file in SCRIPT.parent.glob("*.py"):
+        shutil.copy(str(file), str(home.cwd))
+    stderr = run(home, home.cwd / SCRIPT.name, "generate", "a cat", "--sandbox")[2]
+    assert "install it: pip install '.[sandbox]' in a clone of gpt-image2" in stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shebang")
@@ -93,7 +100,7 @@ def test_without_the_package_the_sandbox_names_the_command_that_installs_it(
 ) -> None:
     code, stdout, stderr = run(home, SCRIPT, *args)
     assert (code, stdout) == (2, "")
-    assert stderr.startswith("error: ") and "pip install 'gpt-image2[sandbox]'" in stderr
+    assert stderr.startswith("error: ") and install_line("sandbox") in stderr
     assert len(stderr.splitlines()) == 1
 
 

@@ -28,7 +28,7 @@ SOLUTIONS = {
     ),
     "prompt-list": ("$I batch run prompts.txt --out-dir out --quality low", "Four pictures are in out/."),
     "ask-first": (
-        "$I cost --size 2k --quality high --n 10",
+        "$I cost --size 2k --quality high --n 12",
         "Twelve pictures of 2048x1152 in high quality cost about $2.04. Shall I go ahead?",
     ),
     "edit": (
@@ -76,7 +76,7 @@ SOLUTIONS = {
         "$I generate 'Logo of a mountain' -o logo.svg --model gpt-image-2.6-flare --format svg",
         "See logo.svg.",
     ),
-    "cost-question": ("$I cost --size 2k --quality high --n 10", "About $3.39 for twenty."),
+    "cost-question": ("$I cost --size 2k --quality high --n 20", "About $3.39 for twenty."),
     "spend-question": ("$I spend", "{out}"),
     "which-prompt": ("$I history show lake.png", "{out}"),
     "redo": ("$I history redo lake.png --quality medium -o lake-2.png", "See lake-2.png."),
@@ -123,6 +123,11 @@ SOLUTIONS = {
         "See wide.png.",
     ),
     "cut-out": ("gpt-image2 cutout mug.png --key '#00ff00' -o mug-cut.png", "See mug-cut.png."),
+    "studio-link": (
+        "$I studio --no-open --port 0 > studio.txt 2>&1 &\n"
+        "until grep -q token= studio.txt; do sleep 0.1; done; grep -o 'http://.*' studio.txt",
+        "Open this link, which works once: {out}",
+    ),
     "keeps-files": ("$I generate 'A lake at dusk' -o lake-2.png --quality low", "See lake-2.png."),
 }
 

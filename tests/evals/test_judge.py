@@ -107,6 +107,10 @@ BAD = [
     ("finish-a-batch", lambda run: [again(run), again(run)], {"requests", "sent"}),
     ("batch-api", lambda run: run["journal"]["batch_requests"].pop(), {"in_batches"}),
     ("outpaint", file("wide.png", width=1024), {"picture"}),
+    ("studio-link", lambda run: run.update(opened=dict.fromkeys(run["opened"], 403)), {"opens"}),
+    ("studio-link", lambda run: run.update(opened={"http://127.0.0.1:8788/": 200}), {"opens"}),
+    ("studio-link", lambda run: run["commands"].clear(), {"ran"}),
+    ("studio-link", pay, {"requests", "budget"}),
     ("keeps-files", file("lake.png", sha256="other"), {"inputs_untouched", "picture"}),
 ]
 
@@ -157,12 +161,12 @@ def test_a_question_after_the_work_is_no_asking_and_one_before_it_is() -> None:
 
 def test_every_input_can_be_drawn_and_no_prompt_stands_twice() -> None:
     assert {name for task in TASKS.values() for name in task.inputs} <= set(MAKERS)
-    assert len({task.prompt for task in TASKS.values()}) == len(TASKS) == 32
+    assert len({task.prompt for task in TASKS.values()}) == len(TASKS) == 33
     assert list(RUNS) == list(TASKS)
 
 
 def test_an_agent_is_run_in_the_folder_of_its_task_and_judged(tmp_path: Path, in_full: bool) -> None:
-    names = list(TASKS) if in_full else ["edit", "resume-after-kill"]
+    names = list(TASKS) if in_full else ["edit", "resume-after-kill", "studio-link"]
     command = [sys.executable, "-m", "evals", "--agent", REFERENCE, "--runs", str(tmp_path), "--only", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness import install_line
 from plugins import as_installed
 
 import gpt_image2
@@ -110,4 +111,4 @@ def test_without_its_packages_the_sandbox_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(gpt_image2.UsageError) as caught, gpt_image2.Client.sandbox():
         pass
-    assert caught.value.code == "extra_missing" and "gpt-image2[sandbox]" in caught.value.hint
+    assert caught.value.code == "extra_missing" and caught.value.hint == install_line("sandbox")

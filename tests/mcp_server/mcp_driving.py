@@ -61,7 +61,7 @@ class Place:
         """A server in this process."""
         return build_server(
             ServerSettings(
-                self.output,
+                output_dir=self.output,
                 allow_dirs=(self.allowed,),
                 base_url=base_url,
                 timeout_s=CALL_TIMEOUT_S,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from canvases import Desk, edited_area, photo
-from harness import KEY, SCRIPT, Home
+from harness import KEY, SCRIPT, Home, install_line
 from odd_files import H, W, odd_file
 from painting import paint, sent_files
 from PIL import Image
@@ -86,6 +86,27 @@ def test_a_mask_that_was_drawn_on_the_upright_picture_hits_the_right_place(
     area = edited_area(np.asarray(sent["mask"]))
     assert np.array_equal(area, drawn == 255)
     assert np.abs(np.asarray(sent["image"])[area].astype(int) - photo(W, H)[area]).mean() < 8
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("words", [("--area", "1,1,9,9"), ()], ids=["an area", "nothing"])
+def test_a_file_that_is_cut_off_is_not_sent(
+    desk: Desk, model: Recorder, kind: str, words: tuple[str, ...]
+) -> None:
+    path = desk.save(f"in.{kind}", photo(W, H))
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "cannot read input image" in desk.run("edit", path.name, "a sofa", *words, "-o", "out.png").error
+    assert model.requests == []
+
+
+def test_what_stands_behind_the_end_of_a_picture_is_no_reason_to_make_it_anew(
+    desk: Desk, model: Recorder
+) -> None:
+    path = desk.save("in.png", photo(W, H))
+    path.write_bytes(path.read_bytes() + b"of some program")
+    assert desk.ok("edit", path.name, "a sofa", "-o", "out.png")["warnings"] == []
+    (sent,) = (part for part in model.only.files() if part.name == "image[]" or part.name == "image")
+    assert sent.data == path.read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
@@ -273,7 +294,7 @@ def test_without_the_extra_the_error_names_the_format_and_what_to_run(
     run = home.run("edit", str(path), "a sofa", "-o", "out.png", base_url=recorder.base_url)
     assert (run.code, recorder.requests) == (2, [])
     (line,) = run.stderr.splitlines()
-    assert f"is {kind}; install what converts it: pip install 'gpt-image2[pictures]'" in line
+    assert f"is {kind}; install what converts it: {install_line('pictures')}; or save" in line
 
 
 @pytest.mark.parametrize("kind", ["jpg cmyk", "jpg rotated", "png palette", "png 16 colour"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from canvases import Desk, photo
-from harness import SCRIPT, Home
+from harness import SCRIPT, Home, install_line
 from pictures import png
 from PIL import Image
 from servers import Recorder, images
@@ -187,7 +187,7 @@ def test_the_script_alone_says_what_to_install_before_it_sends(home: Home, recor
     home.script = SCRIPT
     done = home.run(*GENERATE, "--show", base_url=recorder.base_url)
     assert (done.code, recorder.requests) == (2, [])
-    assert done.stderr.endswith("install it: pip install 'gpt-image2[pictures]'\n")
+    assert done.stderr.endswith(f"install it: {install_line('pictures')}\n")
 
 
 def test_without_a_terminal_nothing_is_drawn_and_that_is_said(desk: Desk) -> None:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import SCRIPT, Home
+from harness import SCRIPT, Home, install_line
 
 import gpt_image2
 
@@ -16,7 +16,7 @@ def test_the_script_alone_says_what_to_install(home: Home, command: str) -> None
     home.script = SCRIPT
     done = home.run(command, "photo.png")
     assert done.code == 2
-    assert done.stderr.endswith("install it: pip install 'gpt-image2[pictures]'\n")
+    assert done.stderr.endswith(f"install it: {install_line('pictures')}\n")
 
 
 def test_the_script_tells_an_error_of_the_extra_as_what_it_is(home: Home) -> None:

@@ -261,7 +261,7 @@ def test_the_script_alone_says_how_to_get_the_command(user: User) -> None:
     script = str(SKILL / "scripts" / "gpt_image2.py")
     done = user.run_program(sys.executable, "-I", "-S", script, "install-skill", "--to", "claude")
     assert done.code == 2
-    assert done.stderr.endswith("install it: pip install gpt-image2\n")
+    assert done.stderr.endswith(f"install it: pip install {ROOT}\n")
 
 
 def test_the_wheel_holds_the_skill_and_installs_it(user: User, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 import strictyaml
-from harness import Run, Sandbox
+from harness import Run, Sandbox, schema, validator
 from PIL import Image, ImageDraw
 from skill_user import User
 
+from gpt_image2.core.api.cost import TextPrices
+from gpt_image2.core.api.models import Prices
 from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.settings.config_file import CONFIG_FIELDS
+from gpt_image2.core.settings.poll import Poll
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "skills" / "gpt-image-2"
@@ -25,10 +30,13 @@ sys.path.insert(0, str(ROOT / "tools"))
 import cli_reference  # noqa: E402
 
 
+def blocks_of(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
 def blocks(language: str) -> Iterator[pytest.param]:
     for path in DOCUMENTS:
-        found = re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-        for number, code in enumerate(found, 1):
+        for number, code in enumerate(blocks_of(path, language), 1):
             yield pytest.param(code, id=f"{path.stem}-{number}")
 
 
@@ -49,7 +57,7 @@ def desk(user: User) -> User:
     ImageDraw.Draw(plane).polygon([(60, 150), (340, 60), (220, 240)], fill=(240, 240, 250))
     plane.save(user.cwd / "plane-on-green.png")
     (user.cwd / "prompt.txt").write_text("A poster", "utf-8")
-    (user.cwd / "jobs.jsonl").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
+    (user.cwd / "prompts.txt").write_text(f"A red {user.cwd}\nA blue {user.cwd}\n", "utf-8")
     return user
 
 
@@ -71,6 +79,11 @@ def test_the_skill_is_valid_by_the_validator_of_agent_skills(user: User) -> None
 
 def test_skill_md_has_under_200_lines() -> None:
     assert len(SKILL_MD.read_text("utf-8").splitlines()) < 200
+
+
+def test_references_are_short_but_those_that_are_generated() -> None:
+    for path in REFERENCES:
+        assert path.name == "cli.md" or len(path.read_text("utf-8").splitlines()) < 250, path.name
 
 
 def test_openclaw_finds_its_metadata_and_no_variable_is_required() -> None:
@@ -138,17 +151,56 @@ def test_every_shell_block_runs_as_it_stands_and_saves_images_of_the_format_in_t
     for path in map(Path, told):
         with Image.open(path) as image:
             image.load()
-            assert image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[path.suffix]
+            assert (
+                image.format == {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}[path.suffix]
+            )
+
+
+def test_config_files_in_the_documents_are_valid_by_the_schema_of_the_file_and_work(desk: User) -> None:
+    configs = [
+        json.loads(code) for path in DOCUMENTS for code in blocks_of(path, "json") if "base_url" in code
+    ]
+    assert len(configs) > 1
+    for number, config in enumerate(configs):
+        validator("config-file").validate(config)
+        path = desk.cwd / f"{number}.json"
+        path.write_text(json.dumps(config), "utf-8")
+        path.chmod(0o600)
+        env: dict[str, str | None] = dict.fromkeys(
+            ("RELAY_KEY", "RELAY_API_KEY", "RELAY_TOKEN"), "sk-relay-0123456789"
+        )
+        env["GPT_IMAGE2_BASE_URL"] = None
+        shown = desk.run("config", "--show", "--config", str(path), "--json", env=env)
+        assert shown.code == 0 and shown.json["warnings"] == []
+
+
+def test_the_schema_of_the_config_file_knows_the_fields_that_the_program_reads() -> None:
+    host = schema("config-file")["$defs"]["host"]["properties"]
+    assert {*host, "profile", "profiles"} == set(CONFIG_FIELDS)
+    assert set(host["poll"]["properties"]) == set(Poll.__match_args__)
+    prices = host["prices"]["additionalProperties"]["properties"]
+    assert set(prices) == {*Prices.__match_args__, *TextPrices.__match_args__}
+    for wrong in (
+        {"base_uri": "https://relay.example"},
+        {"profiles": {"a": {"profiles": {}}}},
+        {"stream": "yes"},
+    ):
+        assert list(validator("config-file").iter_errors(wrong)), wrong
+
+
+def test_doctor_tells_of_the_optional_parts_that_are_there(desk: User) -> None:
+    told = run_block(desk, "python3 scripts/gpt_image2.py doctor").stdout
+    assert re.search(r"extras +installed: pictures, sandbox, studio, mcp", told)
 
 
 def test_the_recipe_for_many_prompts_pays_for_nothing_twice_when_it_is_run_again(
     desk: User, sandbox: Sandbox
 ) -> None:
-    (recipe,) = [block.values[0] for block in SH_BLOCKS if "batch run" in block.values[0]]
+    (recipe,) = [code for code in blocks_of(SKILL_MD, "sh") if "batch run" in code]
     for _ in range(2):
         assert run_block(desk, recipe).code == 0
     assert len(list((desk.cwd / "images").glob("*.png"))) == 2
-    for prompt in (desk.cwd / "jobs.jsonl").read_text("utf-8").splitlines():
+    for prompt in (desk.cwd / "prompts.txt").read_text("utf-8").splitlines():
         assert sandbox.log(prompt)["hits"] == 1
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from harness import Home, Sandbox
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from studio_driving import Studio, studio_of
-from studio_visitor import Visitor
+from studio_visitor import Visitor, chromium_of
 
 
 @pytest.fixture
@@ -24,14 +22,8 @@ def studio(home: Home, sandbox: Sandbox) -> Iterator[Studio]:
 def chromium() -> Iterator[Browser]:
     """One browser for the tests of a module; each test has a profile of its own. It goes with the module,
     since while it is driven an event loop runs, beside which no other test can run its own."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "Chromium is missing: apt-get install -y --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+    with chromium_of() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

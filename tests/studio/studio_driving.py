@@ -109,25 +109,29 @@ def made(home: Home, sandbox: Sandbox, prompt: str, *flags: str) -> Path:
 
 
 def fill(home: Home, picture: Path, count: int) -> None:
-    """Rows of that many pictures, all with one file."""
+    """Rows of that many pictures, each with a content of its own of which the thumbnail is known; `picture`
+    lends them its file and must have been shown once."""
     database = sqlite3.connect(home.ledger)
     columns = [row[1] for row in database.execute("PRAGMA table_info(requests)") if row[1] != "id"]
     (row,) = database.execute(f"SELECT {', '.join(columns)} FROM requests").fetchall()
     first = dict(zip(columns, row))
-    data = picture.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
+    size = picture.stat().st_size
+    thumbnails = home.state / "studio" / "thumbnails"
+    (thumbnail,) = thumbnails.glob("*/*")
     marks = ", ".join("?" * len(columns))
     with database:
         for number in range(count):
             changes = {"prompt": f"number {number}", "started_at": f"2026-01-01T00:00:{number:07d}Z"}
-            database.execute(
+            request = database.execute(
                 f"INSERT INTO requests ({', '.join(columns)}) VALUES ({marks})",
                 [{**first, **changes}[name] for name in columns],
-            )
-        database.execute(
-            "INSERT INTO images SELECT id, 1, ?, ?, ?, 'png', 1024, 1024, 0 FROM requests WHERE id > 1",
-            (str(picture), sha256, len(data)),
-        )
+            ).lastrowid
+            sha256 = hashlib.sha256(str(number).encode()).hexdigest()
+            values = (request, str(picture), sha256, size)
+            database.execute("INSERT INTO images VALUES (?, 1, ?, ?, ?, 'png', 1024, 1024, 0)", values)
+            known = thumbnails / sha256[:2] / f"{sha256}{thumbnail.suffix}"
+            known.parent.mkdir(exist_ok=True)
+            os.link(thumbnail, known)
     database.close()
 
 

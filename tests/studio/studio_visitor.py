@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from studio_driving import Studio
 
 #: How long the page may take for what it does; a busy machine is slow.
@@ -54,3 +57,16 @@ class Visitor:
         # What is refused, or gone with its studio, the browser tells of by itself.
         if said.type == "error" and not said.text.startswith("Failed to load resource"):
             self.complaints.append(f"console: {said.text}")
+
+
+@contextmanager
+def chromium_of() -> Iterator[Browser]:
+    """Debian's Chromium, while the context is entered."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert program, "Chromium is missing: apt-get install -y --no-install-recommends chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()

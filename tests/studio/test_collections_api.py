@@ -118,6 +118,20 @@ def test_a_collection_is_exported_whole_in_the_order_in_which_it_was_made(
     assert studio.get("api/export?collection=none").status == 400
 
 
+def test_a_collection_gets_another_name_that_no_other_has(studio: Studio, three: list[Path]) -> None:
+    def rename(name: object, to: object) -> int:
+        return studio.post("api/collections/rename", {"name": name, "to": to}).status
+
+    assert collect(studio, "book", "3-1", "1-1") == collect(studio, "film", "2-1") == 200
+    reply = studio.post("api/collections/rename", {"name": "book", "to": "  Das  Bu\u0308ch "})
+    assert reply.json == {"name": "Das Büch"}
+    assert ids(studio, f"collection={quote('Das Büch')}") == ["3-1", "1-1"]
+    assert rename("film", "film") == 200 and rename("film", "Das Büch") == rename("book", "x") == 400
+    for wrong in ("", "x" * 81, "a\u202eb", 7, None):
+        assert rename("film", wrong) == rename(wrong, "x") == 400
+    assert studio.get("api/pictures").json["choices"]["collection"] == ["Das Büch", "film"]
+
+
 def test_what_is_no_name_or_no_picture_is_refused(studio: Studio, three: list[Path]) -> None:
     for name in ("", "  ", "x" * 81, "a\u0000b", "a\u202eb", "\ud800", 7, None):
         body = {"name": name, "pictures": ["1-1"], "is_in": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
-from harness import KEY, Home, Sandbox
+from harness import KEY, REFERENCES, Home, Sandbox
 from processes import until
 from studio_driving import JSON, Studio, studio_of
 from studio_visitor import Visitor
@@ -166,6 +167,12 @@ def test_it_listens_on_loopback_alone(open_studio: Studio) -> None:
         others = [info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
         for address in {str(each) for each in others} - {"127.0.0.1"}:
             assert other.connect_ex((address, open_studio.port)) != 0
+
+
+def test_no_two_servers_of_the_package_want_the_same_port() -> None:
+    told = (REFERENCES / "cli.md").read_text(encoding="utf-8")
+    ports = re.findall(r"^\| `--port` .*\(default:? (\d+)\)", told, re.MULTILINE)
+    assert len(ports) == len(set(ports)) == 3, "the sandbox, the studio, the MCP server"
 
 
 def test_the_key_is_in_no_answer(open_studio: Studio) -> None:

@@ -10,11 +10,10 @@ import threading
 import time
 from urllib.parse import quote
 
-import pytest
 from harness import Home, Sandbox
 from PIL import Image
 from servers import Recorder, images, refusal
-from studio_driving import Studio, fill, made, run_command, studio_of
+from studio_driving import Studio, made, run_command, studio_of
 
 
 def cards(studio: Studio, query: str = "") -> list[dict[str, object]]:
@@ -58,6 +57,29 @@ def test_the_command_that_is_copied_asks_for_the_same(home: Home, sandbox: Sandb
     assert {name: first[name] for name in ("prompt", "model", "fields")} == {
         name: second[name] for name in ("prompt", "model", "fields")
     }
+
+
+def test_what_the_command_line_has_sent_is_used_again_with_its_mask_while_its_files_are_there(
+    home: Home, sandbox: Sandbox, studio: Studio
+) -> None:
+    made(home, sandbox, "a red fox", "-o", "fox.png", "--size", "1024x1024", "--quality", "low")
+    mask = Image.new("RGBA", (1024, 1024), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 512, 512))
+    mask.save(home.cwd / "mask.png")
+    other = Image.new("RGB", (1024, 1024), (200, 20, 20))
+    other.save(home.cwd / "other.png")
+    words = ("edit", "fox.png", "a hat", "--image", "other.png", "--mask", "mask.png", "-o", "hat.png")
+    assert run_command(home, *words, base_url=sandbox.base_url).returncode == 0
+    again = studio.post("api/requests/2/reuse", {}).json
+    assert [file["name"] for file in again["inputs"]] == ["fox.png", "other.png"]
+    assert again["inputs"][0]["id"] == "1-1" and again["missing"] == 0 and again["markup"] is None
+    assert abs(again["mask"]["share"] - 0.25) < 0.001
+    sent = studio.get(f"inputs/{again['mask']['id']}").body
+    assert sent == (home.cwd / "mask.png").read_bytes()
+    (home.cwd / "fox.png").unlink()
+    again = studio.post("api/requests/2/reuse", {}).json
+    assert again["mask"] is None and again["missing"] == 2, "a mask belongs to the first picture"
+    assert studio.post("api/requests/9/reuse", {}).status == 404
 
 
 def test_it_is_searched_and_filtered(home: Home, recorder: Recorder) -> None:
@@ -165,16 +187,6 @@ def test_what_another_process_makes_is_told_within_a_second(
     listening.join(10)
     writer.close()
     assert came and came[0] - written < 2, "it is 0.2 s, on a machine that is not busy"
-
-
-@pytest.mark.parametrize("count", [10_000])
-def test_ten_thousand_rows_are_counted_and_paged(
-    home: Home, sandbox: Sandbox, studio: Studio, count: int
-) -> None:
-    path = made(home, sandbox, "the first", "-o", "fox.png")
-    fill(home, path, count)
-    found = studio.get("api/pictures?offset=9900&limit=100&search=number").json
-    assert found["total"] == count and len(found["cards"]) == 100
 
 
 def test_the_command_says_what_to_install_or_which_port_is_taken(home: Home, studio: Studio) -> None:

@@ -12,7 +12,7 @@ from studio_driving import Studio, made, studio_of
 from studio_visitor import Visitor
 
 
-def test_pictures_are_starred_collected_filtered_and_exported_and_every_window_knows(
+def test_pictures_are_starred_collected_filtered_exported_and_renamed_and_every_window_knows(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
 ) -> None:
     for prompt in ("fox", "cat", "hen"):
@@ -56,9 +56,15 @@ def test_pictures_are_starred_collected_filtered_and_exported_and_every_window_k
     other.get_by_role("button", name="移出").click()
     expect(other.locator("dialog.detail .marks li")).to_have_count(0)
     expect(page.locator(".card")).to_have_count(1)
+    name = page.get_by_label("New name")
+    name.fill("Film")
+    name.press("Enter")
+    expect(page.locator("select[name=filter-collection]")).to_have_value("Film")
+    expect(page.locator(".card .words")).to_have_text(["cat"])
+    other.locator("select[name=filter-collection] option", has_text="Film").wait_for(state="attached")
     page.get_by_role("button", name="Dissolve").click()
     page.get_by_role("button", name="Undo").click()
-    page.locator("select[name=filter-collection]").select_option("For <b>a</b> book & more")
+    page.locator("select[name=filter-collection]").select_option("Film")
     page.get_by_role("button", name="Dissolve").click()
     page.locator(".toast").get_by_role("button", name="Close").click()
     expect(other.get_by_role("button", name="解散")).to_have_count(0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
 from harness import Home, Sandbox
 from playwright.sync_api import Page, expect
 from processes import until
 from studio_driving import Studio, fill, made, studio_of
 from studio_visitor import Visitor
+
+PHONE = {"width": 390, "height": 844}
 
 
 def test_what_the_command_line_makes_shows_up_in_an_open_page_within_a_second(
@@ -62,7 +63,7 @@ def test_a_request_is_used_again_with_all_its_fields_and_a_picture_is_varied(
     expect(page.locator(".inputs li")).to_have_count(1)
 
 
-def test_it_is_searched_while_typing_and_summed_up(
+def test_it_is_searched_while_typing_filtered_and_summed_up(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
 ) -> None:
     for prompt in ("a red fox", "a blue whale"):
@@ -75,6 +76,15 @@ def test_it_is_searched_while_typing_and_summed_up(
     expect(page.locator(".sum")).to_contain_text("1 pictures")
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(".card")).to_have_count(2)
+    page.set_viewport_size(PHONE)
+    until_day = page.locator("input[name=until]")
+    expect(until_day).to_be_hidden()
+    page.get_by_role("button", name="Filters").click()
+    for day, count in (("2020-01-31", 0), ("2999-01-31", 2)):
+        until_day.fill(day)
+        until_day.press("Tab")
+        expect(page.locator(".card")).to_have_count(count)
+        expect(until_day).to_have_value(day)
 
 
 def test_forgetting_and_deleting_can_be_taken_back_and_is_done_when_the_page_goes(
@@ -152,56 +162,62 @@ def test_the_page_runs_no_script_that_is_put_into_it(studio: Studio, visitor: Vi
     visitor.complaints.clear()
 
 
-def frame_times(page: Page) -> list[float]:
-    """How long each frame took while the gallery was scrolled through, in ms."""
+#: 50 frames a second, and how often a machine that does other things may try to keep to it.
+FRAME_MS, PASSES = 20, 8
+ALL_SHOWN = "[...document.querySelectorAll('.card')].every(card => card.querySelector('img')?.naturalWidth)"
+
+
+def median_frame_ms(page: Page, step_px: int) -> float:
+    """How long a frame takes while the gallery is scrolled by so much in each."""
     return page.evaluate(
-        """async () => {
+        """async (step) => {
           const frame = document.querySelector('.gallery'), times = [];
           let last = performance.now();
-          for (let step = 0; step < 60; step++) {
-            frame.scrollTop += 240;
+          for (let count = 0; count < 60; count++) {
+            frame.scrollTop += step;
             await new Promise(requestAnimationFrame);
             const now = performance.now(); times.push(now - last); last = now;
           }
-          return times;
-        }"""
+          return times.sort((one, other) => one - other)[30];
+        }""",
+        step_px,
     )
 
 
-def test_ten_thousand_pictures_are_there_at_once_and_scroll(
+def test_ten_thousand_pictures_are_there_at_once_and_scroll_at_fifty_frames_a_second(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor
 ) -> None:
     path = made(home, sandbox, "the first", "-o", "fox.png")
+    assert studio.get("thumbnails/1-1").status == 200
     fill(home, path, 10_000)
+    found = studio.get("api/pictures?offset=9900&limit=100&search=number").json
+    assert found["total"] == 10_000 and len(found["cards"]) == 100
     page = visitor.open(studio)
     page.locator(".card img").first.wait_for()
     first_s = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000
     expect(page.locator(".sum")).to_contain_text("10001 pictures")
     assert page.locator(".card").count() < 100, "only what is seen is drawn"
-    times = sorted(frame_times(page))
+    frames = {}
+    for step_px in (60, 240):  # as by a wheel, with every picture; and as by a fling
+        passes = (median_frame_ms(page, step_px) for _ in range(PASSES))
+        frames[step_px] = next((median for median in passes if median < FRAME_MS), None)
+        until(lambda: page.evaluate(ALL_SHOWN))
     page.keyboard.press("g")
     page.keyboard.press("End")
     page.get_by_role("button", name="number 0 ").wait_for()
     status = Path(f"/proc/{studio.process.pid}/status").read_text(encoding="utf-8")
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
-    print(
-        f"first paint {first_s:.2f} s, median frame {times[30]:.1f} ms, server {resident_kb / 1024:.0f} MiB"
-    )
+    print(f"first paint {first_s:.2f} s, median frames {frames} ms, server {resident_kb / 1024:.0f} MiB")
+    assert first_s < 3, "a second, and some for a busy machine"
+    assert all(frames.values()), frames
     assert resident_kb < 150 * 1024
 
 
-@pytest.mark.parametrize("kill", [True, False])
-def test_a_page_whose_studio_has_ended_says_so(
-    home: Home, sandbox: Sandbox, visitor: Visitor, kill: bool
-) -> None:
+def test_a_page_whose_studio_has_ended_says_so(home: Home, sandbox: Sandbox, visitor: Visitor) -> None:
     with studio_of(home, sandbox.base_url) as studio:
         page = visitor.open(studio)
         page.get_by_text("No pictures yet").wait_for()
-        if kill:
-            studio.kill()
-        else:
-            studio.process.terminate()
-            assert studio.process.wait(20) == 143
+        studio.kill()
         expect(page.locator(".notices")).to_contain_text("The studio does not answer")
 
 

@@ -25,7 +25,7 @@ def kinds(page: Page) -> list[list[str]]:
     return [sorted({"stroke", "arrow", "text"} & item.keys()) for item in items]
 
 
-def test_strokes_an_arrow_and_text_are_sent_as_a_markup_that_is_clear_elsewhere(
+def test_strokes_an_arrow_and_text_are_sent_as_a_markup_that_is_clear_elsewhere_and_used_again(
     home: Home, sandbox: Sandbox, studio: Studio, visitor: Visitor, prompt: str
 ) -> None:
     made(home, sandbox, "a red fox", "-o", "fox.png", "--size", f"{SIZE}x{SIZE}", "--quality", "low")
@@ -80,6 +80,20 @@ def test_strokes_an_arrow_and_text_are_sent_as_a_markup_that_is_clear_elsewhere(
     drawn = pixels[..., 3] > 0
     drawn[85:120, 85:430] = drawn[860:985, 85:430] = drawn[440:590, 150:880] = False
     assert not drawn.any(), "what was undone and what was never drawn is clear"
+
+    page.get_by_role("button", name="Remove a red fox").click()
+    page.locator(".call .seen").click()
+    page.get_by_role("button", name="Use it all again").click()
+    expect(page.locator(".inputs .share")).to_contain_text("Your drawing is sent along")
+    page.get_by_role("button", name="Change the drawing").click()
+    until(lambda: page.evaluate("document.querySelector('dialog.markup canvas').width > 300"))
+    page.keyboard.press("b")
+    drag(page, canvas, (0.1, 0.7), (0.4, 0.7))
+    keep.click()
+    expect(page.locator("dialog.markup")).to_have_count(0)
+    markup_id = page.evaluate("JSON.parse(sessionStorage.getItem('studio-draft')).markup.id")
+    again = np.asarray(Image.open(io.BytesIO(studio.get(f"inputs/{markup_id}").body)))
+    assert again[717, 250, 3] == 255 and (again[:600] == pixels[:600]).all(), "it is drawn on further"
 
 
 def test_a_drawing_is_taken_up_again_is_only_for_a_model_that_takes_it_and_is_not_used_rubbed_out(

@@ -143,10 +143,23 @@ def test_a_mask_is_painted_undone_and_used_and_the_rest_stays_as_it_was(
     assert len(sandbox.log(prompt)["requests"]) == 1
 
 
-def test_the_brush_has_its_size_the_picture_zooms_at_the_pointer_and_space_moves_it(
+def pinch(page: Page, *steps: tuple[float, float, float]) -> None:
+    """Two fingers beside each other: their middle and how far each is from it, in pixels, step by step."""
+    touch = page.context.new_cdp_session(page)
+    for kind, (x, y, far) in (("Start", steps[0]), *(("Move", step) for step in steps[1:])):
+        points = [{"id": number, "x": x + side * far, "y": y} for number, side in enumerate((-1, 1))]
+        # The second finger comes down after the first, as fingers do.
+        for count in (1, 2) if kind == "Start" else (2,):
+            sent = {"type": f"touch{kind}", "touchPoints": points[:count]}
+            touch.send("Input.dispatchTouchEvent", sent)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch.detach()
+
+
+def test_brush_zoom_and_place_follow_the_mouse_two_fingers_and_the_keyboard(
     studio: Studio, visitor: Visitor, picture: Path
 ) -> None:
-    page = visitor.open(studio)
+    page = visitor.open(studio, has_touch=True)
     canvas = open_editor(page)
     size = page.locator("dialog.mask input[type=range]")
     before = int(size.input_value())
@@ -169,12 +182,37 @@ def test_the_brush_has_its_size_the_picture_zooms_at_the_pointer_and_space_moves
     page.mouse.click(middle[0] + 50, middle[1])
     page.get_by_role("button", name="Use this mask").click()
     page.locator(".inputs .share").wait_for()
-    item = page.evaluate("JSON.parse(sessionStorage.getItem('studio-draft')).mask.painting.items[0]")
-    (x, y), *_ = item["stroke"]
+    items = "JSON.parse(sessionStorage.getItem('studio-draft')).mask.painting.items"
+    ((x, y), *_) = page.evaluate(items)[0]["stroke"]
     assert abs(x - SIZE / 2) < 3 and abs(y - SIZE / 2) < 3, "the middle stayed under the pointer"
 
+    page.get_by_role("button", name="Change the mask").click()
+    until(lambda: page.evaluate("document.querySelector('dialog.mask canvas').width > 300"))
+    whole = min(box["width"], box["height"]) * 0.96 / SIZE
+    pinch(page, (*middle, 50), (*middle, 70), (*middle, 100), (middle[0] + 40, middle[1], 100))
+    page.touchscreen.tap(middle[0] + 40 + 60, middle[1] - 30)
+    for key in ("r", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown", "Enter"):
+        canvas.press(key)
+    page.get_by_role("button", name="Use this mask").click()
+    until(lambda: len(page.evaluate(items)) > 1)
+    _, tapped, typed = page.evaluate(items)  # two fingers paint nothing
+    ((x, y),) = tapped["stroke"]
+    right, down = x - SIZE / 2, y - SIZE / 2
+    assert abs(right - 60 / (2 * whole)) < 3 and abs(down + 30 / (2 * whole)) < 3, "twice as large, and moved"
+    assert abs(typed["rect"][2] - 64 / (2 * whole)) < 3 and abs(typed["rect"][3] - 72 / (2 * whole)) < 3
 
-def test_a_mask_of_another_program_is_imported_and_the_mask_is_kept_for_the_next_prompt(
+
+#: How much more red than green the picture is at a share of its width and height, from 0 to 255.
+REDNESS = """(share) => {
+  const canvas = document.querySelector('dialog.mask canvas');
+  const side = Math.min(canvas.width, canvas.height) * .96;
+  const [x, y] = [canvas.width, canvas.height].map(whole => (whole - side) / 2 + share * side);
+  const [red, green] = canvas.getContext('2d').getImageData(x, y, 1, 1).data;
+  return red - green;
+}"""
+
+
+def test_a_mask_of_another_program_is_imported_and_kept_for_the_next_prompt_and_when_all_is_used_again(
     studio: Studio, visitor: Visitor, picture: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "mask.png"
@@ -198,6 +236,16 @@ def test_a_mask_of_another_program_is_imported_and_the_mask_is_kept_for_the_next
         page.get_by_role("link", name="Export").click()
     exported = Image.open(saved.value.path())
     assert exported.mode == "RGBA" and exported.getchannel("A").getpixel((300, 300)) == 0
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Remove a red fox").click()
+    page.locator(".call .seen").click()
+    page.get_by_role("button", name="Use it all again").click()
+    expect(page.locator(".inputs .share")).to_contain_text("6.3 %")
+    page.get_by_role("button", name="Change the mask").click()
+    until(lambda: page.evaluate(REDNESS, 0.375) > page.evaluate(REDNESS, 0.75) + 40)
+    drag(page, page.locator("dialog.mask canvas"), (0.7, 0.7), (0.8, 0.8))
+    page.get_by_role("button", name="Use this mask").click()
+    expect(page.locator(".inputs .share")).not_to_contain_text("6.3 %")
 
 
 def test_a_hundred_strokes_on_a_large_picture_weigh_little(

@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import py_compile
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import jsonschema
 
-SKILL = Path(__file__).parents[2] / "skills" / "gpt-image-2"
+CLONE = Path(__file__).parents[2]
+SKILL = CLONE / "skills" / "gpt-image-2"
 SCRIPT = SKILL / "scripts" / "gpt_image2.py"
 REFERENCES = SKILL / "references"
 #: The script may be tested on a Python that has not what the sandbox needs.
@@ -216,6 +218,12 @@ class Home:
         """Temp files, parts and probes that should not be there."""
         hidden = [path for path in self.cwd.rglob("*") if path.name.startswith(".")]
         return sorted([*hidden, *self.tmp.rglob("*"), *self.rescued.rglob("*.part")])
+
+
+def install_line(extra: str) -> str:
+    """The command by which what runs in this clone says that an extra is installed."""
+    python = "" if sys.version_info >= (3, 10) else ", with Python 3.10 or newer"
+    return f"pip install {shlex.quote(f'{CLONE}[{extra}]')}{python}"
 
 
 def generate(home: Home, base_url: str, *more: str, env: Optional[Mapping[str, Optional[str]]] = None) -> Run:

@@ -16,7 +16,7 @@ REPO = Path(__file__).resolve().parents[2]
 TOOL = REPO / "tools" / "amalgamate.py"
 sys.path.insert(0, str(TOOL.parent))
 
-from untyped import without_types  # noqa: E402
+from untyped import with_comments, without_types  # noqa: E402
 
 SCRIPT = "skills/gpt-image-2/scripts/gpt_image2.py"
 FUTURE = "from __future__ import annotations\n"
@@ -211,6 +211,55 @@ def test_types_of_functions_are_left_out_and_those_that_make_records_stay() -> N
     assert "\n".join(line for _, line in sorted(lines.items())) == UNTYPED
 
 
+DOCUMENTED = '''
+def shown():
+    """What the script exports keeps its help."""
+    return 1
+
+
+class Hidden:
+    """One line."""
+
+    size = 1
+
+    def name(self):
+        """Several lines,
+
+        with a blank one.
+        """
+        return """no docstring"""
+
+    def only(self):
+        """All of its body."""
+'''
+COMMENTED = '''
+def shown():
+    """What the script exports keeps its help."""
+    return 1
+
+
+class Hidden:
+    # One line.
+
+    size = 1
+
+    def name(self):
+        # Several lines,
+        #
+        # with a blank one.
+        return """no docstring"""
+
+    def only(self):
+        """All of its body."""
+'''
+
+
+def test_docstrings_become_comments_but_for_those_of_what_is_exported() -> None:
+    tree, text = ast.parse(DOCUMENTED), dict(enumerate(DOCUMENTED.split("\n"), 1))
+    lines = with_comments(tree, text, ["shown"])
+    assert "\n".join(line for _, line in sorted(lines.items())) == COMMENTED
+
+
 def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Project) -> None:
     project.write(
         "errors",
@@ -266,6 +315,13 @@ def test_the_script_is_formatted_as_the_formatter_would(project: Project) -> Non
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "110", "--check"]
     done = subprocess.run([*command, str(project.script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_committed_scripts_use_no_name_that_nobody_defines() -> None:
+    scripts = [str(path) for path in (REPO / SCRIPT).parent.glob("*.py")]
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821,F811"]
+    done = subprocess.run([*ruff, *scripts], capture_output=True, text=True)
+    assert (done.returncode, len(scripts)) == (0, 2), done.stdout
 
 
 def test_the_script_is_executable_and_has_unix_line_ends_even_from_windows_sources(project: Project) -> None:

@@ -56,7 +56,6 @@ import sys
 import threading
 import time
 import weakref
-import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum, IntEnum
 from functools import lru_cache, partial
@@ -73,7 +72,6 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
-    Sequence,
     Tuple,
     Type,
     TypeVar,
@@ -126,14 +124,13 @@ __all__ = [
 VERSION = "0.1.0"
 PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
-INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 _UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
 
 
 def called():
-    """This program as its user called it, so that a hint can be typed as it stands: the command, or Python
-    and the script."""
+    # This program as its user called it, so that a hint can be typed as it stands: the command, or Python
+    # and the script.
     path = str(getattr(sys, "argv", [""])[0])
     folder, name = os.path.split(path)
     python = "python" if os.name == "nt" else "python3"
@@ -145,7 +142,7 @@ def called():
 
 
 def in_quotes(word):
-    """A word as a shell takes it for one word."""
+    # A word as a shell takes it for one word.
     if word and _UNQUOTED.issuperset(word):
         return word
     if os.name == "nt":
@@ -190,7 +187,7 @@ EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:>3}  {text}" for code, text i
 
 
 class _FieldsOnDemand:
-    """What the functions of `dataclasses` look for; made when one of them is used."""
+    # What the functions of `dataclasses` look for; made when one of them is used.
 
     def __get__(self, record, kind):
         from dataclasses import field, fields, make_dataclass
@@ -204,7 +201,7 @@ class _FieldsOnDemand:
 
 
 class Record:
-    """A frozen value. The annotated names of its class are its fields, in order, with their defaults."""
+    # A frozen value. The annotated names of its class are its fields, in order, with their defaults.
 
     __dataclass_fields__ = _FieldsOnDemand()
     __match_args__: ClassVar[Tuple[str, ...]]
@@ -244,7 +241,7 @@ class Record:
 
 
 def replace(record, **changes):
-    """The same record with other values in some of its fields."""
+    # The same record with other values in some of its fields.
     return type(record)(**{**vars(record), **changes})
 
 
@@ -292,15 +289,15 @@ class Billed(str, Enum):
 
 
 class MadeFrom(Record):
-    """What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes."""
+    # What a picture was made from: an absolute path, an address or `-`; and the SHA-256 of its bytes.
 
     path: str
     sha256: str
 
 
 class Derivation(Record):
-    """How a picture was made: by which method, from what, what was measured by its names in the JSON, and
-    what is to be said of it."""
+    # How a picture was made: by which method, from what, what was measured by its names in the JSON, and
+    # what is to be said of it.
 
     method: str
     sources: Tuple[MadeFrom, ...]
@@ -353,11 +350,10 @@ class Usage(Record):
 
 
 class SvgUsage(Record):
-    """Tokens of the language model that has written an SVG, told apart from those of the image model.
-
-    `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
-    the cost, None where that model has no price.
-    """
+    # Tokens of the language model that has written an SVG, told apart from those of the image model.
+    #
+    # `total_tokens` less `input_tokens` is what it has written, reasoning included. `cost_usd` is its part of
+    # the cost, None where that model has no price.
 
     input_tokens: int
     output_tokens: int
@@ -472,7 +468,7 @@ class ConfigError(GptImage2Error):
 
 
 class LedgerError(ConfigError):
-    """The ledger's file cannot be read or written. Calls go on without it; only its own commands end so."""
+    # The ledger's file cannot be read or written. Calls go on without it; only its own commands end so.
 
     default_code = "ledger_unusable"
 
@@ -554,7 +550,7 @@ class InterruptedCall(GptImage2Error):
 
 
 class RequestStarted(Record):
-    """A request goes out. `typical_s` is how long such a call usually takes."""
+    # A request goes out. `typical_s` is how long such a call usually takes.
 
     attempt: int
     typical_s: float
@@ -562,7 +558,7 @@ class RequestStarted(Record):
 
 
 class RateLimit(Record):
-    """One limit a minute: how much is allowed and still left, and in how many seconds it is whole again."""
+    # One limit a minute: how much is allowed and still left, and in how many seconds it is whole again.
 
     kind: str
     limit: int
@@ -571,7 +567,7 @@ class RateLimit(Record):
 
 
 class HeadersReceived(Record):
-    """The answer has begun. `limits` are those that its headers tell of."""
+    # The answer has begun. `limits` are those that its headers tell of.
 
     http_status: int
     elapsed_s: float
@@ -579,7 +575,7 @@ class HeadersReceived(Record):
 
 
 class RetryWaiting(Record):
-    """The request will be sent once more after a wait."""
+    # The request will be sent once more after a wait.
 
     wait_s: float
     reason: str
@@ -587,10 +583,9 @@ class RetryWaiting(Record):
 
 
 class PartialImage(Record):
-    """A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
-
-    `part` is a file that holds it while this is told, and maybe no longer.
-    """
+    # A preview of image `number` has come; `path` is where it was saved, None when it was not asked for.
+    #
+    # `part` is a file that holds it while this is told, and maybe no longer.
 
     partial_image_index: int
     path: Optional[str]
@@ -600,8 +595,8 @@ class PartialImage(Record):
 
 
 class TaskUnderWay(Record):
-    """The host works on the request as a task of its own. `status` is how far it is in the host's words,
-    `percent` how much of it is done, None where it does not say."""
+    # The host works on the request as a task of its own. `status` is how far it is in the host's words,
+    # `percent` how much of it is done, None where it does not say.
 
     task_id: str
     status: str
@@ -610,28 +605,28 @@ class TaskUnderWay(Record):
 
 
 class ImageSaved(Record):
-    """An image is on disk."""
+    # An image is on disk.
 
     image: SavedImage
     elapsed_s: float
 
 
 class ModelImageSaved(Record):
-    """What the model sent is on disk; `ImageSaved` tells of the picture that is made of it."""
+    # What the model sent is on disk; `ImageSaved` tells of the picture that is made of it.
 
     image: SavedImage
     elapsed_s: float
 
 
 class Warned(Record):
-    """Something the user should know."""
+    # Something the user should know.
 
     message: str
     elapsed_s: float
 
 
 class Finished(Record):
-    """The call has ended; a failed one raises an error after this."""
+    # The call has ended; a failed one raises an error after this.
 
     result: Result
     elapsed_s: float
@@ -665,7 +660,7 @@ _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class StopSwitch:
-    """Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for."""
+    # Shared by everything that runs in one call: who must be stopped, and whether a stop was asked for.
 
     def __init__(self):
         self.signum = None
@@ -680,11 +675,11 @@ class StopSwitch:
         return self._event.is_set()
 
     def wait(self, seconds):
-        """Waits, or returns True at once when a stop is asked for."""
+        # Waits, or returns True at once when a stop is asked for.
         return self._event.wait(max(0.0, seconds))
 
     def watch(self, stopper):
-        """Registers what ends a transfer; runs it at once when the stop came first."""
+        # Registers what ends a transfer; runs it at once when the stop came first.
         self._stoppers.add(stopper)
         if self.is_set:
             stopper()
@@ -693,7 +688,7 @@ class StopSwitch:
         self._stoppers.discard(stopper)
 
     def stop(self, signum):
-        """Asks everything under way to end."""
+        # Asks everything under way to end.
         self._is_stopping = True
         self.signum = signum
         self._event.set()
@@ -714,7 +709,7 @@ class StopSwitch:
         self._calls.pop()
 
     def drain_first(self, on_drain):
-        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        # From now on the first Ctrl-C calls this instead of ending what is under way; None ends that.
         self._on_drain = on_drain
 
     def on_signal(self, signum, _frame):
@@ -730,7 +725,7 @@ class StopSwitch:
 
 
 class SignalsHandled:
-    """A context in which the stop signals go to a switch; the old handlers come back at its end."""
+    # A context in which the stop signals go to a switch; the old handlers come back at its end.
 
     def __init__(self, switch):
         self._switch = switch
@@ -768,11 +763,12 @@ MIN_SECRET_CHARS = 8
 #: Characters that show nothing, by which a key may be echoed in pieces.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
@@ -785,18 +781,18 @@ _CONTROL = (
 
 
 def mask_key(key):
-    """A key as it may be shown: its first three and last four characters when it is long, else stars."""
+    # A key as it may be shown: its first three and last four characters when it is long, else stars.
     return f"{key[:3]}…{key[-4:]}" if len(key) >= 20 else "****"
 
 
 def is_maskable(secret):
-    """Whether a secret is long enough to be masked in a text."""
+    # Whether a secret is long enough to be masked in a text.
     return len(secret) >= MIN_SECRET_CHARS
 
 
 def mask_secrets(text, secrets=()):
-    """The text with every given secret, and everything that looks like a key, masked: also one that is
-    written in another case, or with characters in it that cannot be seen."""
+    # The text with every given secret, and everything that looks like a key, masked: also one that is
+    # written in another case, or with characters in it that cannot be seen.
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
@@ -810,14 +806,14 @@ def _in_pieces(secret):
 
 
 def printable(text):
-    """The text on one line, with the characters that could steer a terminal or hide written as escapes."""
+    # The text on one line, with the characters that could steer a terminal or hide written as escapes.
     if not text.isprintable():
         text = re.sub(_CONTROL, _escape_of, re.sub(_LINE_ENDS, " ", text))
     return text.strip()
 
 
 def show(text, secrets=(), limit=MAX_SHOWN_CHARS):
-    """Foreign text as it may be printed: keys masked, one line, at most `limit` characters."""
+    # Foreign text as it may be printed: keys masked, one line, at most `limit` characters.
     text = printable(mask_secrets(text, secrets))
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
@@ -860,13 +856,13 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def written_text(data):
-    """What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
-    `UnicodeDecodeError` where it is neither."""
+    # What a file or a pipe of the user's says: UTF-8, or UTF-16 with its mark, as PowerShell writes it. A
+    # `UnicodeDecodeError` where it is neither.
     return data.decode("utf-16" if data.startswith(UTF16_MARKS) else "utf-8-sig")
 
 
 def whole_number(text, most):
-    """The number that ASCII digits write, None for anything else and for more than `most`."""
+    # The number that ASCII digits write, None for anything else and for more than `most`.
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         return None
     number = int(text)
@@ -874,7 +870,7 @@ def whole_number(text, most):
 
 
 def count_of(value, most):
-    """A count out of parsed JSON, None where it is none, is negative, or is more than `most`."""
+    # A count out of parsed JSON, None where it is none, is negative, or is more than `most`.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= most:
         return None
@@ -883,8 +879,8 @@ def count_of(value, most):
 
 
 def duration_s(text, most_s, whole=True):
-    """Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
-    text. With `whole` false, what follows the duration is passed over."""
+    # Seconds of a duration such as `6m0s`, `240ms`, `1.5` or `2 minutes`, at most `most_s`; None for another
+    # text. With `whole` false, what follows the duration is passed over.
     text = text[:_DURATION_CHARS]
     at, total_s = 0, 0.0
     step = _STEP.match(text)
@@ -897,7 +893,7 @@ def duration_s(text, most_s, whole=True):
 
 
 def moment_s(value):
-    """Seconds since 1970 out of parsed JSON, None where no date can hold them."""
+    # Seconds since 1970 out of parsed JSON, None where no date can hold them.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
         return None
@@ -905,11 +901,10 @@ def moment_s(value):
 
 
 def first_json(text):
-    """The JSON value that a text begins with, None where it begins with none or nests too deep.
-
-    What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
-    digits) is None.
-    """
+    # The JSON value that a text begins with, None where it begins with none or nests too deep.
+    #
+    # What follows is passed over: gateways write there. A number that is none (NaN, infinite, of thousands of
+    # digits) is None.
     decoder = json.JSONDecoder(
         strict=False, parse_int=_json_int, parse_float=_json_float, parse_constant=lambda _: None
     )
@@ -920,7 +915,7 @@ def first_json(text):
 
 
 def members(value):
-    """The members of a parsed object; none for anything else."""
+    # The members of a parsed object; none for anything else.
     return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
 
 
@@ -968,20 +963,17 @@ _NAMED_SIZES = {
 }
 SIZE_NAMES = tuple(_NAMED_SIZES)
 
-_DEFAULT_RATIO_PIXELS = 1024 * 1024
-_LONG_EDGES = {"2k": 2048, "4k": MAX_EDGE}
-
 
 def parse_size(text):
-    """Width and height in pixels of `WxH`, or None when the text has another form."""
+    # Width and height in pixels of `WxH`, or None when the text has another form.
     width, sep, height = text.strip().lower().replace("×", "x").partition("x")
-    if not sep or not (_is_digits(width) and _is_digits(height)):
+    if not sep or not (is_digits(width) and is_digits(height)):
         return None
     return int(width), int(height)
 
 
 def size_problem(width, height):
-    """Why gpt-image-2 refuses a size, or None when it is legal."""
+    # Why gpt-image-2 refuses a size, or None when it is legal.
     if min(width, height) < 1:
         return "both edges must be at least 1 pixel"
     if width % EDGE_STEP or height % EDGE_STEP:
@@ -995,32 +987,11 @@ def size_problem(width, height):
     return None
 
 
-def nearest_legal_size(width, height):
-    """The legal size nearest to a wished one: first its ratio is kept, then its scale, then the grid."""
-    width, height = max(width, 1.0), max(height, 1.0)
-    if width > MAX_RATIO * height:
-        width, height = math.sqrt(width * height * MAX_RATIO), math.sqrt(width * height / MAX_RATIO)
-    elif height > MAX_RATIO * width:
-        width, height = math.sqrt(width * height / MAX_RATIO), math.sqrt(width * height * MAX_RATIO)
-    grow = math.sqrt(MIN_PIXELS / (width * height))
-    shrink = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_EDGE / max(width, height))
-    scale = min(max(1.0, grow), shrink)
-    width, height = width * scale, height * scale
-
-    def candidates(edge):
-        base = int(edge // EDGE_STEP)
-        return [step * EDGE_STEP for step in range(max(1, base - 2), base + 4)]
-
-    legal = [(w, h) for w in candidates(width) for h in candidates(height) if size_problem(w, h) is None]
-    return min(legal, key=lambda wh: (math.log(wh[0] / width) ** 2 + math.log(wh[1] / height) ** 2, wh))
-
-
 def resolve_size(text):
-    """`auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
-
-    A ratio alone asks for about 1024x1024 pixels in area, `@2k` for a long edge of 2048, `@4k` of 3840;
-    the result is the nearest legal size. An explicit `WxH` is returned as it is, legal or not.
-    """
+    # `auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
+    #
+    # A ratio alone asks for about 1024x1024 pixels in area, `@2k` for a long edge of 2048, `@4k` of 3840;
+    # the result is the nearest legal size. An explicit `WxH` is returned as it is, legal or not.
     text = text.strip().lower()
     if text == "auto":
         return text
@@ -1029,25 +1000,14 @@ def resolve_size(text):
     explicit = parse_size(text)
     if explicit is not None:
         return "{}x{}".format(*explicit)
-    ratio, _, tier = text.partition("@")
-    across, sep, down = ratio.partition(":")
-    if not sep or not (_is_digits(across) and _is_digits(down)) or int(across) < 1 or int(down) < 1:
+    if ":" not in text:
         return None
-    proportion = int(across) / int(down)
-    if not tier or tier == "1k":
-        height = math.sqrt(_DEFAULT_RATIO_PIXELS / proportion)
-        width = height * proportion
-    elif tier in _LONG_EDGES:
-        longest = _LONG_EDGES[tier]
-        width, height = (
-            (longest, longest / proportion) if proportion >= 1 else (longest * proportion, longest)
-        )
-    else:
-        return None
-    return "{}x{}".format(*nearest_legal_size(width, height))
+    size_of_ratio = load_side("gpt_image2_more").size_of_ratio
+    return size_of_ratio(text)
 
 
-def _is_digits(text):
+def is_digits(text):
+    # Whether a text is a number of a few ASCII digits.
     return text.isascii() and text.isdigit() and len(text) <= 6
 
 
@@ -1088,7 +1048,7 @@ TYPICAL_SECONDS = {
 
 
 class Prices(Record):
-    """What a model's tokens cost, in USD per 1,000,000."""
+    # What a model's tokens cost, in USD per 1,000,000.
 
     text_in: float
     image_in: float
@@ -1102,11 +1062,10 @@ _LIST = Prices(text_in=5.0, image_in=8.0, image_out=30.0, cached_text_in=1.25, c
 
 
 class Model(Record):
-    """What a model accepts and costs; `names` begins with the one that is not dated.
-
-    `token_factors` are those of `cost.output_tokens`, by quality; None where nobody has published any.
-    `typical_s` is how long a call takes, None where that is a matter of the quality.
-    """
+    # What a model accepts and costs; `names` begins with the one that is not dated.
+    #
+    # `token_factors` are those of `cost.output_tokens`, by quality; None where nobody has published any.
+    # `typical_s` is how long a call takes, None where that is a matter of the quality.
 
     names: Tuple[str, ...]
     qualities: Tuple[str, ...] = QUALITIES
@@ -1151,7 +1110,7 @@ ENDS = {
 
 
 def typical_seconds(model, quality):
-    """How long one call usually takes, in seconds."""
+    # How long one call usually takes, in seconds.
     known = FAMILY.get(model)
     by_quality = TYPICAL_SECONDS.get(quality, TYPICAL_SECONDS["auto"])
     return by_quality if known is None or known.typical_s is None else known.typical_s
@@ -1182,24 +1141,23 @@ BATCH_DISCOUNT = 0.5
 
 
 class CostEstimate(Record):
-    """What a request would cost in USD, before it is sent.
-
-    `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
-    images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
-    what was assumed.
-    """
+    # What a request would cost in USD, before it is sent.
+    #
+    # `low_usd` and `high_usd` differ when `auto` leaves size or quality to the model, and where there are input
+    # images: these have no official formula, so that an estimate of them is in `high_usd` alone. `note` says
+    # what was assumed.
 
     low_usd: float
     high_usd: float
     note: str
 
     def at(self, discount):
-        """The same at a factor on the price, such as `BATCH_DISCOUNT`."""
+        # The same at a factor on the price, such as `BATCH_DISCOUNT`.
         return CostEstimate(self.low_usd * discount, self.high_usd * discount, self.note)
 
 
 class TextPrices(Record):
-    """What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000."""
+    # What the tokens of a language model cost, which writes SVGs, in USD per 1,000,000.
 
     text_in: float
     text_out: float
@@ -1209,10 +1167,9 @@ NO_TEXT_PRICES = {}
 
 
 def output_tokens(width, height, quality, model=DEFAULT_MODEL):
-    """Output tokens of one image, of a model and a quality that have a factor.
-
-    Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
-    """
+    # Output tokens of one image, of a model and a quality that have a factor.
+    #
+    # Source: the official price calculator; reproduces its table (1024x1024: 196 / 1756 / 7024).
     factor = (FAMILY[model].token_factors or {})[quality]
     longest, shortest = max(width, height), min(width, height)
     short = (2 * factor * shortest + longest) // (2 * longest)
@@ -1220,7 +1177,7 @@ def output_tokens(width, height, quality, model=DEFAULT_MODEL):
 
 
 def input_image_tokens(width, height):
-    """An estimate of what one input image counts for, at its highest."""
+    # An estimate of what one input image counts for, at its highest.
     if width is None or height is None:
         return MAX_INPUT_IMAGE_TOKENS
     return min(MAX_INPUT_IMAGE_TOKENS, -(-width // 32) * -(-height // 32))
@@ -1236,11 +1193,10 @@ def estimate_cost(
     input_tokens=0,
     prices=PRICES,
 ):
-    """What a request would cost by these prices, or None for a model, size or quality without one.
-
-    `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
-    tokens as gpt-image-2; the note says so.
-    """
+    # What a request would cost by these prices, or None for a model, size or quality without one.
+    #
+    # `input_tokens` are those of the input images. A model that only the config prices is taken to make as many
+    # tokens as gpt-image-2; the note says so.
     price = prices.get(model)
     tokens_of = model if model in FAMILY else DEFAULT_MODEL
     factors = FAMILY[tokens_of].token_factors or {}
@@ -1267,18 +1223,16 @@ def estimate_cost(
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
     if input_tokens:
-        input_usd = n * input_tokens * price.image_in / 1e6
-        high += input_usd
-        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
+        high += n * input_tokens * price.image_in / 1e6
+        notes.append(f"input images come on top, by an estimate up to {input_tokens:,} tokens a picture")
     return CostEstimate(low, high, "; ".join(notes))
 
 
 def cost_of_usage(model, usage, prices=PRICES):
-    """What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
-
-    Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
-    is never negative: more tokens cannot have come from a cache than there were.
-    """
+    # What an answer cost in USD by the tokens that the server counted, or None for a model without prices.
+    #
+    # Where the answer does not split its input tokens, they are taken as text (no image was sent in). The cost
+    # is never negative: more tokens cannot have come from a cache than there were.
     price = prices.get(model)
     if price is None:
         return None
@@ -1301,8 +1255,8 @@ def priced(
     text_prices=NO_TEXT_PRICES,
     discount=1.0,
 ):
-    """The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
-    price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known."""
+    # The result with what its tokens cost. Those of an SVG's author are in the sum where that model has a
+    # price; `Result.unpriced` names them where it has none. Where nobody has counted them, nothing is known.
     usd = cost_of_usage(result.model, result.usage, prices) if result.usage else None
     author = result.svg_usage
     if author is None and any(image.format == "svg" for image in result.images):
@@ -1346,9 +1300,9 @@ _JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class ImageInfo(Record):
-    """Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
-    alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
-    EXIF data, by which it may be turned."""
+    # Format (`png`, `jpeg`, `webp`, `gif`, `svg`), dimensions in pixels where the header tells them, and
+    # alpha. `is_odd` is set for a palette, more than 8 bits a channel, or CMYK; `has_exif` where there may be
+    # EXIF data, by which it may be turned.
 
     format: str
     width: Optional[int]
@@ -1359,7 +1313,7 @@ class ImageInfo(Record):
 
 
 def sniff_format(head):
-    """`png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else."""
+    # `png`, `jpeg`, `webp`, `gif` or `svg` by the first bytes, or None for anything else.
     if head.startswith(_PNG_SIGNATURE):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -1372,14 +1326,14 @@ def sniff_format(head):
 
 
 def needs_more(head):
-    """Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments."""
+    # Whether these first bytes are too few for `sniff_format`: an SVG may begin with comments.
     if len(head) < _PIXELS_SNIFF_BYTES:
         return True
     return len(head) < SNIFF_BYTES and re.fullmatch(_XML_UNFINISHED, _first_element(head)) is not None
 
 
 def read_image_info(file):
-    """What the header of an open image says, or None when the bytes are no image. Moves the position."""
+    # What the header of an open image says, or None when the bytes are no image. Moves the position.
     file.seek(0)
     head = file.read(SNIFF_BYTES)
     image_format = sniff_format(head)
@@ -1396,7 +1350,7 @@ def read_image_info(file):
 
 
 def is_whole_image(file):
-    """Whether an open file begins as an image and ends where that image ends. Moves the position."""
+    # Whether an open file begins as an image and ends where that image ends. Moves the position.
     file.seek(0)
     head = file.read(SNIFF_BYTES)
     image_format = sniff_format(head)
@@ -1425,7 +1379,7 @@ def saved_image_at(path):
 
 
 def sha256_of(path):
-    """The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read."""
+    # The SHA-256 of a file's bytes in hexadecimal, empty where it cannot be read.
     try:
         with open(path, "rb") as file:
             return _digest(file)[0]
@@ -1450,7 +1404,7 @@ def _read_png(file, head):
 
 
 def _has_png_transparency(file):
-    """Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels."""
+    # Whether a tRNS chunk gives a palette or a colour transparency; it stands before the pixels.
     file.seek(len(_PNG_SIGNATURE))
     while True:
         header = file.read(8)
@@ -1462,7 +1416,7 @@ def _has_png_transparency(file):
 
 
 def _read_jpeg(file):
-    """Walks the segments to the frame header; metadata before it can be long."""
+    # Walks the segments to the frame header; metadata before it can be long.
     has_exif = False
     file.seek(2)
     while True:
@@ -1486,13 +1440,13 @@ def _read_jpeg(file):
 
 
 def _xml_encoding(head):
-    """The encoding of an XML document, by its mark."""
+    # The encoding of an XML document, by its mark.
     marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
     return marks.get(head[:2], "utf-8")
 
 
 def _first_element(head):
-    """A text from behind all that may stand before the first element of an XML document."""
+    # A text from behind all that may stand before the first element of an XML document.
     text = head.decode(_xml_encoding(head), "replace").lstrip("\ufeff")
     at, prologue = 0, re.compile(_XML_PROLOGUE, re.DOTALL)
     while True:
@@ -1503,7 +1457,7 @@ def _first_element(head):
 
 
 def _read_svg(head):
-    """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
+    # The dimensions that the first element gives in plain numbers, or else the box that it shows.
     opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
     found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
     values = {name: one or other for name, one, other in found}
@@ -1517,7 +1471,7 @@ def _read_svg(head):
 
 
 def _ends_svg(tail):
-    """Whether a text ends as an SVG does; comments may follow its last element."""
+    # Whether a text ends as an SVG does; comments may follow its last element.
     closings = list(re.finditer(r"</(?:[\w.-]+:)?svg\s*>", tail))
     return bool(closings) and not re.sub(_XML_PROLOGUE, "", tail[closings[-1].end() :], flags=re.DOTALL)
 
@@ -1582,13 +1536,12 @@ ONCE_EXTRA = ("complexity", "frame_count", "frame_duration_ms", "svg", "safety_i
 
 
 class InputImage(Record):
-    """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
-
-    `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    `is_odd` is set where its colours or its size are not such as the API draws them.
-    `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
-    (empty: from none), and `note` says how.
-    """
+    # An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
+    #
+    # `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
+    # `is_odd` is set where its colours or its size are not such as the API draws them, or where it is cut off.
+    # `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
+    # (empty: from none), and `note` says how.
 
     path: str
     filename: str
@@ -1616,11 +1569,10 @@ _LARGEST_AUTO_SIZE = (1536, 1024)
 
 
 class ImageRequest(Record):
-    """One call by the API's own field names. None means: not set by the user, so not sent.
-
-    `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
-    `prompt` and `images` are those of `REQUEST_FIELDS`.
-    """
+    # One call by the API's own field names. None means: not set by the user, so not sent.
+    #
+    # `images` makes it an edit. `extra` are further fields, passed through as they are. The fields between
+    # `prompt` and `images` are those of `REQUEST_FIELDS`.
 
     prompt: str
     model: str = DEFAULT_MODEL
@@ -1655,7 +1607,7 @@ class ImageRequest(Record):
 
     @property
     def beside(self):
-        """What goes with the input images, by the name of its field: a mask or a markup."""
+        # What goes with the input images, by the name of its field: a mask or a markup.
         both = (("mask", self.mask), ("markup", self.markup))
         return tuple((name, image) for name, image in both if image is not None)
 
@@ -1677,7 +1629,7 @@ class ImageRequest(Record):
 
     @property
     def most_bytes(self):
-        """What its images take on disk at most, by three bytes a pixel: a PNG has about half of that."""
+        # What its images take on disk at most, by three bytes a pixel: a PNG has about half of that.
         width, height = parse_size(self.effective_size) or _LARGEST_AUTO_SIZE
         return (self.count + bool(self.partial_images)) * width * height * 3
 
@@ -1685,7 +1637,7 @@ class ImageRequest(Record):
         return replace(self, stream=False, partial_images=None)
 
     def wire_fields(self, format_field):
-        """The fields to send, in the API's order, without images; only what the user set."""
+        # The fields to send, in the API's order, without images; only what the user set.
         wire = {"model": self.model, "prompt": self.prompt}
         for name in REQUEST_FIELDS:
             value = getattr(self, name)
@@ -1709,8 +1661,8 @@ class ImageRequest(Record):
     def estimate(
         self, prices=PRICES, unseen_images=0
     ):
-        """What it would cost by these prices, with so many input images besides its own. None where that is
-        not known: what the author of an SVG takes, and the frames of a GIF, nobody has published."""
+        # What it would cost by these prices, with so many input images besides its own. None where that is
+        # not known: what the author of an SVG takes, and the frames of a GIF, nobody has published.
         if self.output_format in ("gif", "svg"):
             return None
         partials = (self.partial_images or 0) if self.stream else 0
@@ -1728,13 +1680,13 @@ class ImageRequest(Record):
 
 
 def parse_extra(text):
-    """`KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text."""
+    # `KEY=VALUE` as a field: a value that is JSON (number, true, list …) is sent as such, else as text.
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 
@@ -1746,7 +1698,7 @@ def check_range(name, value, low, high):
 
 
 def _in_brackets(name, value):
-    """A field as a form has it: what is inside of `svg` stands in brackets behind its name."""
+    # A field as a form has it: what is inside of `svg` stands in brackets behind its name.
     if name.startswith("svg") and isinstance(value, dict):
         for inner, each in cast(Dict[str, object], value).items():
             yield from _in_brackets(f"{name}[{inner}]", each)
@@ -1772,8 +1724,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request):
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    # The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about what is not known; a
+    # `UsageError` for what the API is known to refuse, and values that no known model takes.
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -1796,6 +1748,11 @@ def checked(request):
     for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
+            if model is not None:
+                known = model.qualities if name == "quality" else known
+                raise UsageError(
+                    f"{name} {value!r} is none that {request.model} takes", hint=f"choose {', '.join(known)}"
+                )
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )
@@ -1849,7 +1806,7 @@ def _check_extra(request):
 
 
 def _check_model(request, model):
-    """Raises for what only other models of the family take, and names these."""
+    # Raises for what only other models of the family take, and names these.
     quality, kind = request.effective_quality, request.effective_format
     rules = (
         (f"`quality` {quality}", lambda each: quality in each.qualities or quality not in QUALITIES),
@@ -1891,10 +1848,9 @@ def _with_size(request, known_model, warnings):
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
-            hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
             raise UsageError(
                 f"size {size} is not legal: {problem}",
-                hint=hint + _covering(width, height),
+                hint=_legal_instead(width, height),
                 code="invalid_size",
             )
         if width * height > EXPERIMENTAL_PIXELS:
@@ -1902,16 +1858,13 @@ def _with_size(request, known_model, warnings):
     return replace(request, size=size)
 
 
-def _covering(width, height):
-    """What to ask for where all of this size is needed; empty where nothing covers it, or nobody knows."""
+def _legal_instead(width, height):
+    # What to ask for instead of a size.
     try:
-        covering_size = load_side("gpt_image2_more").covering_size
-        found = covering_size(width, height)
-    except (UsageError, ValueError, ZeroDivisionError):  # a script that lies alone; an edge of 0
-        return ""
-    if found[0] < width or found[1] < height:
-        return ""
-    return "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
+        legal_instead = load_side("gpt_image2_more").legal_instead
+        return legal_instead(width, height)
+    except UsageError:  # the script lies alone
+        return f"choose one of {', '.join(SIZE_NAMES)}"
 
 
 def _check_format_rules(request, known_model):
@@ -1947,7 +1900,7 @@ _IN_WORDS = re.compile(
 
 
 def read_rate_limits(headers):
-    """The limits that the headers of an answer tell of; header names are in lower case."""
+    # The limits that the headers of an answer tell of; header names are in lower case.
     found = []
     for kind in LIMIT_KINDS:
         limit = whole_number(headers.get(f"x-ratelimit-limit-{kind}", ""), _MOST_A_MINUTE)
@@ -1961,7 +1914,7 @@ def read_rate_limits(headers):
 
 
 def limit_in_words(message):
-    """Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None."""
+    # Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None.
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
 
@@ -1975,22 +1928,64 @@ def limit_in_words(message):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# telling/as_json
+# telling/in_words
 #
-# What happened, as `--json` and `--events` print it. Pure.
+# Lines that several commands say to people. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_EVENT_NAMES = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    TaskUnderWay: "task",
-    ImageSaved: "image_saved",
-    ModelImageSaved: "model_image_saved",
-    Warned: "warning",
-}
+#: What there is to say of what the sandbox made.
+SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are what pictures would cost"
+
+
+def saved_line(path, size_bytes):
+    # The line that callers look for; the size is in whole units of 1024 bytes, at least 1.
+    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
+
+
+def size_in_words(size_bytes):
+    # A size as people say it: in MB of a million bytes, small ones to the byte.
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
+def cost_in_words(estimate):
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def paid_in_words(result):
+    # What a result cost, and what of that is not known; empty where nothing is.
+    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
+    if not result.unpriced:
+        return cost
+    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
+
+
+def cost_warnings(result):
+    # What there is to say where a part of the cost is not known.
+    if not result.unpriced:
+        return ()
+    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
+    return (show(f"{what}text_in and text_out", limit=None),)
+
+
+def ending_in_words(result):
+    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
+    paid = paid_in_words(result)
+    cost = f", {paid}" if paid else ""
+    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
+    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/as_json
+#
+# What happened, as `--json` prints it. Pure.
+# ------------------------------------------------------------------------------------------------------------
 
 
 def image_json(image):
@@ -2036,13 +2031,13 @@ def result_json(result):
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox and result.images else ())],
         **rehearsal,
     }
 
 
 def error_json(error, command):
-    """A failure as the object that `--json` prints, with the images that were saved all the same."""
+    # A failure as the object that `--json` prints, with the images that were saved all the same.
     outcome = {"command": command, "images": [], "attempts": 0}
     if error.result:
         outcome = result_json(error.result)
@@ -2062,73 +2057,6 @@ def failure_json(error):
     }
 
 
-def event_json(event):
-    """An event of a call; None for the end of the call, which the command itself reports."""
-    name = _EVENT_NAMES.get(type(event))
-    if name is None:
-        return None
-    values = dict(vars(event))
-    if isinstance(event, (ImageSaved, ModelImageSaved)):
-        values["image"] = image_json(event.image)
-    if isinstance(event, PartialImage):
-        del values["number"], values["part"]
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}
-
-
-# ------------------------------------------------------------------------------------------------------------
-# telling/in_words
-#
-# Lines that several commands say to people. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-def saved_line(path, size_bytes):
-    """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
-    return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def size_in_words(size_bytes):
-    """A size as people say it: in MB of a million bytes, small ones to the byte."""
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
-
-
-def cost_in_words(estimate):
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
-def paid_in_words(result):
-    """What a result cost, and what of that is not known; empty where nothing is."""
-    cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
-    if not result.unpriced:
-        return cost
-    return f"{cost or 'cost not known'} plus {show(result.unpriced, limit=None)}, unknown"
-
-
-def cost_warnings(result):
-    """What there is to say where a part of the cost is not known."""
-    if not result.unpriced:
-        return ()
-    what = f"the cost lacks {result.unpriced}, at a price that is not known: give the config's prices its "
-    return (show(f"{what}text_in and text_out", limit=None),)
-
-
-def ending_in_words(result):
-    status = f"HTTP {result.http_status}" if result.http_status else "no answer"
-    paid = paid_in_words(result)
-    cost = f", {paid}" if paid else ""
-    tokens = f" ({result.usage.total_tokens:,} tokens)" if result.usage else ""
-    return f"{status} in {result.elapsed_s:.1f} s{cost}{tokens}"
-
-
 # ------------------------------------------------------------------------------------------------------------
 # telling/streams
 #
@@ -2140,11 +2068,10 @@ _ESCAPED = "gpt-image-2-escaped"
 
 
 def prepare_streams():
-    """Makes the standard streams of this process fit to be used, whoever started it and how.
-
-    The null device stands for one that is closed: no file that is opened later can take its place, and be
-    written to by what is printed. What a stream's encoding does not have is written as an escape.
-    """
+    # Makes the standard streams of this process fit to be used, whoever started it and how.
+    #
+    # The null device stands for one that is closed: no file that is opened later can take its place, and be
+    # written to by what is printed. What a stream's encoding does not have is written as an escape.
     codecs.register_error(_ESCAPED, _escape)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
@@ -2158,7 +2085,7 @@ def prepare_streams():
 
 
 def _escape(error):
-    """For results: the bytes of a path that is no valid text as they are, everything else as an escape."""
+    # For results: the bytes of a path that is no valid text as they are, everything else as an escape.
     if isinstance(error, UnicodeEncodeError) and not error.encoding.startswith(("utf-16", "utf-32")):
         error.end = error.start + 1
         with suppress(UnicodeEncodeError):
@@ -2167,8 +2094,8 @@ def _escape(error):
 
 
 def print_text(text, stream):
-    """Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
-    images are safe."""
+    # Writes a text at once. A reader that has gone away, or a full disk, does not stop the command: the
+    # images are safe.
     try:
         stream.write(text)
         stream.flush()
@@ -2179,11 +2106,10 @@ def print_text(text, stream):
 def print_json(
     value, stdout, rows=None
 ):
-    """One JSON object on one line, with `rows` as its last field where there are any, written as they come.
-
-    Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
-    not change how the command ends.
-    """
+    # One JSON object on one line, with `rows` as its last field where there are any, written as they come.
+    #
+    # Escaped where it holds a path that is no text, or stdout takes no UTF-8. A reader that has gone away does
+    # not change how the command ends.
     text = _json_text(value, stdout)
     try:
         if rows is not None:
@@ -2210,15 +2136,15 @@ def _json_text(value, stdout):
 
 
 def detach(stream):
-    """Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain."""
+    # Points a stream that takes nothing nowhere, so that the interpreter's last flush does not complain.
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def ticking(tick, interval_s):
-    """Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
-    system has no thread left."""
+    # Calls `tick` from a thread of its own every `interval_s` while the context lasts; never, where the
+    # system has no thread left.
     done = threading.Event()
 
     def run():
@@ -2243,25 +2169,32 @@ def ticking(tick, interval_s):
 #
 # Where all that a command says goes: results to standard output, everything else to standard error.
 #
-# One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
-# `--json` makes the result one object.
+# This one is for people (`--quiet` leaves all but errors out), `events_output` for what reads `--events`;
+# in both, `--json` makes the result one object.
 # ------------------------------------------------------------------------------------------------------------
 
 
-HEARTBEAT_S = 15.0
 LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments):
+    # Where what a command says goes; the process ends where that is events and the script lies alone.
     prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return EventsOutput(flags) if "--events" in flags else Output(flags)
+    if "--events" not in flags:
+        return Output(flags)
+    try:
+        EventsOutput = load_side("gpt_image2_more").EventsOutput
+        return EventsOutput(flags)
+    except UsageError as alone:
+        Output(flags).fail(alone, arguments[0])
+        raise SystemExit(alone.exit_code) from None
 
 
 def _live_line():
-    """The line that changes; None where the script lies alone, which has none."""
+    # The line that changes; None where the script lies alone, which has none.
     try:
         LiveLine = load_side("gpt_image2_more").LiveLine
         return LiveLine(sys.stderr)
@@ -2270,7 +2203,7 @@ def _live_line():
 
 
 class Output:
-    """For people: one line a message, colours and a live line where a terminal shows them."""
+    # For people: one line a message, colours and a live line where a terminal shows them.
 
     def __init__(self, flags, line_every_s=LINE_EVERY_S):
         self.is_json = "--json" in flags
@@ -2301,13 +2234,13 @@ class Output:
             self._print(text, "warning", _YELLOW)
 
     def complain(self, text):
-        """A failure among many; programs get it with the rest of its row."""
+        # A failure among many; programs get it with the rest of its row.
         if not self.is_json:
             self._print(text, "error", _RED)
 
     def live(self, parts, share, marks=()):
-        """The line that changes, where there is one: a headline, and what stands behind the bar. Without a
-        share there is no bar."""
+        # The line that changes, where there is one: a headline, and what stands behind the bar. Without a
+        # share there is no bar.
         if self._line is not None and self.is_live:
             with self._lock:
                 self._line.draw(parts, share, marks)
@@ -2318,7 +2251,7 @@ class Output:
     def finish(
         self, outcome, rows=None
     ):
-        """How the command ended, as one object: the last that is said. `rows` are for `--json` only."""
+        # How the command ended, as one object: the last that is said. `rows` are for `--json` only.
         if not self.is_json:
             return
         try:
@@ -2327,7 +2260,7 @@ class Output:
             self.warn(f"the rows could not all be told: {defect}")
 
     def fail(self, error, command):
-        """The error that the command ended with; for people what to do, and whether money may be gone."""
+        # The error that the command ended with; for people what to do, and whether money may be gone.
         self.finish(error_json(error, command))
         if self.is_json:
             return
@@ -2340,12 +2273,12 @@ class Output:
 
     @contextmanager
     def heartbeat(self):
-        """In this context a line comes from time to time under `--events`."""
+        # In this context a line comes from time to time under `--events`.
         yield
 
     @contextmanager
     def observer(self, results):
-        """Who hears the events of a call; with `results`, `Saved:` lines are printed as images come."""
+        # Who hears the events of a call; with `results`, `Saved:` lines are printed as images come.
 
         def hear(event):
             self._hear(event)
@@ -2357,8 +2290,8 @@ class Output:
 
     @contextmanager
     def _clock(self):
-        """The seconds of a call are counted in this context: every second on the live line, every minute on
-        one of its own where there is no terminal."""
+        # The seconds of a call are counted in this context: every second on the live line, every minute on
+        # one of its own where there is no terminal.
         self._started_s = time.monotonic()
         if self._quiet:
             yield
@@ -2410,6 +2343,8 @@ class Output:
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
+            if event.result.sandbox and event.result.images:
+                self.warn(SANDBOX_MADE_IT)
 
     def _print(self, text, label="", colour=""):
         if label:
@@ -2426,47 +2361,6 @@ class Output:
         if self._line is not None:
             with self._lock:
                 self._line.clear()
-
-
-class EventsOutput(Output):
-    """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
-
-    def __init__(self, flags, heartbeat_s=HEARTBEAT_S):
-        super().__init__(flags)
-        self.is_live = False
-        self._heartbeat_s = heartbeat_s
-
-    def warn(self, text):
-        self.event({"event": "warning", "message": text})
-
-    def event(self, line):
-        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
-
-    def finish(
-        self, outcome, rows=None
-    ):
-        self.event({"event": "finished", **outcome})
-        super().finish(outcome, rows)
-
-    @contextmanager
-    def heartbeat(self):
-        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
-            yield
-
-    _clock = heartbeat
-
-    def _hear(self, event):
-        line = event_json(event)
-        if line is not None:
-            self._write(line)
-
-    def _print(self, text, label="", colour=""):
-        """Nothing: lines in words are for people."""
-
-    def _write(self, line):
-        """One object on one line."""
-        with self._lock:
-            print_text(json.dumps(line) + "\n", sys.stderr)
 
 
 # ============================================================================================================
@@ -2501,8 +2395,8 @@ _CLOUD_ADDRESSES = ("168.63.129.16",)
 
 
 class Address(Record):
-    """An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
-    (IPv6 without brackets), and no fragment."""
+    # An address in its plain spelling: the host in lower-case ASCII, an IP as its number is usually written
+    # (IPv6 without brackets), and no fragment.
 
     url: str
     scheme: str
@@ -2511,21 +2405,20 @@ class Address(Record):
 
     @property
     def origin(self):
-        """Scheme, host and port: what a key belongs to."""
+        # Scheme, host and port: what a key belongs to.
         return self.scheme, self.host, self.port
 
     @property
     def is_ip(self):
-        """Whether the host is a number, and no name."""
+        # Whether the host is a number, and no name.
         return _is_ip(self.host)
 
 
 def read_address(text, base=""):
-    """The plain spelling of an address; one that is relative is taken from `base`.
-
-    Raises:
-        ValueError: it is no http(s) address, or one that can be read in more than one way.
-    """
+    # The plain spelling of an address; one that is relative is taken from `base`.
+    #
+    # Raises:
+    # ValueError: it is no http(s) address, or one that can be read in more than one way.
     text = text.strip(" ")
     if len(text) > _MAX_ADDRESS_CHARS or re.search(r"[\x00-\x1f\x7f\\]", text):
         raise ValueError("not an http or https address")
@@ -2543,11 +2436,10 @@ def read_address(text, base=""):
 
 
 def plain_host(host):
-    """The one spelling of a host that is checked and connected to.
-
-    Raises:
-        ValueError: it is neither a name nor an IP address.
-    """
+    # The one spelling of a host that is checked and connected to.
+    #
+    # Raises:
+    # ValueError: it is neither a name nor an IP address.
     if "%" in host:
         raise ValueError(f"not an address: {host!r} is no host")
     if ":" in host:
@@ -2566,7 +2458,7 @@ def plain_host(host):
 
 
 def resolve_addresses(host):
-    """The IP addresses of a host, none when it has none."""
+    # The IP addresses of a host, none when it has none.
     import socket
 
     try:
@@ -2577,7 +2469,7 @@ def resolve_addresses(host):
 
 
 def is_public(address):
-    """Whether an IP address belongs to the public internet, and to no cloud's inside."""
+    # Whether an IP address belongs to the public internet, and to no cloud's inside.
     import ipaddress
 
     parsed = ipaddress.ip_address(address)
@@ -2593,12 +2485,12 @@ def is_public(address):
 
 
 def is_local_name(host):
-    """Whether a plain host is a name that never means a host of the public internet."""
+    # Whether a plain host is a name that never means a host of the public internet.
     return any(host == name or host.endswith("." + name) for name in _LOCAL_NAMES)
 
 
 def is_loopback_host(host):
-    """Whether a host is this machine, by its name or its number."""
+    # Whether a host is this machine, by its name or its number.
     try:
         host = plain_host(host)
     except ValueError:
@@ -2608,7 +2500,7 @@ def is_loopback_host(host):
 
 
 def _plain_ipv4(host):
-    """An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal."""
+    # An IPv4 address as `inet_aton` reads it: one to four numbers, decimal, octal or hexadecimal.
     texts = host.split(".")
     if len(texts) > 4 or not all(re.fullmatch(r"0[0-7]*|[1-9][0-9]*|0x[0-9a-f]+", text) for text in texts):
         raise ValueError(f"not an address: {host!r} is no host")
@@ -2623,7 +2515,7 @@ def _plain_ipv4(host):
 
 
 def _is_ip(host):
-    """Whether a plain host is a number: no name ends in one."""
+    # Whether a plain host is a number: no name ends in one.
     return ":" in host or host.rpartition(".")[2].isdigit()
 
 
@@ -2643,7 +2535,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class BadBase64(ValueError):
-    """The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on."""
+    # The text is not base64; `rest` is the part of it that was not decoded, from the faulty piece on.
 
     def __init__(self, rest):
         super().__init__("not base64")
@@ -2651,14 +2543,14 @@ class BadBase64(ValueError):
 
 
 class Base64Decoder:
-    """`feed` pieces of any length, then `finish`; each returns the bytes that became whole by then."""
+    # `feed` pieces of any length, then `finish`; each returns the bytes that became whole by then.
 
     def __init__(self):
         self._pending = b""
         self._padding = 0
 
     def feed(self, text):
-        """The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding."""
+        # The bytes that this piece completes; `BadBase64` for what is no base64 or follows the padding.
         whole = self._pending + text
         cut = len(whole) - len(whole) % 4
         if not self._padding and _is_plain(whole[cut:]):
@@ -2677,7 +2569,7 @@ class Base64Decoder:
         return binascii.a2b_base64(body[:cut])
 
     def finish(self):
-        """The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong."""
+        # The last one or two bytes; `BadBase64` where a character is left over or the padding is wrong.
         rest, self._pending = self._pending, b""
         wanted = -len(rest) % 4
         if wanted == 3 or (self._padding and self._padding != wanted):
@@ -2690,159 +2582,13 @@ def _is_plain(text):
 
 
 def _decode_plain(text):
-    """Decodes whole groups of nothing but plain base64; None for anything else."""
+    # Decodes whole groups of nothing but plain base64; None for anything else.
     try:
         decoded = binascii.a2b_base64(text)
     except binascii.Error:
         return None
     # The C decoder skips foreign characters; then fewer bytes come out than went in.
     return decoded if len(decoded) * 4 == len(text) * 3 else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# wire/decompress
-#
-# Undoes the compression of an answer that nobody asked to be compressed, in pieces of bounded size. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_PIECE_BYTES = 1 << 16
-_FREE_BYTES = 64 << 20  # so much may come out of anything
-_MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
-_MAX_LAYERS = 3
-_GZIP_START = b"\x1f\x8b"
-_JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
-_PLAIN = ("", "identity")
-_ZLIB = ("gzip", "x-gzip", "deflate")
-
-
-class BadEncoding(Exception):
-    """The body cannot be decompressed any further; the text says why."""
-
-
-class BodyDecoder:
-    """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
-
-    What is not compressed although the header says so passes as it is: gateways decompress and leave the
-    header. So does what is compressed in a way that only others know, for `finish` to refuse.
-    """
-
-    def __init__(self, encoding):
-        names = [name.strip().lower() for name in encoding.split(",")]
-        self._names = [name for name in names if name not in _PLAIN]
-        self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
-        self._unknown += self._names[_MAX_LAYERS:][:1]
-        self._layers = []
-        if not self._unknown:
-            # The last that is named was the last to be applied.
-            self._layers = [_Inflater(name) for name in reversed(self._names)]
-        self._came = 0
-        self._given = 0
-
-    def feed(self, data):
-        """The pieces that these bytes bring.
-
-        Raises:
-            BadEncoding: they are damaged, or grow beyond all measure.
-        """
-        self._came += len(data)
-        yield from self._through(data, 0)
-
-    def finish(self):
-        """The last pieces.
-
-        Raises:
-            BadEncoding: the body ends too early, or its compression is unknown.
-        """
-        for number, layer in enumerate(self._layers):
-            for piece in layer.finish():
-                yield from self._through(piece, number + 1)
-        if self._came and self._unknown:
-            raise BadEncoding(f"it is compressed by {', '.join(self._unknown)}, which cannot be undone here")
-
-    def _through(self, data, layer):
-        if layer < len(self._layers):
-            for piece in self._layers[layer].feed(data):
-                yield from self._through(piece, layer + 1)
-        elif data:
-            self._given += len(data)
-            if self._layers and self._given > max(_FREE_BYTES, _MAX_RATIO * self._came):
-                raise BadEncoding(f"the answer grows without end: {self._given:,} bytes from {self._came:,}")
-            yield data
-
-
-class _Inflater:
-    """One layer of gzip or deflate."""
-
-    def __init__(self, name):
-        self._is_gzip = name != "deflate"
-        self._start = b""
-        self._passes = False
-        self._zlib = zlib.decompressobj(31)
-        self._begun = False
-
-    def feed(self, data):
-        if not self._begun:
-            self._start += data
-            if len(self._start) < len(_GZIP_START):
-                return
-            data, self._start, self._begun = self._start, b"", True
-            self._choose(data)
-        if self._passes:
-            yield data
-            return
-        data, self._start = self._start + data, b""
-        while data:
-            if self._zlib.eof:
-                # One more part of gzip may follow; anything else is padding.
-                if not self._is_gzip or not data.startswith(_GZIP_START[: len(data)]):
-                    return
-                if len(data) < len(_GZIP_START):
-                    self._start = data
-                    return
-                self._zlib = zlib.decompressobj(31)
-            before = self._zlib.copy()
-            try:
-                piece = self._zlib.decompress(data, _PIECE_BYTES)
-            except zlib.error as error:
-                yield from _until_damage(before.decompress, data)
-                raise BadEncoding(f"the compressed answer is damaged ({error})") from None
-            if piece:
-                yield piece
-            data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
-
-    def finish(self):
-        if not self._begun:
-            if self._start:
-                yield self._start
-            return
-        if self._passes:
-            return
-        while not self._zlib.eof:
-            piece = self._zlib.decompress(self._zlib.unconsumed_tail, _PIECE_BYTES)
-            if not piece:
-                raise BadEncoding("the compressed answer ends too early")
-            yield piece
-
-    def _choose(self, start):
-        """Tells by the first bytes what it is: what servers call deflate comes in two forms."""
-        if self._is_gzip:
-            self._passes = not start.startswith(_GZIP_START)
-            return
-        if start[:1] in _JSON_STARTS:
-            self._passes = True
-            return
-        is_zlib = start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0
-        self._zlib = zlib.decompressobj(15 if is_zlib else -15)
-
-
-def _until_damage(inflate, data):
-    """What came before the byte that is wrong, which zlib throws away together with it."""
-    for at in range(len(data)):
-        try:
-            yield inflate(data[at : at + 1])
-        except zlib.error:
-            return
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2862,8 +2608,8 @@ _Head = Tuple[int, Mapping[str, str]]
 
 
 class HeadReader:
-    """`feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
-    passed over, as is all that follows: trailers come by the same way."""
+    # `feed` the pieces; `head` is that of the final answer, once it is whole. Interim answers (1xx) are
+    # passed over, as is all that follows: trailers come by the same way.
 
     def __init__(self):
         self.head = None
@@ -2873,11 +2619,11 @@ class HeadReader:
 
     @property
     def is_too_long(self):
-        """Whether the headers are longer than any that are real."""
+        # Whether the headers are longer than any that are real.
         return self.size_bytes > MAX_HEAD_BYTES
 
     def feed(self, data):
-        """Takes the next bytes."""
+        # Takes the next bytes.
         self.size_bytes += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -2894,7 +2640,7 @@ class HeadReader:
 
 
 def parse_head(lines):
-    """The status line and headers of one block, or None when it is no HTTP answer."""
+    # The status line and headers of one block, or None when it is no HTTP answer.
     match = re.match(_STATUS_LINE, lines[0]) if lines else None
     if match is None:
         return None
@@ -2949,15 +2695,15 @@ StringSink = Callable[[Optional[bytes]], None]
 
 
 class Place(Record):
-    """Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
-    object or list that holds it."""
+    # Where a value stands: the names that lead to it, `IN_A_LIST` for a place in one, and the number of the
+    # object or list that holds it.
 
     path: Tuple[str, ...]
     container: int
 
 
 class _Container:
-    """An object or a list under way; `name` is where it stands in the one around it."""
+    # An object or a list under way; `name` is where it stands in the one around it.
 
     def __init__(self, name, is_list, number):
         self.name = name
@@ -2968,12 +2714,11 @@ class _Container:
 
 
 class JsonSplitter:
-    """`feed` pieces of a document of any length.
-
-    `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
-    string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
-    after more strings than any answer has. `keep` gets every byte that no sink took.
-    """
+    # `feed` pieces of a document of any length.
+    #
+    # `wants(place)` is asked at the start of every string that is a value; it answers with a sink for the
+    # string's content, or None to leave it in the document, as is done with all that nests too deep, or comes
+    # after more strings than any answer has. `keep` gets every byte that no sink took.
 
     def __init__(self, wants, keep):
         self._wants = wants
@@ -3016,7 +2761,7 @@ class JsonSplitter:
         return end + 1
 
     def _step(self, byte):
-        """One of the marks between strings."""
+        # One of the marks between strings.
         inmost = self._open[-1] if self._open else None
         if byte in _OPENING:
             if self._too_deep or len(self._open) == _MAX_DEPTH:
@@ -3033,7 +2778,7 @@ class JsonSplitter:
             inmost.at_value = byte == ord(":")
 
     def _in_string(self, data, at):
-        """Passes the string's content on, as far as it is here; the position after it."""
+        # Passes the string's content on, as far as it is here; the position after it.
         quote = data.find(b'"', at)
         while quote >= 0 and _ends_in_open_backslash(data, at, quote):
             quote = data.find(b'"', quote + 1)
@@ -3061,12 +2806,12 @@ class JsonSplitter:
 
 
 def json_escaped(text):
-    """The content of a JSON string that stands for a text."""
+    # The content of a JSON string that stands for a text.
     return re.sub(rb'[\x00-\x1f"\\]', lambda match: b"\\u%04x" % ord(match.group()), text)
 
 
 def _ends_in_open_backslash(data, start, end):
-    """Whether an odd number of backslashes stands before `end`."""
+    # Whether an odd number of backslashes stands before `end`.
     at = end
     while at > start and data[at - 1] == 0x5C:
         at -= 1
@@ -3074,7 +2819,7 @@ def _ends_in_open_backslash(data, start, end):
 
 
 def _whole_escapes_end(data, start):
-    """Where the last escape that is not complete begins, or the end of the data."""
+    # Where the last escape that is not complete begins, or the end of the data.
     at = data.rfind(b"\\", max(start, len(data) - _ESCAPE_BYTES + 1))
     if at < 0 or not _ends_in_open_backslash(data, start, at + 1):
         return len(data)
@@ -3083,7 +2828,7 @@ def _whole_escapes_end(data, start):
 
 
 def _whole_pairs_end(data, start):
-    """As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come."""
+    # As `_whole_escapes_end`, but before the first half of a surrogate pair: the other half may come.
     end = _whole_escapes_end(data, start)
     at = end - _ESCAPE_BYTES
     is_half = at >= start and re.match(_FIRST_OF_PAIR, data[at:end]) is not None
@@ -3091,7 +2836,7 @@ def _whole_pairs_end(data, start):
 
 
 def _unescape(text):
-    """The content of a JSON string; text with an escape that JSON does not know is left as it is."""
+    # The content of a JSON string; text with an escape that JSON does not know is left as it is.
     if b"\\" in text and b"\\\\" not in text:
         for escape, plain in _USUAL_ESCAPES:
             text = text.replace(escape, plain)
@@ -3104,7 +2849,7 @@ def _unescape_match(match):
 
 @lru_cache(maxsize=256)
 def _unescape_one(escape):
-    """What one escape stands for, or a surrogate pair of two."""
+    # What one escape stands for, or a surrogate pair of two.
     try:
         content = json.loads(f'"{escape.decode("latin-1")}"', strict=False)
     except ValueError:
@@ -3119,12 +2864,21 @@ def _unescape_one(escape):
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
+
+#: What the header says of a body that is not compressed.
+NO_ENCODING = ("", "identity")
+#: How gzip begins, and neither an image nor a text.
+GZIP_START = b"\x1f"
+
+
+class BadEncoding(Exception):
+    """A body cannot be decompressed any further; the text says why."""
 
 
 class FormPart(Record):
-    """One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file."""
+    # One part of a multipart body: a text, or a file's content; with `filename` it is sent as a file.
 
     name: str
     text: Optional[str] = None
@@ -3134,11 +2888,10 @@ class FormPart(Record):
 
 
 class HttpRequest(Record):
-    """One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
-
-    Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
-    so many bytes of an answer's body.
-    """
+    # One HTTP request. `headers` may hold secrets. `body_path` is a file, `form` a multipart body.
+    #
+    # Where `stall_s` is set, so many seconds without a byte end it before its time is up; where `max_bytes` is,
+    # so many bytes of an answer's body.
 
     url: str
     headers: Tuple[Tuple[str, str], ...]
@@ -3152,16 +2905,16 @@ class HttpRequest(Record):
 
 
 class ResponseHead(Record):
-    """Status and headers; header names are in lower case, the last of equal names counts."""
+    # Status and headers; header names are in lower case, the last of equal names counts.
 
     status: int
     headers: Mapping[str, str]
 
 
 class TransferEnd(Record):
-    """How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
-    was ever ready to carry the request; while it is False the server cannot have seen any of it.
-    The times are seconds from the start to that step's end, 0 for a step that was not reached."""
+    # How a transfer ended. `exit_code` is curl's (0: as HTTP ends). `sent` tells whether the connection
+    # was ever ready to carry the request; while it is False the server cannot have seen any of it.
+    # The times are seconds from the start to that step's end, 0 for a step that was not reached.
 
     exit_code: int
     message: str
@@ -3175,17 +2928,17 @@ class TransferEnd(Record):
 
     @property
     def is_undecodable(self):
-        """Whether it was ended since the body cannot be decompressed."""
+        # Whether it was ended since the body cannot be decompressed.
         return self.exit_code == BAD_ENCODING
 
     @property
     def is_too_long(self):
-        """Whether it was ended since the body has more bytes than the request admits."""
+        # Whether it was ended since the body has more bytes than the request admits.
         return self.exit_code == TOO_LONG
 
 
 class Received(Record):
-    """How one request was answered. The body's size is in bytes, the time in seconds from start to end."""
+    # How one request was answered. The body's size is in bytes, the time in seconds from start to end.
 
     head: Optional[ResponseHead]
     end: TransferEnd
@@ -3213,8 +2966,8 @@ _QUOTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v"
 
 
 def render_config(request, proxy, heads_path, mark):
-    """What curl reads on its standard input: one option a line, every value quoted. Headers go to
-    `heads_path`; `mark` is what its report on standard error begins with."""
+    # What curl reads on its standard input: one option a line, every value quoted. Headers go to
+    # `heads_path`; `mark` is what its report on standard error begins with.
     lines = [
         ("url", request.url),
         ("proto", "=http,https"),
@@ -3241,15 +2994,14 @@ def render_config(request, proxy, heads_path, mark):
 
 
 def quote(value):
-    """A value in double quotes, as a curl config file and curl's `--form` understand them."""
+    # A value in double quotes, as a curl config file and curl's `--form` understand them.
     return '"' + "".join(_QUOTED.get(char, char) for char in value) + '"'
 
 
 def form_filename(name):
-    """A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
-
-    Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
-    """
+    # A file name as multipart/form-data carries it: quotes and control characters percent-encoded.
+    #
+    # Source: the WHATWG HTML standard, "Multipart form data". Done here, since older curls differ.
     return re.sub(r'["\x00-\x1f\x7f]', lambda match: f"%{ord(match.group()):02X}", name)
 
 
@@ -3263,7 +3015,7 @@ def _form_line(part):
 
 
 def _quote_form(value):
-    """A value inside `--form`: in double quotes, where only quotes and backslashes are escaped."""
+    # A value inside `--form`: in double quotes, where only quotes and backslashes are escaped.
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -3288,12 +3040,12 @@ _PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def proxy_for(env, scheme, host, port):
-    """The proxy for a host, as the environment spells it; empty where there is none."""
+    # The proxy for a host, as the environment spells it; empty where there is none.
     return env.get(proxy_variable(env, scheme, host, port), "")
 
 
 def proxy_variable(env, scheme, host, port):
-    """The variable that names the proxy for a host; empty where there is none."""
+    # The variable that names the proxy for a host; empty where there is none.
     if is_loopback_host(host) or is_without_proxy(
         env.get(_first(env, "no_proxy", "NO_PROXY"), ""), host, port
     ):
@@ -3304,14 +3056,14 @@ def proxy_variable(env, scheme, host, port):
 
 
 def is_known_kind(proxy):
-    """Whether a proxy is of a kind that curl can speak to."""
+    # Whether a proxy is of a kind that curl can speak to.
     kind, colon, _ = proxy.partition("://")
     return not colon or kind.lower() in _PROXY_KINDS
 
 
 def is_without_proxy(no_proxy, host, port):
-    """Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
-    front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`."""
+    # Whether NO_PROXY names a host: by its name or a domain above it (with or without a dot or `*.` in
+    # front), its address or a network (10.0.0.0/8), any of them with a port (`host:8080`), or by `*`.
     try:
         host = plain_host(host)
     except ValueError:
@@ -3320,7 +3072,7 @@ def is_without_proxy(no_proxy, host, port):
 
 
 def without_credentials(text, proxy):
-    """What curl says, without the name and the password that stand in a proxy's address."""
+    # What curl says, without the name and the password that stand in a proxy's address.
     user, at, _ = proxy.partition("//")[2].rpartition("@") if "//" in proxy else proxy.rpartition("@")
     return text.replace(user + at, "****@") if user else text
 
@@ -3348,7 +3100,7 @@ def _covers(entry, host, port):
 
 
 def _first(env, *names):
-    """The first variable that is set and not empty, as curl takes it; empty without one."""
+    # The first variable that is set and not empty, as curl takes it; empty without one.
     return next((name for name in names if env.get(name)), "")
 
 
@@ -3367,12 +3119,13 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
+_GRACE_S = 10.0  # for what came in time and is not read yet
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
 
 class Curl:
-    """How curl is run: with an environment that holds no key, and ended when a stop is asked for."""
+    # How curl is run: with an environment that holds no key, and ended when a stop is asked for.
 
     def __init__(self, env, secrets, stop):
         self.env = env
@@ -3380,11 +3133,10 @@ class Curl:
         self.stop = stop
 
     def proxy_for(self, url):
-        """The variable that names the proxy for a request to this URL; empty where it goes straight there.
-
-        Raises:
-            NetworkError: it is a proxy of a kind that curl cannot speak to.
-        """
+        # The variable that names the proxy for a request to this URL; empty where it goes straight there.
+        #
+        # Raises:
+        # NetworkError: it is a proxy of a kind that curl cannot speak to.
         try:
             address = read_address(url)
         except ValueError:  # curl will refuse it in its own words
@@ -3399,7 +3151,7 @@ class Curl:
         return variable
 
     def shown_proxy(self, variable):
-        """The proxy that a variable names, without name and password."""
+        # The proxy that a variable names, without name and password.
         return show(without_credentials(self.env[variable], self.env[variable]))
 
     def receive(
@@ -3409,29 +3161,31 @@ class Curl:
         on_head=lambda _: None,
         salvage=None,
     ):
-        """Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
-        until that returns True: all has come then, although the server keeps the connection open.
-
-        A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
-        itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
-        what came until then was given. When this returns or raises, whatever the reason, curl has ended.
-
-        What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
-        with `salvage` only when all that is still to come has been given to that, as it came.
-
-        Raises:
-            ConfigError: there is no curl, or one that is too old.
-            NetworkError: the environment names a proxy of an unknown kind.
-        """
+        # Sends a request; gives status and headers to `on_head`, then the body to `take`, as they arrive,
+        # until that returns True: all has come then, although the server keeps the connection open.
+        #
+        # A body that is compressed is given as it was before. One above `max_bytes` ends as one that curl
+        # itself finds too long, one that cannot be decompressed as one in an encoding that curl does not know;
+        # what came until then was given. When this returns or raises, whatever the reason, curl has ended.
+        #
+        # What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
+        # with `salvage` only when all that is still to come has been given to that, as it came.
+        #
+        # Raises:
+        # ConfigError: there is no curl, or one that is too old.
+        # NetworkError: the environment names a proxy of an unknown kind.
         started = time.monotonic()
-        size = 0
+        until = started + request.timeout_s + _GRACE_S
+        size, piece = 0, b""
+        pieces = iter(())
         transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
+            pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
             if head is not None:
                 on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                for piece in pieces:
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
@@ -3439,23 +3193,26 @@ class Curl:
                     if take(piece) is True:
                         transfer.cancel(0, "")
                         break
+                    if time.monotonic() > until:  # curl cannot tell while it waits for us to read
+                        transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
+                        break
+                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
-                transfer.salvage(salvage)
+                transfer.salvage(piece, pieces, salvage)
             raise
         finally:
             transfer.close()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
+        if end.exit_code == _BAD_OPTION and not end.sent:
+            raise _too_old_error(end)
         return Received(head, end, size, time.monotonic() - started)
 
 
 class _Transfer:
-    """A running curl."""
+    # A running curl.
 
     def __init__(self, request, curl):
         self._stop = curl.stop
@@ -3466,7 +3223,7 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
-        #: What was read last.
+        #: What was read last, and is not passed on yet.
         self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
@@ -3509,7 +3266,7 @@ class _Transfer:
             pass  # curl has ended already; its exit code says why
 
     def close(self):
-        """Ends the process, whatever happened."""
+        # Ends the process, whatever happened.
         self._stop.unwatch(self._process.terminate)
         self._terminate()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -3518,7 +3275,7 @@ class _Transfer:
         self._heads.close()
 
     def read_head(self):
-        """The final status and headers, as soon as they are here; None when none ever come."""
+        # The final status and headers, as soon as they are here; None when none ever come.
         if not self._heads.is_pipe:
             self._first = self._read()  # curl writes the headers before the first byte of the body
         reader = HeadReader()
@@ -3533,33 +3290,45 @@ class _Transfer:
         return ResponseHead(*reader.head)
 
     def body(self, encoding):
-        """The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
-
-        Raises:
-            BadEncoding: it cannot be decompressed.
-        """
+        # The body in pieces of any size, as they arrive, until it ends or is cut; never compressed.
+        #
+        # Raises:
+        # BadEncoding: it cannot be decompressed.
+        # UsageError: nothing that could lies beside the script.
+        first = self._read()
+        chunks = chain([first], iter(self._read, b"") if first else ())
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
+            yield from chunks
+            return
+        BodyDecoder = load_side("gpt_image2_more").BodyDecoder
         decoder = BodyDecoder(encoding)
-        for chunk in iter(self._read, b""):
+        for chunk in chunks:
             yield from decoder.feed(chunk)
+            self._piece = b""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep):
-        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+    def salvage(self, piece, pieces, keep):
+        # Gives a piece, and all that is still to come, to `keep`; as it was compressed where `pieces` end
+        # too early.
         assert self._process.stdout is not None
+        keep(piece)
+        with suppress(Exception):  # what is raised here again is raised below
+            for further in pieces:
+                keep(further)
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
 
     def cancel(self, code, reason):
-        """Ends it for a reason of our own, under the code that curl has for such a thing."""
+        # Ends it for a reason of our own, under the code that curl has for such a thing.
         if self._cancelled is None:
             self._cancelled = TransferEnd(code, reason, sent=True)
         self._terminate()
 
     def end(self):
-        """How it ended; waits for curl."""
+        # How it ended; waits for curl.
         assert self._process.stderr is not None
         text = self._process.stderr.read().decode("utf-8", "replace")
         code = self._process.wait()
@@ -3574,7 +3343,7 @@ class _Transfer:
         return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
 
     def _read(self):
-        """The next bytes of the body. Headers that come beside it are trailers, and of no use."""
+        # The next bytes of the body. Headers that come beside it are trailers, and of no use.
         assert self._process.stdout is not None
         self._piece, self._first = self._first, b""
         if not self._piece:
@@ -3594,8 +3363,8 @@ class _Transfer:
 
 
 class _HeadsChannel:
-    """The way by which curl passes headers on, apart from the body, so that neither can end in the other:
-    a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer."""
+    # The way by which curl passes headers on, apart from the body, so that neither can end in the other:
+    # a pipe, or where a pipe has no path (Windows) a private file that lasts as long as the transfer.
 
     def __init__(self):
         self.is_pipe = os.name == "posix" and os.path.exists("/dev/fd")
@@ -3611,7 +3380,7 @@ class _HeadsChannel:
             self._fd, self.path = tempfile.mkstemp(prefix="gpt-image-2-")
 
     def started(self, body):
-        """curl runs, and gives the body to this descriptor."""
+        # curl runs, and gives the body to this descriptor.
         if self.is_pipe:
             self._close_inherited()
             self._poll = select.poll()
@@ -3622,7 +3391,7 @@ class _HeadsChannel:
         return os.read(self._fd, _CHUNK_BYTES)
 
     def drain_until_readable(self, body):
-        """Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe."""
+        # Waits for the body; throws away what comes here meanwhile, since curl waits in a full pipe.
         while self._poll is not None:
             # Not for ever: a signal that comes just before, or to another thread, wakes nobody here.
             ready = [fd for fd, _ in self._poll.poll(_LOOK_MS)]
@@ -3645,8 +3414,8 @@ class _HeadsChannel:
 
 
 def clean_environment(env, secrets):
-    """The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
-    curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance."""
+    # The environment for curl: CA settings stay; whatever holds a key does not, nor do the proxies, of which
+    # curl is told. A secret that is but a word (`1`, `local`) stands in many a value by chance.
     hidden = [secret for secret in secrets if secret]
     return {
         name: value
@@ -3659,7 +3428,7 @@ def clean_environment(env, secrets):
 
 @lru_cache(maxsize=None)
 def find_curl():
-    """The path of curl; a `ConfigError` where there is none."""
+    # The path of curl; a `ConfigError` where there is none.
     name = "curl.exe" if os.name == "nt" else "curl"
     places = [os.path.join(folder, name) for folder in os.get_exec_path()]
     path = next((place for place in places if os.path.isfile(place) and os.access(place, os.X_OK)), None)
@@ -3673,7 +3442,7 @@ def find_curl():
 
 
 def curl_version(path):
-    """The version of a curl program, () when it does not tell."""
+    # The version of a curl program, () when it does not tell.
     done = subprocess.run(
         [path, "-q", "--version"],
         stdin=subprocess.DEVNULL,
@@ -3687,14 +3456,11 @@ def curl_version(path):
 
 
 def _too_old_error(end):
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
+    # The error to show when curl itself refused our options, as a too old one does.
     version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
     return ConfigError(
         f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
+        hint=f"install curl {'.'.join(map(str, MIN_VERSION))} or newer",
         code="curl_too_old",
     )
 
@@ -3712,8 +3478,8 @@ _MAX_LINE_BYTES = 4096
 
 
 class SseSplitter:
-    """`feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
-    line; `on_event` gets the event's name at the blank line that ends it."""
+    # `feed` pieces of any length. `on_data` gets the data of an event piece by piece, however long its
+    # line; `on_event` gets the event's name at the blank line that ends it.
 
     def __init__(self, on_data, on_event):
         self._on_data = on_data
@@ -3750,7 +3516,7 @@ class SseSplitter:
         return end + 1
 
     def _field(self, piece, at):
-        """Reads a line up to its end, or as far as it shows that it is data."""
+        # Reads a line up to its end, or as far as it shows that it is data.
         end = _line_end(piece, at)
         line = self._line + piece[at:end]
         if line.startswith(b"data:"):
@@ -3776,7 +3542,7 @@ class SseSplitter:
 
 
 def _line_end(piece, at):
-    """Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end."""
+    # Where the line ends that runs at a position: at a line feed, a carriage return, or the piece's end.
     feed = piece.find(b"\n", at)
     end = len(piece) if feed < 0 else feed
     carriage = piece.find(b"\r", at, end)
@@ -3817,19 +3583,19 @@ _KINDS = {
 
 
 class NotOurs(PermissionError):
-    """What lies at a path is not ours to use; `strerror` says what it is and what to do."""
+    # What lies at a path is not ours to use; `strerror` says what it is and what to do.
 
     def __init__(self, path, reason):
         super().__init__(errno.EPERM, reason, str(path))
 
 
 def is_mine(info):
-    """Whether this user owns it; on Windows the folder's own rights decide."""
+    # Whether this user owns it; on Windows the folder's own rights decide.
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
 def stat_of(path):
-    """What is at a path, a link being itself; None where nothing is."""
+    # What is at a path, a link being itself; None where nothing is.
     try:
         return os.lstat(str(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -3837,32 +3603,31 @@ def stat_of(path):
 
 
 def kind_of(info):
-    """What it is in words; empty for a regular file."""
+    # What it is in words; empty for a regular file.
     kind = stat.S_IFMT(info.st_mode)
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no regular file")
 
 
 def check_replaceable(path):
-    """A `NotOurs` where something else than a regular file would be renamed over."""
+    # A `NotOurs` where something else than a regular file would be renamed over.
     info = stat_of(path)
     if info is not None and kind_of(info):
         raise NotOurs(path, f"it is {kind_of(info)}; move it away")
 
 
 def check_ours(path):
-    """A `NotOurs` where there is something else than a regular file of this user with one name."""
+    # A `NotOurs` where there is something else than a regular file of this user with one name.
     info = stat_of(path)
     if info is not None:
         _check(path, info)
 
 
 def open_ours(path, flags, mode=0o600):
-    """Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
-
-    Raises:
-        NotOurs: it is something else.
-        OSError: it cannot be opened.
-    """
+    # Opens a regular file of this user with one name: no link leads to it, and nothing else is opened.
+    #
+    # Raises:
+    # NotOurs: it is something else.
+    # OSError: it cannot be opened.
     check_ours(path)
     descriptor = os.open(str(path), flags | _CAREFUL, mode)
     try:
@@ -3877,21 +3642,20 @@ def open_ours(path, flags, mode=0o600):
 
 
 def read_ours(path):
-    """The content of a file that `open_ours` opens."""
+    # The content of a file that `open_ours` opens.
     with os.fdopen(open_ours(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def real_path(path, follow=True):
-    """The path with its links followed; without `follow` the last part stays as it is.
-
-    A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
-    is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
-
-    Raises:
-        NotOurs: there is a link of somebody else.
-        OSError: it cannot be looked at, or links lead round and round.
-    """
+    # The path with its links followed; without `follow` the last part stays as it is.
+    #
+    # A link in a folder that everybody may write to and that is sticky, such as /tmp, is followed only where it
+    # is this user's or the folder's owner's. Linux does the same where `fs.protected_symlinks` is on.
+    #
+    # Raises:
+    # NotOurs: there is a link of somebody else.
+    # OSError: it cannot be looked at, or links lead round and round.
     if not follow:
         return real_path(path.parent) / path.name
     if os.name == "nt":
@@ -3920,8 +3684,8 @@ def real_path(path, follow=True):
 
 
 def try_lock(descriptor):
-    """Locks an open file until it is closed. False where somebody else has it locked, None where files have
-    no locks."""
+    # Locks an open file until it is closed. False where somebody else has it locked, None where files have
+    # no locks.
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -3939,10 +3703,9 @@ def try_lock(descriptor):
 
 @contextmanager
 def folder_lock(folder):
-    """One of our processes and threads after the other, where folders have locks (not on Windows).
-
-    Nobody waits for long: a stopped process must not keep an image from its name.
-    """
+    # One of our processes and threads after the other, where folders have locks (not on Windows).
+    #
+    # Nobody waits for long: a stopped process must not keep an image from its name.
     descriptor = -1
     with suppress(OSError):
         if hasattr(os, "O_DIRECTORY"):
@@ -3968,7 +3731,7 @@ def _check(path, info):
 
 
 def _owner_of_new_files(folder):
-    """Whose the files are that we make there: some file systems give all files to one user."""
+    # Whose the files are that we make there: some file systems give all files to one user.
     probe = folder / f".gi2-{os.urandom(6).hex()}.tmp"
     try:
         descriptor = os.open(str(probe), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -4008,7 +3771,7 @@ FileMark = Tuple[int, int, int, int]
 
 
 class OutputPlan(Record):
-    """Where the images of a call go. Made by `plan_output`, before anything is paid for."""
+    # Where the images of a call go. Made by `plan_output`, before anything is paid for.
 
     folder: Path
     stem: str
@@ -4023,17 +3786,17 @@ class OutputPlan(Record):
     met: Optional[Dict[str, Optional[FileMark]]] = None
 
     def path(self, index):
-        """The path asked for the image with this 1-based index (any further image than asked is numbered)."""
+        # The path asked for the image with this 1-based index (any further image than asked is numbered).
         number = f"-{index}" if self.numbered or index > 1 else ""
         return self.folder / f"{self.stem}{number}{self.suffix}"
 
     def partial_path(self, index, partial_index):
-        """The path of a preview of that image."""
+        # The path of a preview of that image.
         path = self.path(index)
         return path.with_name(f"{path.stem}.partial-{partial_index}{path.suffix}")
 
     def free_paths(self, target, index):
-        """A target, then the names that `--no-clobber` may take in its stead."""
+        # A target, then the names that `--no-clobber` may take in its stead.
         yield target
         stem = self.stem if target == self.path(index) else target.stem
         for number in count(index + 1 if self.numbered else 1):
@@ -4043,11 +3806,10 @@ class OutputPlan(Record):
 def plan_output(
     output, output_format, n, prompt, rescue_folder, no_clobber=False
 ):
-    """Where the images go: a file name, or a folder (existing, or with a trailing slash).
-
-    Raises:
-        UsageError: the target is a device, or a name that cannot be one or is too long.
-    """
+    # Where the images go: a file name, or a folder (existing, or with a trailing slash).
+    #
+    # Raises:
+    # UsageError: the target is a device, or a name that cannot be one or is too long.
     if not output or "\0" in output:
         raise UsageError("the output path is empty or has a NUL in it", hint="give -o FILE, -o DIR/ or -o -")
     path = Path(os.path.abspath(_expanded(output)))
@@ -4073,11 +3835,10 @@ def plan_output(
 
 
 def looked_at(plan, n, previews=0):
-    """The plan with what is at its names now: those of `n` images, each with so many previews.
-
-    Raises:
-        UsageError: a link of somebody else leads there, or what has a name is no regular file.
-    """
+    # The plan with what is at its names now: those of `n` images, each with so many previews.
+    #
+    # Raises:
+    # UsageError: a link of somebody else leads there, or what has a name is no regular file.
     met = {}
     try:
         real_path(plan.folder)
@@ -4094,28 +3855,26 @@ def looked_at(plan, n, previews=0):
 
 
 def folders_of(plan, numbers):
-    """Every folder that a plan writes to: its own, and those that links in it lead to.
-
-    Raises:
-        OSError: a link of somebody else leads there.
-    """
+    # Every folder that a plan writes to: its own, and those that links in it lead to.
+    #
+    # Raises:
+    # OSError: a link of somebody else leads there.
     paths = [] if plan.no_clobber else [plan.path(number) for number in numbers]
     return (plan.folder, *(real_path(path).parent for path in paths if path.is_symlink()))
 
 
 def mark_of(path):
-    """What tells the file at a path from another; None where there is nothing."""
+    # What tells the file at a path from another; None where there is nothing.
     info = stat_of(path)
     return None if info is None else (info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size)
 
 
 def name_problem(name):
-    """What keeps a file name, or a relative path, from being an output on every system, in words that follow
-    the name; empty where nothing does.
-
-    Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
-    use (a colon in a time) is refused there only.
-    """
+    # What keeps a file name, or a relative path, from being an output on every system, in words that follow
+    # the name; empty where nothing does.
+    #
+    # Windows takes no reserved name and drops dots and blanks at the end. What only Windows refuses and others
+    # use (a colon in a time) is refused there only.
     if re.search(_CONTROLS, name):
         return "has a control character in it"
     for part in re.split(r"[\\/]" if os.name == "nt" else "/", name):
@@ -4129,25 +3888,25 @@ def name_problem(name):
 
 
 def canonical(name):
-    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
-    written."""
+    # What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    # written.
     from unicodedata import normalize
 
     return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def extension(image_format):
-    """The usual file extension of a format, without the dot."""
+    # The usual file extension of a format, without the dot.
     return _EXTENSIONS.get(image_format, (image_format,))[0]
 
 
 def has_matching_extension(path, image_format):
-    """Whether a file name says what the bytes are."""
+    # Whether a file name says what the bytes are.
     return Path(path).suffix.lower().lstrip(".") in _EXTENSIONS.get(image_format, (image_format,))
 
 
 def slug(prompt, limit=40):
-    """A prompt as a part of a file name: letters and digits of any script, joined by hyphens."""
+    # A prompt as a part of a file name: letters and digits of any script, joined by hyphens.
     words = re.findall(r"[^\W_]+", prompt.lower())
     text = ""
     for word in words:
@@ -4159,11 +3918,10 @@ def slug(prompt, limit=40):
 
 
 def _expanded(output):
-    """The output with `~` replaced.
-
-    Raises:
-        UsageError: there is no home folder that it could stand for.
-    """
+    # The output with `~` replaced.
+    #
+    # Raises:
+    # UsageError: there is no home folder that it could stand for.
     path = os.path.expanduser(output)
     of_home = output == "~" or output.startswith(("~/", "~" + os.sep))
     if of_home and (path.startswith("~") or not os.environ.get("HOME", "unset")):
@@ -4203,7 +3961,7 @@ _UNMARKED_S = 3600.0
 
 
 class OwnedFolder:
-    """A folder of this process. A context manager: leaving it closes it. Neither way out ever raises."""
+    # A folder of this process. A context manager: leaving it closes it. Neither way out ever raises.
 
     def __init__(self, path, marker):
         self.path = path
@@ -4217,7 +3975,7 @@ class OwnedFolder:
         self.close()
 
     def close(self):
-        """Deletes it with all that is in it. It may be gone by then, or another folder have its name."""
+        # Deletes it with all that is in it. It may be gone by then, or another folder have its name.
         marker, self._marker = self._marker, -1
         if marker < 0:
             return
@@ -4232,7 +3990,7 @@ class OwnedFolder:
                 self.path.rmdir()
 
     def leave(self):
-        """Leaves it where it is, abandoned, for another process to take over."""
+        # Leaves it where it is, abandoned, for another process to take over.
         marker, self._marker = self._marker, -1
         if marker >= 0:
             with suppress(OSError):
@@ -4244,12 +4002,12 @@ class OwnedFolder:
 
 
 def owned_folder(parent, prefix):
-    """A new folder of this process with a name of its own; an `OSError` where it cannot be made."""
+    # A new folder of this process with a name of its own; an `OSError` where it cannot be made.
     return own_folder(parent / f"{prefix}{os.urandom(4).hex()}", prefix.strip("-"))
 
 
 def own_folder(folder, kind):
-    """As `owned_folder`, by exactly this name. `kind` is for those who look into the marker."""
+    # As `owned_folder`, by exactly this name. `kind` is for those who look into the marker.
     folder.mkdir(mode=0o700)
     marker = -1
     try:
@@ -4273,7 +4031,7 @@ def own_folder(folder, kind):
 
 
 def taken_over(folder):
-    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
+    # An abandoned folder, which is this process's from now on; None where it is not abandoned.
     path = folder / _MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
@@ -4292,7 +4050,7 @@ def taken_over(folder):
 
 
 def is_abandoned(folder):
-    """Whether it has our marker and no living owner. Without locks, what is younger than a day has one."""
+    # Whether it has our marker and no living owner. Without locks, what is younger than a day has one.
     owned = taken_over(folder)
     if owned is not None:
         owned.leave()
@@ -4300,7 +4058,7 @@ def is_abandoned(folder):
 
 
 def sweep_unmarked(folder):
-    """Deletes a folder that `is_unmarked`. For places where only we make folders."""
+    # Deletes a folder that `is_unmarked`. For places where only we make folders.
     if is_unmarked(folder):
         _delete_marker(folder)
         with suppress(OSError):
@@ -4308,8 +4066,8 @@ def sweep_unmarked(folder):
 
 
 def is_unmarked(folder):
-    """Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
-    without its mark that nobody holds."""
+    # Whether the owner of a folder died before it was marked: for long it has been empty, but for a marker
+    # without its mark that nobody holds.
     info = _folder_stat(folder)
     if info is None or not is_mine(info) or time.time() - info.st_mtime < _UNMARKED_S:
         return False
@@ -4335,7 +4093,7 @@ def _has_no_owner(marker, path, folder):
 
 
 def _folder_stat(folder):
-    """What is known of a real folder; None for a link (on Windows a junction too), and for anything else."""
+    # What is known of a real folder; None for a link (on Windows a junction too), and for anything else.
     try:
         info = stat_of(folder)
     except OSError:
@@ -4346,7 +4104,7 @@ def _folder_stat(folder):
 
 
 def _empty(folder):
-    """Deletes what is in a folder, but for its marker."""
+    # Deletes what is in a folder, but for its marker.
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
             if entry.name == _MARKER:
@@ -4378,7 +4136,7 @@ def _delete_marker(folder):
 #: The code of an error before sending: no room for what is asked for.
 NO_SPACE = "no_space"
 
-_PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
+PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
 _MAX_PART_NAME_BYTES = 200
@@ -4390,7 +4148,7 @@ def prepare_folder(
     hint="choose another place with -o; nothing was sent",
     what="output folder",
 ):
-    """Makes a folder and probes that files can be written there; a `UsageError` where not."""
+    # Makes a folder and probes that files can be written there; a `UsageError` where not.
     try:
         real_path(folder)  # no link of somebody else leads there
         folder.mkdir(parents=True, exist_ok=True)
@@ -4410,7 +4168,7 @@ def prepare_folder(
 
 
 def free_bytes(folder):
-    """What the disk of a folder takes still, which need not be there yet; None where nobody can tell."""
+    # What the disk of a folder takes still, which need not be there yet; None where nobody can tell.
     while not os.path.exists(str(folder)) and folder != folder.parent:
         folder = folder.parent
     try:
@@ -4426,15 +4184,15 @@ def free_bytes(folder):
 
 
 class Room:
-    """The room on disk that calls under way are going to need. Safe for threads."""
+    # The room on disk that calls under way are going to need. Safe for threads.
 
     def __init__(self):
         self._lock = threading.Lock()
         self._taken = 0
 
     def take(self, size_bytes, folders):
-        """As many bytes more are needed in each of these folders, until what is returned is called; a
-        `UsageError` where one has not enough for all that is under way."""
+        # As many bytes more are needed in each of these folders, until what is returned is called; a
+        # `UsageError` where one has not enough for all that is under way.
         with self._lock:
             self._taken += size_bytes
             needed = self._taken
@@ -4457,10 +4215,9 @@ class Room:
 
 @contextmanager
 def temporary_folder():
-    """A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
-
-    It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
-    """
+    # A private (0700) folder of the system's temp folder, deleted at the end whatever happens.
+    #
+    # It may vanish at any moment, as a cleaner of that folder likes; leaving it never raises.
     try:
         folder = owned_folder(temp_place(), _TEMP_PREFIX)
     except OSError as error:
@@ -4474,7 +4231,7 @@ def temporary_folder():
 
 
 def temp_place():
-    """The system's folder for temporary files; an `OSError` where it has none."""
+    # The system's folder for temporary files; an `OSError` where it has none.
     for place in (os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108
         if os.name == "posix" and os.path.isabs(place) and os.access(place, os.W_OK | os.X_OK):
             return Path(place)
@@ -4484,28 +4241,27 @@ def temp_place():
 
 
 def new_private_file(path):
-    """A new file that only the user may read (0600), open for writing."""
+    # A new file that only the user may read (0600), open for writing.
     return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def write_private(path, data):
-    """Writes a new file that only the user may read (0600)."""
+    # Writes a new file that only the user may read (0600).
     with new_private_file(path) as file:
         file.write(data)
 
 
 def write_config(path, text, force):
-    """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
+    # As `write_private_file`; a `UsageError` where there is such a file and `force` is false.
     if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
         raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
     write_private_file(path, text)
 
 
 def write_private_file(path, text):
-    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
-
-    An `OutputError` where it cannot be written.
-    """
+    # Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
+    #
+    # An `OutputError` where it cannot be written.
     try:
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
@@ -4515,7 +4271,7 @@ def write_private_file(path, text):
 
 
 def write_whole(path, pieces, mode=0o666):
-    """Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot."""
+    # Writes a text file from its pieces, whole or not at all; an `OutputError` where it cannot.
     try:
         part, file = open_part(path, mode)
         try:
@@ -4533,41 +4289,38 @@ def write_whole(path, pieces, mode=0o666):
 
 
 def sweep(folder, rescue_folder):
-    """Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
-
-    Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
-    """
-    rescued = []
-    parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
-    for path, part_name in parts.items():
-        match = re.match(_PART, part_name)
-        name = match.group("name") if match else part_name
-        with suppress(OSError):
-            if _is_same(path, os.path.join(os.path.dirname(path), name)):
-                os.unlink(path)  # it had got its name when its process was killed
-                continue
-            with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
-                if try_lock(file.fileno()) is False:
-                    continue  # its process lives
-                whole = is_whole_image(file)
-            if whole:
-                target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
-                import shutil
-
-                shutil.move(path, str(target))
-                rescued.append(str(target))
-            else:
-                os.unlink(path)
+    # Clears what dead processes left a day ago or longer; the paths of whole images that were rescued.
+    #
+    # Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
+    parts = [part for place in (folder, rescue_folder) for part in _stale(place, PART)]
+    folders = []
     with suppress(OSError):
-        for left in _stale(temp_place(), _TEMP_FOLDER):
-            abandoned = taken_over(Path(left.path))
-            if abandoned is not None:
-                abandoned.close()
-    return rescued
+        folders = _stale(temp_place(), _TEMP_FOLDER)
+    if not (parts or folders):
+        return []
+    try:
+        clear = load_side("gpt_image2_more").clear
+        return clear(parts, folders, rescue_folder)
+    except UsageError:  # the script lies alone
+        return []
+
+
+def _stale(folder, pattern):
+    # The paths of what this user left in a folder under such a name, a day ago or longer.
+    found = []
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in entries:
+            if not re.match(pattern, entry.name):
+                continue
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
+                    found.append(entry.path)
+    return found
 
 
 def rescue_folders(rescue_folder):
-    """Where an image goes that its target does not take, best first."""
+    # Where an image goes that its target does not take, best first.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     folders = [rescue_folder]
     with suppress(OSError):
@@ -4576,7 +4329,7 @@ def rescue_folders(rescue_folder):
 
 
 def private_folder(folder):
-    """The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it."""
+    # The folder, made with mode 0700 where it was missing; an `OSError` where somebody else owns it.
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     if not is_mine(os.lstat(str(folder))):
         raise PermissionError(f"{folder} belongs to another user")
@@ -4584,15 +4337,15 @@ def private_folder(folder):
 
 
 def write_all(file, data):
-    """Writes every byte to an unbuffered file. Tests inject a full disk here."""
+    # Writes every byte to an unbuffered file. Tests inject a full disk here.
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
 def open_part(target, mode=0o666):
-    """A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
-    tells that its process lives."""
+    # A new, empty, unbuffered file beside the target, and its path. While it is open it is locked, which
+    # tells that its process lives.
     part = target.with_name(f".{shortened(target.name)}.gi2-{os.urandom(6).hex()}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(str(part), flags, mode)
@@ -4602,14 +4355,14 @@ def open_part(target, mode=0o666):
 
 
 def shortened(name):
-    """A file name to which something can be added, its end kept."""
+    # A file name to which something can be added, its end kept.
     while len(os.fsencode(name)) > _MAX_PART_NAME_BYTES:
         name = name[1:]
     return name
 
 
 def copy_bytes(source, target, size):
-    """Copies the first `size` bytes of an open file to the end of another."""
+    # Copies the first `size` bytes of an open file to the end of another.
     source.seek(0)
     while size > 0:
         block = source.read(min(_COPY_BYTES, size))
@@ -4620,14 +4373,14 @@ def copy_bytes(source, target, size):
 
 
 def rename(part, target, file):
-    """Replaces the target atomically. Windows cannot rename an open file, so there it is closed first."""
+    # Replaces the target atomically. Windows cannot rename an open file, so there it is closed first.
     if os.name == "nt":
         file.close()
     os.replace(str(part), str(target))
 
 
 def rename_if_free(part, target, file):
-    """Gives the part this name unless something has it; False when it is taken."""
+    # Gives the part this name unless something has it; False when it is taken.
     try:
         if os.name == "nt":  # where no open file can be deleted, and no rename replaces anything
             file.close()
@@ -4648,16 +4401,15 @@ def rename_if_free(part, target, file):
 
 
 def move_aside(path):
-    """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
-
-    The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
-    """
+    # Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
+    #
+    # The old name stands as well until something is renamed over it, so a kill between the two loses nothing.
     for number in count(1):
         aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
         try:
             os.link(str(path), str(aside))
         except FileExistsError:
-            if not _is_same(str(path), str(aside)):
+            if not is_same(str(path), str(aside)):
                 continue  # else a call that was killed here had come so far
         except OSError:
             # A file system without hard links: a check and a rename is the best there is.
@@ -4668,26 +4420,12 @@ def move_aside(path):
     raise AssertionError("numbers do not end")
 
 
-def _is_same(path, other):
-    """Whether two paths are names of one file; a link is not what it leads to."""
+def is_same(path, other):
+    # Whether two paths are names of one file; a link is not what it leads to.
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:
         return False
-
-
-def _stale(folder, pattern):
-    """What this user left in a folder under such a name, a day ago or longer."""
-    found = []
-    with suppress(OSError), os.scandir(str(folder)) as entries:
-        for entry in entries:
-            if not re.match(pattern, entry.name):
-                continue
-            with suppress(OSError):
-                info = entry.stat(follow_symlinks=False)
-                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
-                    found.append(entry)
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4702,7 +4440,7 @@ def _stale(folder, pattern):
 def adopt(
     notes, plan
 ):
-    """The images of a sending, saved by now; and where previews were kept that nobody knows to be final."""
+    # The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
     images = []
     previews = []
     for note in _by_part(notes):
@@ -4723,7 +4461,7 @@ def adopt(
 
 
 def _by_part(notes):
-    """All that was noted of each part, in the order in which they were begun."""
+    # All that was noted of each part, in the order in which they were begun.
     parts = {}
     for note in notes:
         if "part" in note:
@@ -4732,7 +4470,7 @@ def _by_part(notes):
 
 
 def _already_saved(note):
-    """The image of a part that has its name; one that was killed while it got it is known by its bytes."""
+    # The image of a part that has its name; one that was killed while it got it is known by its bytes.
     for place in (note.get("saved"), note.get("target")):
         image = saved_image_at(str(place)) if place else None
         if image is not None and image.sha256 == note.get("sha256"):
@@ -4749,7 +4487,7 @@ def _is_whole_file(part):
 
 
 def _given_name(part, plan, number):
-    """Gives a part the name that was planned, or the next that is free; else a place in the rescue folder."""
+    # Gives a part the name that was planned, or the next that is free; else a place in the rescue folder.
     try:
         with open(part, "rb") as file:
             for path in plan.free_paths(plan.path(number), number):
@@ -4789,7 +4527,7 @@ ASKED, HEAD, BODY, IMAGE_NOTES, TRIED = "asked.json", "head.json", "body", "imag
 
 
 class InFlight:
-    """The folder of one sending. Where the disk does not take it, the call goes on without."""
+    # The folder of one sending. Where the disk does not take it, the call goes on without.
 
     def __init__(self, state_folder, asked):
         self._folder = None
@@ -4799,31 +4537,31 @@ class InFlight:
 
     @property
     def body_path(self):
-        """Where the answer's body goes; None where there is no folder."""
+        # Where the answer's body goes; None where there is no folder.
         return self._folder.path / BODY if self._folder else None
 
     @property
     def id(self):
-        """What `resume` calls it; empty where there is no folder."""
+        # What `resume` calls it; empty where there is no folder.
         return self._folder.path.name if self._folder else ""
 
     def head_came(self, status, headers):
-        """Status and headers of the answer are here."""
+        # Status and headers of the answer are here.
         self._write(HEAD, {"status": status, "headers": dict(headers)})
 
     def note(self, event):
-        """Something became of an image: one line, on disk when this returns."""
+        # Something became of an image: one line, on disk when this returns.
         if self._folder is not None:
             add_note(self._folder.path, event)
 
     def close(self):
-        """The outcome is recorded: nothing is left to be finished."""
+        # The outcome is recorded: nothing is left to be finished.
         if self._folder is not None:
             self._folder.close()
             self._folder = None
 
     def leave(self):
-        """Something is left to be finished, by this process or another."""
+        # Something is left to be finished, by this process or another.
         if self._folder is not None:
             self._folder.leave()
             self._folder = None
@@ -4836,7 +4574,7 @@ class InFlight:
 
 
 def is_anything_left(state_folder, and_tried=False):
-    """Whether something is left that nobody has tried to finish yet, or with `and_tried` anything."""
+    # Whether something is left that nobody has tried to finish yet, or with `and_tried` anything.
     folder = state_folder / FOLDER
     try:
         names = os.listdir(str(folder))
@@ -4849,7 +4587,7 @@ def is_anything_left(state_folder, and_tried=False):
 
 
 def add_note(folder, event):
-    """One more line in the notes of a sending, on disk when this returns."""
+    # One more line in the notes of a sending, on disk when this returns.
     with suppress(OSError), open(str(folder / IMAGE_NOTES), "ab", buffering=0) as file:
         file.write(json.dumps(event).encode("ascii") + b"\n")
 
@@ -4866,10 +4604,11 @@ def add_note(folder, event):
 
 _SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
+_SEAM_BYTES = 48  # by so many bytes the end of an image is found in a text
 
 
 class NotAnImage(Exception):
-    """The bytes of an image are no image; `kept` is where they are."""
+    # The bytes of an image are no image; `kept` is where they are.
 
     def __init__(self, kept):
         super().__init__(kept)
@@ -4877,10 +4616,9 @@ class NotAnImage(Exception):
 
 
 class MovingFile:
-    """A file without its final name yet, which goes on in a rescue folder when its own takes no more bytes.
-
-    Whatever needs a folder raises `OutputError` when no folder takes the bytes.
-    """
+    # A file without its final name yet, which goes on in a rescue folder when its own takes no more bytes.
+    #
+    # Whatever needs a folder raises `OutputError` when no folder takes the bytes.
 
     def __init__(
         self,
@@ -4890,8 +4628,8 @@ class MovingFile:
         follow=True,
         there=None,
     ):
-        """Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
-        there is no target, in a rescue folder. A file that is `there` is opened as it is."""
+        # Opens it beside `target`, or with `follow` beside what a link there leads to; where that fails, or
+        # there is no target, in a rescue folder. A file that is `there` is opened as it is.
         self._rescue_folder = rescue_folder
         self._name = name
         self._open = None
@@ -4910,18 +4648,18 @@ class MovingFile:
 
     @property
     def path(self):
-        """Where it is now."""
+        # Where it is now.
         assert self._open is not None
         return self._open[0]
 
     @property
     def file(self):
-        """The open file."""
+        # The open file.
         assert self._open is not None
         return self._open[1]
 
     def write(self, data):
-        """Appends bytes."""
+        # Appends bytes.
         try:
             write_all(self.file, data)
             self.size_bytes += len(data)
@@ -4934,7 +4672,7 @@ class MovingFile:
         more=b"",
         fill=copy_bytes,
     ):
-        """Goes on in the first rescue folder that takes what was written so far, and `more`."""
+        # Goes on in the first rescue folder that takes what was written so far, and `more`.
         self.moved_reason = reason.strerror or str(reason)
         for folder in rescue_folders(self._rescue_folder):
             with suppress(OSError):
@@ -4958,7 +4696,7 @@ class MovingFile:
         )
 
     def name_rescued(self, name):
-        """Gives it a name of its own in its rescue folder, and closes it; where it is then."""
+        # Gives it a name of its own in its rescue folder, and closes it; where it is then.
         name = shortened(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}-{name}")
         path = self.path.with_name(name)
         try:
@@ -4977,13 +4715,12 @@ class MovingFile:
 
 
 class ImageWriter:
-    """One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
-
-    Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
-    """
+    # One image on its way to disk: `write` its bytes, then `commit`, `keep` or `discard` it.
+    #
+    # Whatever writes raises `OutputError` when neither the target's folder nor a rescue folder takes it.
 
     def __init__(self, plan, target, there=None):
-        """`there` is a whole image that has another name still, for `take_name`."""
+        # `there` is a whole image that has another name still, for `take_name`.
         self._plan = plan
         self._hash = hashlib.sha256()
         self._head = b""
@@ -4997,30 +4734,30 @@ class ImageWriter:
 
     @property
     def part(self):
-        """Where the bytes are until they have a name."""
+        # Where the bytes are until they have a name.
         return self._file.path
 
     @property
     def sha256(self):
-        """The SHA-256 of what was written so far, in hex."""
+        # The SHA-256 of what was written so far, in hex.
         return self._hash.hexdigest()
 
     @property
     def rescue_reason(self):
-        """Why the image is not going where it was asked for; empty while it is."""
+        # Why the image is not going where it was asked for; empty while it is.
         return self._file.moved_reason
 
     @property
     def looks_like_image(self):
-        """Whether the first bytes are those of a png, jpeg or webp."""
+        # Whether the first bytes are those of a png, jpeg or webp.
         return sniff_format(self._head) is not None
 
     def aim(self, plan):
-        """Says by which plan it is to be named, where that was not known at its beginning."""
+        # Says by which plan it is to be named, where that was not known at its beginning.
         self._plan = plan
 
     def write(self, data):
-        """Appends bytes."""
+        # Appends bytes.
         if len(self._head) < SNIFF_BYTES:
             self._head = (self._head + data[:SNIFF_BYTES])[:SNIFF_BYTES]
         self._hash.update(data)
@@ -5028,13 +4765,12 @@ class ImageWriter:
         self.size_bytes += len(data)
 
     def commit(self, target, number, keep_existing=False):
-        """Renames the whole image to its target and says where it is. With `keep_existing`, as under
-        `--no-clobber`, it takes the next free name instead of replacing a file.
-
-        Raises:
-            NotAnImage: the bytes are no image; they are kept in the rescue folder.
-            OutputError: no folder takes the image.
-        """
+        # Renames the whole image to its target and says where it is. With `keep_existing`, as under
+        # `--no-clobber`, it takes the next free name instead of replacing a file.
+        #
+        # Raises:
+        # NotAnImage: the bytes are no image; they are kept in the rescue folder.
+        # OutputError: no folder takes the image.
         info = read_image_info(self._file.file)
         if info is None:
             raise NotAnImage(self.keep("not-an-image.bin"))
@@ -5063,34 +4799,50 @@ class ImageWriter:
         )
 
     def take_name(self, image):
-        """Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
-
-        Raises:
-            OSError: it cannot have that name; it is where it was.
-        """
+        # Gives an image that is saved already the name that the plan has for it, by the rules of `commit`.
+        #
+        # Raises:
+        # OSError: it cannot have that name; it is where it was.
         with self._file.file:
             path = self._place(self._plan.path(image.number), image.number, self._plan.no_clobber)
         return replace(image, path=str(path))
 
     def keep(self, name):
-        """Moves what there is to the rescue folder under a name of its own; its path there."""
+        # Moves what there is to the rescue folder under a name of its own; its path there.
         if not self.rescue_reason:
             self._file.move(OSError("kept aside"))
         return str(self._file.name_rescued(name))
 
     def undo_base64(self):
-        """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
+        # Turns what was written back into base64 text, so that a faulty text can be kept as it came.
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
+
+    def give_back(self, size, keep, text):
+        # Gives the first `size` bytes to `keep` as they came, plain or base64, unless they are a whole
+        # image; what of `text`, the end of what came, is not in them.
+        file = self._file.file
+        if size < _SEAM_BYTES or is_whole_image(file):
+            return text
+        file.seek(size - _SEAM_BYTES)
+        plain = file.read(_SEAM_BYTES)
+        for seam, written in ((plain, bytes), (base64.b64encode(plain), base64.b64encode)):
+            at = text.rfind(seam)
+            if at >= 0:
+                file.seek(0)
+                for start in range(0, size, _BASE64_BLOCK):
+                    keep(written(file.read(min(_BASE64_BLOCK, size - start))))
+                return text[at + len(seam) :]
+        return text
 
     def discard(self):
         self._file.remove()
 
     def close(self):
-        """Leaves the part as it is."""
+        # Leaves the part as it is.
         self._file.file.close()
 
     def _place(self, target, number, keep_existing):
-        """Gives the part its final name, atomically; the name."""
+        # Gives the part its final name, atomically; the name.
         real = real_path(target, follow=not keep_existing)
         with folder_lock(real.parent):
             if keep_existing:
@@ -5113,11 +4865,10 @@ class ImageWriter:
         return next(path for path in names if rename_if_free(part, path, file))
 
     def _replace(self, real, target):
-        """Gives the part a name that nothing has, or the file that was met there; False for another file.
-
-        Raises:
-            NotOurs: it is no file.
-        """
+        # Gives the part a name that nothing has, or the file that was met there; False for another file.
+        #
+        # Raises:
+        # NotOurs: it is no file.
         part, file = self._file.path, self._file.file
         check_replaceable(real)
         now = mark_of(real)
@@ -5138,10 +4889,10 @@ class ImageWriter:
 
 
 class Spool:
-    """An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too."""
+    # An answer as it came, but for its images: on disk after each `flush`, its beginning in memory too.
 
     def __init__(self, rescue_folder, path=None):
-        """`path` is where it goes; where that fails, or there is none, a rescue folder."""
+        # `path` is where it goes; where that fails, or there is none, a rescue folder.
         self._rescue_folder = rescue_folder
         self._path = path
         self._file = None
@@ -5151,7 +4902,7 @@ class Spool:
         self.size_bytes = 0
 
     def write(self, data):
-        """Appends bytes. When no disk takes them, the rest of this record is lost, never the call."""
+        # Appends bytes. When no disk takes them, the rest of this record is lost, never the call.
         self.size_bytes += len(data)
         self._pending += data
         if len(self._beginning) < _SPOOL_BYTES:
@@ -5160,7 +4911,7 @@ class Spool:
             self.flush()
 
     def flush(self):
-        """All that was written is on disk, where a disk takes it."""
+        # All that was written is on disk, where a disk takes it.
         data, self._pending = bytes(self._pending), bytearray()
         if self._is_full or not data:
             return
@@ -5172,7 +4923,7 @@ class Spool:
             self._is_full = True
 
     def keep(self, name):
-        """Gives all that was written a name in the rescue folder; its path, None when no folder takes it."""
+        # Gives all that was written a name in the rescue folder; its path, None when no folder takes it.
         self.flush()
         file, self._file = self._file, None
         if file is None:
@@ -5185,7 +4936,7 @@ class Spool:
             return None
 
     def text(self):
-        """The beginning of what was written, as text: all of a usual answer."""
+        # The beginning of what was written, as text: all of a usual answer.
         return self._beginning.decode("utf-8", "replace")
 
     def discard(self):
@@ -5196,7 +4947,7 @@ class Spool:
 
 
 def _copy_as_base64(source, target, size):
-    """Copies bytes as base64 text; `size` is a multiple of 3 but at the end."""
+    # Copies bytes as base64 text; `size` is a multiple of 3 but at the end.
     source.seek(0)
     while size > 0:
         block = source.read(min(_BASE64_BLOCK, size))
@@ -5223,14 +4974,13 @@ def _remove(part, file):
 
 
 class ImageCollector:
-    """Where the images of one answer go.
-
-    `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
-    `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
-    those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
-    file before and after it does: with that, another process can finish what this one began.
-    """
+    # Where the images of one answer go.
+    #
+    # `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
+    # `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
+    # planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
+    # those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
+    # file before and after it does: with that, another process can finish what this one began.
 
     def __init__(
         self,
@@ -5266,11 +5016,15 @@ class ImageCollector:
         #: Why images were lost: no folder took them.
         self.lost = ()
 
-    def begin(self, url=""):
-        """A writer for the next image, which is fetched from `url` where it did not come itself.
+    @property
+    def sizes(self):
+        # How many bytes each image has that is under way.
+        return {writer: writer.size_bytes for writer in self._writers}
 
-        An `OutputError` where no folder takes it.
-        """
+    def begin(self, url=""):
+        # A writer for the next image, which is fetched from `url` where it did not come itself.
+        #
+        # An `OutputError` where no folder takes it.
         if self._index is None:
             self._index = next(self._indices)
         writer = ImageWriter(self._plan, self._plan.path(self._index))
@@ -5279,10 +5033,13 @@ class ImageCollector:
         return writer
 
     def finish(self, writer, place=()):
-        """A final image is whole: it gets its name, unless the same one came from another place of the answer
-        or is known; one that was sent waits for `nothing_else_came`."""
+        # A final image is whole: it gets its name, unless the same one came from another place of the answer
+        # or is known; one that was sent waits for `nothing_else_came`.
         if writer.sha256 in self._inputs:
-            self._echoes.append((writer, place))
+            if any(writer.sha256 == echo.sha256 for echo, _ in self._echoes):
+                self._abandon(writer)
+            else:
+                self._echoes.append((writer, place))
             return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)
@@ -5308,25 +5065,25 @@ class ImageCollector:
         self._writers.remove(writer)
 
     def nothing_else_came(self):
-        """Images that were sent are the result after all, where there is no other."""
+        # Images that were sent are the result after all, where there is no other.
         echoes, self._echoes = self._echoes, []
         self._inputs.clear()
         for echo in [] if self.images else echoes:
             self.finish(*echo)
 
     def comes_again(self):
-        """The answer broke off, and will be asked for once more: what is saved of it is known."""
+        # The answer broke off, and will be asked for once more: what is saved of it is known.
         self._preview, self._echoes = None, []
         for writer in list(self._writers):
             self._abandon(writer)
         self._places = dict.fromkeys(self._places)
 
     def let_go(self, writer):
-        """A final image is whole, and somebody else names it."""
+        # A final image is whole, and somebody else names it.
         self._writers.remove(writer)
 
     def preview(self, writer, partial_index):
-        """A preview is whole: it is saved when asked for, else held until something better comes."""
+        # A preview is whole: it is saved when asked for, else held until something better comes.
         path = None
         index, part = self._index or 1, str(writer.part)
         self._note({"part": part, "preview": partial_index})
@@ -5346,7 +5103,7 @@ class ImageCollector:
         self._on_partial(partial_index, path, index, path or part)
 
     def keep_aside(self, writer, name):
-        """What arrived is no image: it is kept under another name."""
+        # What arrived is no image: it is kept under another name.
         self._writers.remove(writer)
         self._index = None
         try:
@@ -5355,7 +5112,7 @@ class ImageCollector:
             self.lost += (error.message,)
 
     def take(self, url, fetch):
-        """An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came."""
+        # An image whose bytes `fetch(take, restart)` brings; when that raises, `close` deletes what came.
         writer = self.begin(url)
 
         def restart():
@@ -5367,18 +5124,18 @@ class ImageCollector:
         self.finish(writer)
 
     def lose(self, reason):
-        """No folder took an image."""
+        # No folder took an image.
         self.lost += (reason,)
 
     def break_off(self):
-        """Closes every file as it is: what was noted tells what to do with them."""
+        # Closes every file as it is: what was noted tells what to do with them.
         for writer in self._writers:
             writer.close()
         self._writers = []
 
     def close(self):
-        """Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
-        in the rescue folder; its path, or None."""
+        # Ends the collection: unfinished images are deleted. Where no image came, the last preview is kept
+        # in the rescue folder; its path, or None.
         kept = None
         if self._preview is not None and not self.images and self._preview.looks_like_image:
             preview, self._preview = self._preview, None
@@ -5426,13 +5183,12 @@ _ADDRESS_STARTS = (b"http://", b"https://")
 
 
 class ImageText:
-    """The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
-    midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
-
-    `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
-    the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
-    go to disk as they come; a fault in the base64 keeps the text aside as it was.
-    """
+    # The sink for one string that may hold images: it is base64, or data URIs stand in it, alone or in the
+    # midst of a text; `is_base64` says that it can be nothing else, but for a data URI or an address.
+    #
+    # `on_image(writer)` is called for each image that is whole. `keep(text, is_far)` gets the rest as it comes,
+    # the far end of a long text marked as such; `on_text` gets all of that at the end but for a far end. Bytes
+    # go to disk as they come; a fault in the base64 keeps the text aside as it was.
 
     def __init__(
         self,
@@ -5457,7 +5213,7 @@ class ImageText:
         self._writer = None
 
     def __call__(self, piece):
-        """Takes the next piece, or None at the end."""
+        # Takes the next piece, or None at the end.
         if piece is None:
             if not self._is_image:
                 self._look(at_end=True)
@@ -5471,7 +5227,7 @@ class ImageText:
             self._look(at_end=False)
 
     def _look(self, at_end):
-        """Looks for the beginning of an image in what is pending; what cannot be one any more is text."""
+        # Looks for the beginning of an image in what is pending; what cannot be one any more is text.
         while self._pending and not self._is_image:
             head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
             if self._is_at_start:
@@ -5507,7 +5263,7 @@ class ImageText:
         self._take(first)
 
     def _take(self, data):
-        """More of the image, up to where the text goes on."""
+        # More of the image, up to where the text goes on.
         end = self._end_of_image(data)
         self._write(data[:end])
         if end < len(data):
@@ -5516,7 +5272,7 @@ class ImageText:
             self._look(at_end=False)
 
     def _end_of_image(self, data):
-        """Where the text goes on: at what ends base64, but for line breaks within it."""
+        # Where the text goes on: at what ends base64, but for line breaks within it.
         if self._is_base64 or self._is_faulty or self._decoder is None:
             return len(data)
         line_at = -self._line_chars
@@ -5567,7 +5323,7 @@ class ImageText:
             self._on_image(writer)
 
     def _lose(self, error):
-        """No folder takes it: the rest of it is read and dropped."""
+        # No folder takes it: the rest of it is read and dropped.
         self._collector.lose(error.message)
         self._is_lost = True
 
@@ -5581,14 +5337,14 @@ class ImageText:
 
 
 def _base64_head(text):
-    """What a text begins with where it is base64."""
+    # What a text begins with where it is base64.
     with suppress(BadBase64):
         return Base64Decoder().feed(text[:_HEAD_CHARS])
     return None
 
 
 def _held_back(text):
-    """How many of the last bytes may be the beginning of an image."""
+    # How many of the last bytes may be the beginning of an image.
     last = text[-_MAX_URI_HEADER_BYTES:]
     at = last.lower().rfind(b"data:")
     if at >= 0:
@@ -5621,8 +5377,8 @@ STDOUT = "-"
 
 
 class Status(str, Enum):
-    """How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
-    that the host has accepted as a task, whose images are still to come."""
+    # How a request ended. `sent` is a request that still runs, or whose process was killed; `pending` one
+    # that the host has accepted as a task, whose images are still to come.
 
     SENT = "sent"
     PENDING = "pending"
@@ -5633,7 +5389,7 @@ class Status(str, Enum):
 
 
 class InputFile(Record):
-    """An input image or mask as it was sent. `path` is empty where there is no lasting file of it."""
+    # An input image or mask as it was sent. `path` is empty where there is no lasting file of it.
 
     source: str
     path: str
@@ -5642,7 +5398,7 @@ class InputFile(Record):
     size_bytes: int
 
     def json(self):
-        """As JSON, in the ledger and for those who read it."""
+        # As JSON, in the ledger and for those who read it.
         return {
             "source": self.source,
             "path": self.path,
@@ -5653,12 +5409,11 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    """What is known of a request before it is sent.
-
-    `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
-    `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
-    be the sandbox.
-    """
+    # What is known of a request before it is sent.
+    #
+    # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
+    # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
+    # be the sandbox.
 
     base_url: str
     command: str
@@ -5675,7 +5430,7 @@ class Opening(Record):
 
 
 class Ending(Record):
-    """How a request ended. `result.cost_usd` is what it cost, with any discount taken off."""
+    # How a request ended. `result.cost_usd` is what it cost, with any discount taken off.
 
     status: Status
     result: Result
@@ -5686,7 +5441,7 @@ class Ending(Record):
 def opening_of(
     base_url, request, plan, estimate
 ):
-    """The opening of a checked request; its input files are read to hash them."""
+    # The opening of a checked request; its input files are read to hash them.
     return Opening(
         base_url=base_url,
         command=request.command,
@@ -5700,8 +5455,8 @@ def opening_of(
 
 
 def input_file(image):
-    """An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
-    has no path."""
+    # An input as the ledger keeps it; one that was fetched, read from standard input or made for the call
+    # has no path.
     source = image.source or image.path
     lasting = source != "-" and not is_address(source) and image.made_from is None
     return InputFile(
@@ -5710,14 +5465,14 @@ def input_file(image):
 
 
 def input_file_of(fields):
-    """The input that `InputFile.json` made an object of."""
+    # The input that `InputFile.json` made an object of.
     return InputFile(
         fields["source"], fields["path"], fields["filename"], fields["sha256"], int(fields["bytes"])
     )
 
 
 def check_unchanged(request, expected):
-    """Raises a `UsageError` where an input's SHA-256 is another than expected."""
+    # Raises a `UsageError` where an input's SHA-256 is another than expected.
     known = dict(expected)
     for field, image in (*(("image", image) for image in request.images), *request.beside):
         if image.source in known and sha256_of(image.path) != known[image.source]:
@@ -5729,7 +5484,7 @@ def check_unchanged(request, expected):
 
 
 def ending_of(result, error, asked):
-    """How a request ended, by its result and its error; `asked` is the number of images asked for."""
+    # How a request ended, by its result and its error; `asked` is the number of images asked for.
     if result.tasks:
         status = Status.PENDING
     elif error is not None and (isinstance(error, InterruptedCall) or not isinstance(error, Exception)):
@@ -5744,7 +5499,7 @@ def ending_of(result, error, asked):
 
 
 def ending_without_result(error, opening, elapsed_s):
-    """The ending of a request without a result: stopped before it was sent, or cut by an internal error."""
+    # The ending of a request without a result: stopped before it was sent, or cut by an internal error.
     if isinstance(error, GptImage2Error):
         billed, code, message = error.billed, error.code, error.message
     else:
@@ -5756,14 +5511,14 @@ def ending_without_result(error, opening, elapsed_s):
 
 
 def utc_text(seconds):
-    """A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`."""
+    # A moment, in seconds since 1970, as the ledger writes it: `2026-11-25T03:22:20.123Z`.
     milliseconds = int(seconds * 1000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{moment}.{milliseconds % 1000:03d}Z"
 
 
 def other_fields(request):
-    """The fields of a request but for model, prompt and images, by the API's names."""
+    # The fields of a request but for model, prompt and images, by the API's names.
     wire = request.wire_fields("output_format")
     return {name: value for name, value in wire.items() if name not in ("model", "prompt")}
 
@@ -5930,30 +5685,30 @@ SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 class Database:
-    """One open connection. Its methods raise `LedgerError` for whatever SQLite complains of."""
+    # One open connection. Its methods raise `LedgerError` for whatever SQLite complains of.
 
     def __init__(self, path, connection):
         self.path = path
         self._connection = connection
 
     def rows(self, sql, values=()):
-        """The rows that a query finds."""
+        # The rows that a query finds.
         with _complaints_explained(self.path):
             return [dict(row) for row in self._connection.execute(sql, values)]
 
     def change(self, sql, values=()):
-        """Runs a statement that changes something; how many rows it changed."""
+        # Runs a statement that changes something; how many rows it changed.
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).rowcount
 
     def insert(self, sql, values):
-        """Inserts one row; its id."""
+        # Inserts one row; its id.
         with _complaints_explained(self.path):
             return self._connection.execute(sql, values).lastrowid
 
     @contextmanager
     def transaction(self):
-        """All that is changed inside is kept, or nothing of it."""
+        # All that is changed inside is kept, or nothing of it.
         self.change("BEGIN IMMEDIATE")
         try:
             yield
@@ -5968,13 +5723,13 @@ class Database:
 
 
 def read_database(path):
-    """The ledger's file to read or to delete from; an empty stand-in where there is none."""
+    # The ledger's file to read or to delete from; an empty stand-in where there is none.
     with _complaints_explained(path):
         return _connected(path, None if os.path.lexists(str(path)) else ":memory:")
 
 
 def open_database(path):
-    """The ledger's file, made where it is missing."""
+    # The ledger's file, made where it is missing.
     with _complaints_explained(path):
         private_folder(path.parent)
         if not os.path.lexists(str(path)):
@@ -5983,7 +5738,7 @@ def open_database(path):
 
 
 def stored(text):
-    """A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8."""
+    # A text as the bytes to store by `CAST(? AS TEXT)`: a path need not be valid UTF-8.
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -6053,7 +5808,7 @@ def _migrate(database):
 
 
 def _move_jobs(database):
-    """Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON."""
+    # Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON.
     last = -1, ""
     query = (
         "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
@@ -6080,7 +5835,7 @@ def _version(database):
 
 @contextmanager
 def _complaints_explained(path):
-    """Turns what SQLite and the system complain of into a `LedgerError` with a cure."""
+    # Turns what SQLite and the system complain of into a `LedgerError` with a cure.
     try:
         import sqlite3
     except ImportError:
@@ -6111,7 +5866,7 @@ def _complaints_explained(path):
 
 
 def locked(path):
-    """The error of a ledger that another program holds for too long."""
+    # The error of a ledger that another program holds for too long.
     return LedgerError(
         f"the ledger {path} is locked by another program",
         hint=f"end the program that holds it, {_OFF_HINT}",
@@ -6155,10 +5910,9 @@ Warn = Callable[[str], None]
 
 
 class Ledger:
-    """The ledger of one state folder. One object serves all threads of a client, by one connection.
-
-    `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
-    """
+    # The ledger of one state folder. One object serves all threads of a client, by one connection.
+    #
+    # `secrets` are masked wherever they turn up. The file is opened on first use and closed with the object.
 
     def __init__(self, folder, secrets=()):
         self.path = folder / LEDGER_NAME
@@ -6169,30 +5923,29 @@ class Ledger:
         self._has_warned = False
 
     def begin(self, opening, warn):
-        """Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
-
-        Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
-        """
+        # Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
+        #
+        # Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         return self._attempt(lambda database: self._insert(database, opening), warn)
 
     def accepted(self, row, task_id, warn):
-        """The host has accepted a request as a task of this id."""
+        # The host has accepted a request as a task of this id.
         values = (stored(self._masked(task_id)), row)
         self._attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row, ending, warn):
-        """Completes the row of a request that has ended, with its images."""
+        # Completes the row of a request that has ended, with its images.
         self._attempt(lambda database: self._complete(database, row, ending), warn)
 
     def derived(self, image, warn):
-        """Keeps how a finished picture was made from others."""
+        # Keeps how a finished picture was made from others.
         derivation = image.derivation
         if derivation is not None:
             insert_derived = load_side("gpt_image2_more").insert_derived
             self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
 
     def renamed(self, image, now, warn):
-        """Keeps that an image of a call has got another name; nothing where its bytes are others."""
+        # Keeps that an image of a call has got another name; nothing where its bytes are others.
         if image.sha256 == now.sha256 and image.path != now.path:
             values = stored(now.path), image.sha256, stored(image.path)
             self._attempt(lambda database: database.change(_RENAME, values), warn)
@@ -6204,11 +5957,10 @@ class Ledger:
         warn,
         also=lambda _: None,
     ):
-        """Writes a request that has ended already, such as one line of a batch's results, in one go with
-        what `also` writes: all of it, or nothing.
-
-        Returns its id; None when it was not recorded.
-        """
+        # Writes a request that has ended already, such as one line of a batch's results, in one go with
+        # what `also` writes: all of it, or nothing.
+        #
+        # Returns its id; None when it was not recorded.
 
         def write(database):
             with database.transaction():
@@ -6319,7 +6071,7 @@ class Ledger:
         return {**file.json(), "source": self._masked(file.source)}
 
     def _beside_json(self, opening):
-        """What stands in the column `mask`: a mask, or a markup that says so."""
+        # What stands in the column `mask`: a mask, or a markup that says so.
         if opening.markup is not None:
             return json.dumps({**self._input_json(opening.markup), "field": "markup"})
         return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
@@ -6329,7 +6081,7 @@ class Ledger:
 
 
 def _usage_json(result):
-    """The tokens of a result, those of an SVG's author within them under their own name."""
+    # The tokens of a result, those of an SVG's author within them under their own name.
     usage = {} if result.usage is None else dict(vars(result.usage))
     if result.svg_usage is not None:
         usage["svg_usage"] = vars(result.svg_usage)
@@ -6339,11 +6091,10 @@ def _usage_json(result):
 def recorded(
     ledger, opening, run, observer
 ):
-    """Runs a call between the two halves of its row; what `run` returns or raises is passed on.
-
-    `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
-    only at its end goes to `observer`, and to the result.
-    """
+    # Runs a call between the two halves of its row; what `run` returns or raises is passed on.
+    #
+    # `run` is given what the call has to warn of, and its row (0 where there is none). A warning that comes
+    # only at its end goes to `observer`, and to the result.
     early = []
     late = []
     started = time.monotonic()
@@ -6374,8 +6125,8 @@ def recorded(
 
 
 def _tried(work, otherwise):
-    """What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
-    was paid for. Whatever comes of it, the call itself ends as it ended."""
+    # What `work` returns, tried again where a defect broke it off: a row without its end tells wrongly what
+    # was paid for. Whatever comes of it, the call itself ends as it ended.
     for _ in range(_RECORDING_TRIES):
         with suppress(Exception):
             return work()
@@ -6403,7 +6154,7 @@ _TOKEN_KINDS = ("bearer", "basic", "token")
 
 
 class HostField(Record):
-    """One of them. `value` is None where `variable`, which is to hold it, is not set."""
+    # One of them. `value` is None where `variable`, which is to hold it, is not set.
 
     name: str
     value: Optional[str]
@@ -6412,7 +6163,7 @@ class HostField(Record):
 
     @property
     def shown(self):
-        """The value as it may be shown."""
+        # The value as it may be shown.
         if self.value is None:
             return "(none)"
         kind, _, token = self.value.partition(" ")
@@ -6422,20 +6173,20 @@ class HostField(Record):
 
     @property
     def is_key(self):
-        """Whether it is a header that stands in for the key's own."""
+        # Whether it is a header that stands in for the key's own.
         return self.name.lower() in _KEY_HEADERS
 
     @property
     def secrets(self):
-        """What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
-        query."""
+        # What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        # query.
         if not self.value or not self.is_secret:
             return ()
         return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
 
 
 def with_query(url, query, shown=False):
-    """An address with the parameters added that it lacks; with `shown` as it may be shown."""
+    # An address with the parameters added that it lacks; with `shown` as it may be shown.
     pairs = []
     there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     for field in query:
@@ -6458,11 +6209,10 @@ _FILE_NAME = "hosts.json"
 
 
 class HostFacts(Record):
-    """What one base URL really does. None means: the probe could not tell.
-
-    `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
-    a task comes first.
-    """
+    # What one base URL really does. None means: the probe could not tell.
+    #
+    # `image_field` is the multipart name for several images. `answers` is `b64_json` or `url`, `tasks` whether
+    # a task comes first.
 
     probed_on: str
     answers: Optional[str] = None
@@ -6494,7 +6244,7 @@ def save_facts(state_folder, base_url, facts):
 
 
 def forget_facts(state_folder, base_url):
-    """Forgets a base URL; False when nothing was known of it."""
+    # Forgets a base URL; False when nothing was known of it.
     everything = _read(state_folder)
     if base_url not in everything:
         return False
@@ -6506,7 +6256,7 @@ def forget_facts(state_folder, base_url):
 def _read(state_folder):
     try:
         content = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 
@@ -6527,8 +6277,8 @@ CONFIG_NAME = "gpt-image-2"
 
 
 def config_locations(env):
-    """The places where a config file is looked for, best first; those in the home folder only where there is
-    one."""
+    # The places where a config file is looked for, best first; those in the home folder only where there is
+    # one.
     xdg = env.get("XDG_CONFIG_HOME", "")
     places = [Path(xdg) / CONFIG_NAME / "config.json"] if Path(xdg).is_absolute() else []
     home = _find_home(env)
@@ -6543,7 +6293,7 @@ def config_locations(env):
 
 
 def home_folder(env):
-    """The user's home folder by the environment, else by the system; a `ConfigError` where there is none."""
+    # The user's home folder by the environment, else by the system; a `ConfigError` where there is none.
     home = _find_home(env)
     if home is None:
         raise ConfigError(
@@ -6555,8 +6305,8 @@ def home_folder(env):
 
 
 def state_folder(env):
-    """Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
-    `ConfigError` where there is neither that variable nor a home folder."""
+    # Where rescued images and kept answers live: `$XDG_STATE_HOME/gpt-image-2` or its default; a
+    # `ConfigError` where there is neither that variable nor a home folder.
     xdg = env.get("XDG_STATE_HOME", "")
     base = Path(xdg) if Path(xdg).is_absolute() else home_folder(env) / ".local" / "state"
     return base / CONFIG_NAME
@@ -6582,12 +6332,11 @@ def _find_home(env):
 
 
 class Poll(Record):
-    """Where a task is asked for, and where its answers say what; empty is what the config does not say.
-
-    `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
-    `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
-    lower case.
-    """
+    # Where a task is asked for, and where its answers say what; empty is what the config does not say.
+    #
+    # `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
+    # `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
+    # lower case.
 
     path: str = ""
     id: str = ""
@@ -6597,14 +6346,14 @@ class Poll(Record):
     images: str = ""
 
     def address(self, base_url, task_id):
-        """Where a task is asked for, whatever characters its id has; empty where no path is given."""
+        # Where a task is asked for, whatever characters its id has; empty where no path is given.
         path = self.path.replace("{id}", percent_encode(task_id, safe=""))
         return base_url + path if path.startswith("/") else path
 
 
 def value_at(document, place):
-    """What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
-    where nothing does."""
+    # What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
+    # where nothing does.
     for step in place.split("."):
         if isinstance(document, dict):
             document = cast(Dict[str, object], document).get(step)
@@ -6618,7 +6367,7 @@ def value_at(document, place):
 # ------------------------------------------------------------------------------------------------------------
 # settings/config_file
 #
-# Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field.
+# Reads a config file: the fields in force, and what is odd about it, by file, line and field.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -6630,6 +6379,7 @@ CONFIG_FIELDS = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -6653,16 +6403,16 @@ NO_PRICES = {}
 
 
 class ConfigFile(Record):
-    """A config file as read: its path, its known fields, and what is odd about it.
-
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
-    """
+    # A config file as read: its path, its known fields, and what is odd about it.
+    #
+    # `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    # `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -6677,27 +6427,27 @@ class ConfigFile(Record):
     @property
     def given(self):
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
     def has_own_host(self):
-        """Whether the profile in force names a host, and is not just another word for the file's own."""
+        # Whether the profile in force names a host, and is not just another word for the file's own.
         return "base_url" in self.of_profile
 
     def source(self, name):
-        """Where a field in force stands, in words."""
+        # Where a field in force stands, in words.
         return f"profile {self.profile} in {self.path}" if name in self.of_profile else self.path
 
 
 def read_config_file(
     path, env, profile=None, profile_source=""
 ):
-    """A config file with the profile of that name in force; None is that which the file names, empty none.
-
-    Raises:
-        ConfigError: it cannot be used, or has no such profile.
-    """
+    # A config file with the profile of that name in force; None is that which the file names, empty none.
+    #
+    # Raises:
+    # ConfigError: it cannot be used, or has no such profile.
     text, content = read_object(path)
     fields, of_profile = content, ()
     if profile is None and "profile" in content:
@@ -6732,14 +6482,15 @@ def read_config_file(
             kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
         }
         extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
-    prices, text_prices = read_prices(fields.get("prices", {}), place)
+    if "prices" in fields:
+        read_prices = load_side("gpt_image2_more").read_prices
+        extras["prices"], extras["text_prices"] = read_prices(fields["prices"], place)
     return ConfigFile(
         path=str(path),
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
-        prices=prices,
-        text_prices=text_prices,
+        stream=fields.get("stream"),
         profile=profile or "",
         profile_source=profile_source,
         of_profile=of_profile,
@@ -6751,7 +6502,7 @@ def read_config_file(
 
 
 def read_object(path):
-    """A config file's text, and the JSON object that it is; a `ConfigError` where it is none."""
+    # A config file's text, and the JSON object that it is; a `ConfigError` where it is none.
     try:
         text = written_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
@@ -6791,7 +6542,7 @@ def _mode_warnings(path, text):
 
 
 def _line_of(text, *names):
-    """The line of a field, named with the fields around it, outermost first; 1 where it is not found."""
+    # The line of a field, named with the fields around it, outermost first; 1 where it is not found.
     at = 0
     for name in names:
         match = re.compile(re.escape(json.dumps(name)) + r"\s*:").search(text, at)
@@ -6803,58 +6554,6 @@ def _line_of(text, *names):
 
 def _json_type(value):
     return _KIND_NAMES.get(type(value), "a number")
-
-
-_MAX_USD = 1_000_000
-_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
-
-
-def read_prices(
-    content, place
-):
-    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
-    are missing are those of the list price. `place` names the file and line of a field, given its name and
-    those around it, outermost first."""
-    prices = {}
-    text_prices = {}
-    for model, value in content.items():
-        if isinstance(value, dict) and "text_out" in value:
-            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
-        else:
-            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
-    return prices, text_prices
-
-
-def _read_model(
-    model, content, place, known
-):
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in known:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in known if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
-            "writes SVGs text_in and text_out",
-        )
-    return parts
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6881,19 +6580,17 @@ _AZURE_HOSTS = (
     ".services.ai.azure.com",
 )
 #: Endpoints below a base URL, as they are pasted from documentation and portals.
-_ENDPOINTS = (
+ENDPOINTS = (
     r"(/+(images/+(generations|edits|variations)|chat/+completions|completions|responses|models|embeddings"
     r"|audio/+(speech|transcriptions|translations)|files|batches))+$"
 )
-#: What portals and habit give for a resource at Azure instead of its base URL.
-_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
-_DEPLOYMENT = r"/openai/deployments/([^/]+)"
-_AZURE_PATH, _OFFICIAL_PATH = "/openai/v1", "/v1"
+AZURE_PATH = "/openai/v1"
+_OFFICIAL_ROOTS = ("https://api.openai.com", "https://api.openai.com:443")
 
 
 class BaseUrl(Record):
-    """A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
-    what was made of an address that is none as it was given, else it is empty."""
+    # A base URL as it is used, without a slash at its end. `query` goes with every request. `said` tells
+    # what was made of an address that is none as it was given, else it is empty.
 
     url: str
     query: Tuple[Tuple[str, str], ...] = ()
@@ -6901,53 +6598,35 @@ class BaseUrl(Record):
 
 
 def read_base_url(url, source):
-    """The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
-
-    Raises:
-        ConfigError: it cannot be one, or it carries credentials.
-    """
+    # The base URL that is meant by one, by an endpoint below it, or by an Azure resource or deployment.
+    #
+    # Raises:
+    # ConfigError: it cannot be one, or it carries credentials.
+    # UsageError: it is none as it is, and the script lies alone.
     problem = _base_url_problem(url)
     if problem:
-        raise _refused(source, problem)
-    parts = urlsplit(url)
-    path = re.sub(_ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
-    is_endpoint = path != parts.path.rstrip("/")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    others = [name for name, _ in query if name != API_VERSION]
-    if others and not is_endpoint:
-        raise _refused(
-            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
-        )
-    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
-    what, advice = "the address of an endpoint" if is_endpoint else "", ""
-    deployment = re.fullmatch(_DEPLOYMENT, path)
-    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
-        what = "an Azure deployment" if deployment else "an Azure resource"
-        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
-        path = _AZURE_PATH  # whose versions are words; those that are dates belong to deployments
-        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
-    elif is_official(url) and not path:
-        what, path = what or "a bare host", _OFFICIAL_PATH
-    if others:
-        advice += f"; {', '.join(others)} is left out"
-    base = f"{parts.scheme}://{parts.netloc}{path}"
-    return BaseUrl(
-        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
-    )
+        raise refused(source, problem)
+    plain = url.rstrip("/")
+    is_stub = is_azure(url) and not plain.endswith(AZURE_PATH)
+    is_odd = is_stub or re.search(ENDPOINTS, plain, re.I) or plain.lower() in _OFFICIAL_ROOTS
+    if re.fullmatch(r"https?://[^?#]+", plain) and not is_odd:
+        return BaseUrl(plain)
+    read_pasted_url = load_side("gpt_image2_more").read_pasted_url
+    return read_pasted_url(url, source)
 
 
 def is_azure(url):
-    """Whether a URL is of a resource at Azure, which takes its key in a header of its own."""
+    # Whether a URL is of a resource at Azure, which takes its key in a header of its own.
     return (urlsplit(url).hostname or "").endswith(_AZURE_HOSTS)
 
 
 def is_official(url):
-    """Whether a base URL is OpenAI's own, over TLS."""
+    # Whether a base URL is OpenAI's own, over TLS.
     return has_same_origin(url, DEFAULT_BASE_URL)
 
 
 def has_same_origin(url, other):
-    """Whether two URLs are of one server: of one scheme, host and port."""
+    # Whether two URLs are of one server: of one scheme, host and port.
     try:
         return read_address(url).origin == read_address(other).origin
     except ValueError:
@@ -6955,8 +6634,8 @@ def has_same_origin(url, other):
 
 
 def is_sandbox(url, headers):
-    """Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
-    header makes a host one that charges nothing."""
+    # Whether an answer came from the sandbox, by what that says of itself. Elsewhere than on this machine no
+    # header makes a host one that charges nothing.
     return SANDBOX_HEADER in headers and is_loopback(url)
 
 
@@ -6990,9 +6669,10 @@ def _base_url_problem(url):
     return "has a fragment (#)" if parts.fragment else None
 
 
-def _refused(
+def refused(
     source, problem, hint=f"expected something like {DEFAULT_BASE_URL}"
 ):
+    # The error for what cannot be a base URL.
     return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")
 
 
@@ -7022,7 +6702,7 @@ _QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 def pick_key(
     env, file, flag, file_first, url
 ):
-    """The key that goes to this base URL, or None and why the nearest candidate does not."""
+    # The key that goes to this base URL, or None and why the nearest candidate does not.
     by_flag = (flag, "--api-key") if flag is not None else None
     if by_flag and not file_first:
         return by_flag, ""
@@ -7086,7 +6766,7 @@ def check_key(key, source):
 
 
 def key_hint(file, base_url):
-    """How to give a key for a base URL."""
+    # How to give a key for a base URL.
     if file and file.has_own_host:
         return f'name it in {file.source("base_url")}: "api_key_env": "{KEY_VARIABLE}", or another variable'
     if is_official(base_url):
@@ -7095,7 +6775,7 @@ def key_hint(file, base_url):
 
 
 def is_official_key_meant(env, file, flag):
-    """Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to."""
+    # Whether the key is that of `OPENAI_API_KEY`, which `OPENAI_BASE_URL` belongs to.
     fields = file.fields if file else {}
     if "api_key" in fields or flag is not None:
         return False
@@ -7105,7 +6785,7 @@ def is_official_key_meant(env, file, flag):
 
 
 def _official_url(env):
-    """The base URL whose host `OPENAI_API_KEY` belongs to."""
+    # The base URL whose host `OPENAI_API_KEY` belongs to.
     return env.get(OFFICIAL_URL_VARIABLE) or DEFAULT_BASE_URL
 
 
@@ -7128,12 +6808,12 @@ _DEFAULT = "default"
 
 
 class Settings(Record):
-    """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
-
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
-    list prices and those of the config file; `text_prices` are those of models that write SVGs.
-    `sources` says in words where each setting comes from, by its name.
-    """
+    # The effective settings of a call. `api_key` is None when no source gives one for this base URL.
+    #
+    # `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    # each streams that can. `prices` are the
+    # list prices and those of the config file; `text_prices` are those of models that write SVGs.
+    # `sources` says in words where each setting comes from, by its name.
 
     base_url: str
     api_key: Optional[str]
@@ -7143,6 +6823,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -7160,6 +6841,11 @@ class Settings(Record):
     def __repr__(self):
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
 
+    def applied_to(self, request):
+        # The request with their model where it names none, and streamed where they say so and it can be.
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
+
     @property
     def secrets(self):
         own = (secret for field in (*self.headers, *self.query) for secret in field.secrets)
@@ -7167,46 +6853,46 @@ class Settings(Record):
 
     @property
     def masked_key(self):
-        """The key, or what stands in for it, as it may be shown; else a word that there is none."""
+        # The key, or what stands in for it, as it may be shown; else a word that there is none.
         if self.key_header:
             return self.key_header.shown
         return mask_key(self.api_key) if self.api_key else "(none)"
 
     @property
     def key_header(self):
-        """The header of the config that stands in for the key's own, None without one."""
+        # The header of the config that stands in for the key's own, None without one.
         return next((field for field in self.headers if field.is_key), None)
 
     @property
     def auth_headers(self):
-        """What goes to the base URL's own host alone: the key, and the headers of the config."""
+        # What goes to the base URL's own host alone: the key, and the headers of the config.
         own = tuple((field.name, field.value) for field in self.headers if field.value is not None)
         return own if self.key_header or not self.api_key else (self._with_key(self.api_key), *own)
 
     @property
     def shown_headers(self):
-        """The same as they may be shown."""
+        # The same as they may be shown.
         key = () if self.key_header else (self._with_key(self.masked_key),)
         return dict((*key, *((field.name, field.shown) for field in self.headers)))
 
     def _with_key(self, key):
-        """Azure has a header of its own, everybody else takes a bearer token."""
+        # Azure has a header of its own, everybody else takes a bearer token.
         speaks_azure = is_azure(self.base_url) or any(field.name == API_VERSION for field in self.query)
         return ("api-key", key) if speaks_azure else ("Authorization", f"Bearer {key}")
 
     def with_auth(self, *headers):
-        """The headers of a request to the base URL's own host; what the config says of one goes first."""
+        # The headers of a request to the base URL's own host; what the config says of one goes first.
         own = self.auth_headers
         names = {name.lower() for name, _ in own}
         return (*own, *(header for header in headers if header[0].lower() not in names))
 
     def address(self, path):
-        """The address of a path below the base URL."""
+        # The address of a path below the base URL.
         return with_query(self.base_url + path, self.query)
 
     def require_key(self):
-        """Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
-        to give it."""
+        # Nothing, where all is there that the host wants to know; else a `ConfigError` whose hint says how
+        # to give it.
         missing = next((field for field in (*self.headers, *self.query) if field.value is None), None)
         if missing is not None:
             raise ConfigError(
@@ -7230,9 +6916,9 @@ def load_settings(
     base_url=None,
     api_key=None,
 ):
-    """The effective settings from flags (or keyword arguments), the config file and the environment. An
-    unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
-    `Settings.require_key`."""
+    # The effective settings from flags (or keyword arguments), the config file and the environment. An
+    # unusable file, profile, URL or key is a `ConfigError`; that there is no key shows only in
+    # `Settings.require_key`.
     file = _active_file(env, config, profile)
     flags = {"base_url": base_url, "api_key": api_key}
     warnings = list(file.warnings) if file else []
@@ -7249,8 +6935,14 @@ def load_settings(
         key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
-    host_file, left_out = _file_for(file, url)
-    warnings += left_out
+    host_file = None
+    host_sources = {f"query.{name}": url_source for name, _ in read.query}
+    if file and (file.headers or file.query or file.poll):
+        file_for = load_side("gpt_image2_more").file_for
+        sources_of = load_side("gpt_image2_more").sources_of
+        host_file, left_out = file_for(file, url)
+        warnings += left_out
+        host_sources.update(sources_of(host_file) if host_file else {})
     if key:
         check_key(*key)
     if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
@@ -7273,13 +6965,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
-            **_host_sources(host_file, read.query, url_source),
+            **host_sources,
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,
@@ -7293,45 +6989,12 @@ def load_settings(
     )
 
 
-def _file_for(file, url):
-    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
-    if file is None or not (file.headers or file.query or file.poll):
-        return None, []
-    owner = file.fields.get("base_url")
-    if owner is not None and not has_same_origin(owner, url):
-        what = f"headers, query and poll of {file.source('base_url')}"
-        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
-    path = file.poll.path if file.poll else ""
-    if path and not path.startswith("/") and not has_same_origin(path, url):
-        raise ConfigError(
-            f"config {file.path}: poll.path is the address of another host than {url}",
-            hint="write the path alone, such as /tasks/{id}",
-        )
-    return file, []
-
-
 def _whole_query(of_url, file):
-    """The parameters of every request: those that came with the base URL, and those of the file, which go
-    first."""
+    # The parameters of every request: those that came with the base URL, and those of the file, which go
+    # first.
     own = file.query if file else ()
     names = {field.name for field in own}
     return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
-
-
-def _host_sources(
-    file, of_url, url_source
-):
-    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
-    sources = {f"query.{name}": url_source for name, _ in of_url}
-    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
-        for field in fields:
-            named = f"{field.variable}, named by {kind} in " if field.variable else ""
-            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
-            if field.is_key and kind == "headers":
-                sources["api_key"] = sources[f"{kind}.{field.name}"]
-    if file and file.poll:
-        sources["poll"] = file.source("poll")
-    return sources
 
 
 def _facts_of(env, url):
@@ -7360,7 +7023,7 @@ def _active_file(
 
 
 def find_config(env, config):
-    """The config file that is named, or else found; None where there is none."""
+    # The config file that is named, or else found; None where there is none.
     if config is not None:
         path = Path(os.path.expanduser(config)).absolute()
         if not os.path.isfile(path):  # unlike Path.is_file it never raises
@@ -7382,8 +7045,8 @@ def _shadowed_flags(file, flags):
 
 
 def _shadowed_urls(env, file, url, source):
-    """Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
-    think."""
+    # Warnings for a base URL of the environment that is passed over: the user would pay elsewhere than they
+    # think.
     by_file = file is not None and source == file.source("base_url")
     names = [BASE_URL_VARIABLE] if by_file else []
     if by_file and file and file.fields.get("api_key_env") == OFFICIAL_KEY_VARIABLE:
@@ -7427,7 +7090,7 @@ def _pick_format_field(file, facts):
 
 
 def _pick_model(env, file):
-    """The model of requests that name none; a flag is no source of it, for it names one."""
+    # The model of requests that name none; a flag is no source of it, for it names one.
     if file and "model" in file.fields:
         return file.fields["model"], file.source("model")
     return (env[MODEL_VARIABLE], MODEL_VARIABLE) if env.get(MODEL_VARIABLE) else (DEFAULT_MODEL, _DEFAULT)
@@ -7446,120 +7109,6 @@ def _probe_source(facts):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/budget
-#
-# The money cap of one call or of many: what they have cost, and what those under way may still cost.
-#
-# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
-# ------------------------------------------------------------------------------------------------------------
-
-
-OVER_MAX_COST = "over_max_cost"
-_ROUNDING_USD = 1e-9
-
-
-class Hold:
-    """The money that one call may cost. Until `sent` nothing was spent, after it everything may be."""
-
-    def __init__(self, high_usd):
-        self.high_usd = high_usd
-        self.spent_usd = 0.0
-
-    def sent(self):
-        """A request went out: until it is settled it counts as paid for."""
-        self.spent_usd = self.high_usd
-
-    def settle(self, billed, cost_usd):
-        """The call has ended: its cost where that is known, else its highest estimate."""
-        if billed is Billed.NO:
-            self.spent_usd = 0.0
-        elif billed is Billed.YES and cost_usd is not None:
-            self.spent_usd = cost_usd
-        else:
-            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
-
-
-class Budget:
-    """What calls may spend and have spent, in USD; `spent_usd` is what was spent before."""
-
-    def __init__(self, max_cost_usd=None, spent_usd=0.0):
-        self.max_cost_usd = max_cost_usd
-        self._lock = threading.Lock()
-        self._spent_usd = spent_usd
-        self._held_usd = 0.0
-
-    def take(self, high_usd):
-        """Sets the highest estimate of a call aside until `release`; None when it might pass the cap."""
-        with self._lock:
-            taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
-                return None
-            self._held_usd += high_usd
-        return Hold(high_usd)
-
-    def release(self, hold):
-        """Books what a call has cost in place of what was set aside for it."""
-        with self._lock:
-            self._held_usd -= hold.high_usd
-            self._spent_usd += hold.spent_usd
-
-    @contextmanager
-    def hold(
-        self, estimate, what, way_out="raise `max_cost_usd`"
-    ):
-        """`take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
-
-        Raises:
-            UsageError: it might pass the cap, or its price is not known while there is one.
-        """
-        if estimate is None and self.max_cost_usd is not None:
-            raise unknown_cost(what)
-        high_usd = estimate.high_usd if estimate else 0.0
-        hold = self.take(high_usd)
-        if hold is None:
-            taken = ""
-            if self._spent_usd or self._held_usd:
-                taken = f", of which ${self._spent_usd:.4f} are spent"
-                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
-            raise UsageError(
-                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
-                f"${self.max_cost_usd or 0.0:.4f}{taken}",
-                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
-                code=OVER_MAX_COST,
-            )
-        try:
-            yield hold
-        finally:
-            self.release(hold)
-
-    def check(self, estimate, what):
-        """Refuses what `hold` would refuse."""
-        with self.hold(estimate, what):
-            pass
-
-    def json(self):
-        """Cap, spent, held by calls under way, and left, in USD; None where there is no cap."""
-        with self._lock:
-            spent, held = self._spent_usd, self._held_usd
-        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
-        return {
-            "max_cost_usd": self.max_cost_usd,
-            "spent_usd": round(spent, 6),
-            "held_usd": round(held, 6),
-            "left_usd": left,
-        }
-
-
-def unknown_cost(what):
-    """The error where there is a cap, and a price is not known."""
-    return UsageError(
-        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
-        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
-        code="unknown_cost",
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/refusals
 #
 # What a refusal means, and its cure: one row for each thing that servers refuse for.
@@ -7570,12 +7119,11 @@ def unknown_cost(what):
 
 
 class Refusal(Record):
-    """One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
-    the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
-    that the words count under, 0 for any. `code` is shown where the server gives none.
-
-    What is refused by code or words was not billed, but for what moderation stops: it may have been made.
-    """
+    # One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
+    # the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
+    # that the words count under, 0 for any. `code` is shown where the server gives none.
+    #
+    # What is refused by code or words was not billed, but for what moderation stops: it may have been made.
 
     raises: Type[GptImage2Error]
     code: str
@@ -7709,7 +7257,7 @@ REFUSALS = (
 
 
 def refusal_by_code(*names):
-    """What an error's code or its type says that was refused, None where they say nothing known."""
+    # What an error's code or its type says that was refused, None where they say nothing known.
     for name in names:
         for refusal in REFUSALS:
             if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
@@ -7718,7 +7266,7 @@ def refusal_by_code(*names):
 
 
 def refusal_by_words(message, status):
-    """What a message says that was refused, None where it says nothing known."""
+    # What a message says that was refused, None where it says nothing known.
     for refusal in REFUSALS:
         if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
             return refusal
@@ -7726,8 +7274,144 @@ def refusal_by_words(message, status):
 
 
 def refusal_by_status(status):
-    """What a status means by itself, None where that is nothing in particular."""
+    # What a status means by itself, None where that is nothing in particular.
     return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/task
+#
+# A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: The HTTP status under which any id is that of a task.
+TASK_ACCEPTED = 202
+#: The code of the error for a task that has not ended.
+TASK_PENDING = "task_pending"
+
+
+class TaskState(Enum):
+    # How far a task is.
+
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Task(Record):
+    # A task as one answer tells of it.
+    #
+    # `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
+    # answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
+    # known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
+
+    id: str
+    state: TaskState
+    status: str = ""
+    percent: Optional[float] = None
+    addresses: Tuple[str, ...] = ()
+    reason: str = ""
+    is_told: bool = True
+    is_free: bool = False
+    is_found: bool = True
+
+    @property
+    def in_words(self):
+        # Its state for people.
+        status = self.status or self.state.value
+        return status if self.percent is None else f"{status}, {self.percent:.0f} %"
+
+
+def shown_task(task, secrets):
+    # The same in words that may be shown.
+    return replace(task, id=show(task.id, secrets, None), status=show(task.status, secrets))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/server_error
+#
+# What a server says went wrong. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_MESSAGE_CHARS = 10_000
+_MOST_NAMES = 20
+_MOST_STATUS = 599
+CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
+
+
+class ServerError(Record):
+    # What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
+    # error where its code is one, else 0.
+
+    message: str
+    type: str = ""
+    code: str = ""
+    param: str = ""
+    moderation_stage: str = ""
+    moderation_categories: Tuple[str, ...] = ()
+    status: int = 0
+
+
+def read_server_error(document, task=None):
+    # Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
+    # `task` is what the answer tells of one, where that is known.
+    if not isinstance(document, dict):
+        return None
+    fields = cast(Dict[str, Any], document)
+    error = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
+    if error and error is not True and (not members(error) or any(members(error).values())):
+        return error_of(fields, error)
+    try:
+        error_elsewhere = load_side("gpt_image2_more").error_elsewhere
+        return error_elsewhere(fields, task)
+    except UsageError:  # the script lies alone
+        return None
+
+
+def error_of(fields, error):
+    # An answer's error, whatever its form.
+    if isinstance(error, list):  # one error a field: the first says enough
+        error = cast(List[Any], error)[0]
+    envelope = members(error)
+    details = members(envelope.get("moderation_details"))
+    code = _word(envelope.get("code")) or _word(fields.get("code"))
+    status = whole_number(code, _MOST_STATUS) or 0
+    return ServerError(
+        message=said_text(envelope.get("message") or envelope.get("msg") or error),
+        type=_word(envelope.get("type")),
+        code="" if status >= 400 or code in CODES_OF_SUCCESS else code,
+        param=_word(envelope.get("param")),
+        moderation_stage=_word(details.get("moderation_stage")),
+        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
+        status=status if status >= 400 else 0,
+    )
+
+
+def _word(value):
+    # A name or a number out of an error; empty for anything else.
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value)[:_MESSAGE_CHARS] if is_word else ""
+
+
+def said_text(value):
+    # What an error says, as text.
+    if isinstance(value, str):
+        return value[:_MESSAGE_CHARS]
+    try:
+        return json.dumps(value)[:_MESSAGE_CHARS]
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _names(value):
+    # A list of names from a list, or from an object whose true members are meant.
+    if isinstance(value, list):
+        return cast(List[object], value)
+    if isinstance(value, dict):
+        return [name for name, on in cast(Dict[object, object], value).items() if on]
+    return []
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7743,8 +7427,8 @@ _MODEL_CHARS = 100
 
 
 def read_usage(document):
-    """The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    cannot be true: no output, or a part that is more than its whole."""
+    # The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    # cannot be true: no output, or a part that is more than its whole.
     fields = members(members(document).get("usage"))
     for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
         tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
@@ -7781,7 +7465,7 @@ def _split_usage(fields, tokens_in, tokens_out):
 
 
 def read_svg_usage(document):
-    """The `svg_usage` of a parsed answer; None where it is missing or cannot be true."""
+    # The `svg_usage` of a parsed answer; None where it is missing or cannot be true.
     fields = members(members(document).get("svg_usage"))
     names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
     tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
@@ -7793,8 +7477,13 @@ def read_svg_usage(document):
     return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
 
 
+def told_usage(usage, secrets):
+    # The same with a name that may be shown and kept.
+    return usage and replace(usage, model=show(usage.model, secrets))
+
+
 def _part(value):
-    """A number of tokens that may be missing; one that cannot be true is more than any whole."""
+    # A number of tokens that may be missing; one that cannot be true is more than any whole.
     number = 0 if value is None else count_of(value, _MAX_TOKENS)
     return _MAX_TOKENS + 1 if number is None else number
 
@@ -7811,7 +7500,7 @@ def _part(value):
 
 
 class SentRequest:
-    """One sending of a request, and all that is known of it by now."""
+    # One sending of a request, and all that is known of it by now.
 
     def __init__(self, in_flight, rescue_folder):
         self.in_flight = in_flight
@@ -7827,29 +7516,29 @@ class SentRequest:
         self.is_unfinished = False
 
     def poll_spool(self):
-        """Where the next answer about a task goes; that of the request itself is understood by then."""
+        # Where the next answer about a task goes; that of the request itself is understood by then.
         self.spool.discard()
         folder = self.in_flight.body_path
         self.spool = Spool(self._rescue_folder, folder and folder.with_name("task"))
         return self.spool
 
     def left(self, may_have_left):
-        """Whether the request may have left by now."""
+        # Whether the request may have left by now.
         self.may_have_left = may_have_left
 
     @property
     def is_sent(self):
-        """Whether the request left, or may have."""
+        # Whether the request left, or may have.
         return self.may_have_left or self.result is not None
 
     def note(self, event):
-        """Remembers what became of an image, here and on disk."""
+        # Remembers what became of an image, here and on disk.
         self.notes.append(event)
         self.in_flight.note(event)
 
 
 class Gate:
-    """The way out of one call, whose images go by `plan`; `asked` is how many it is to have."""
+    # The way out of one call, whose images go by `plan`; `asked` is how many it is to have.
 
     def __init__(self, plan, asked, secrets):
         self._plan = plan
@@ -7858,13 +7547,13 @@ class Gate:
         self._sendings = []
 
     def begin(self, state_folder, asked):
-        """A request is about to be sent."""
+        # A request is about to be sent.
         sending = SentRequest(InFlight(state_folder, asked), self._plan.rescue_folder)
         self._sendings.append(sending)
         return sending
 
     def close(self):
-        """The outcome is recorded: only what is unfinished is left for `resume`."""
+        # The outcome is recorded: only what is unfinished is left for `resume`.
         for sending in self._sendings:
             with suppress(Exception):  # the call has ended as it ended
                 if sending.is_unfinished:
@@ -7873,16 +7562,16 @@ class Gate:
                     sending.in_flight.close()
 
     def settle(self, defect, unsettled, warn):
-        """The result of a call that a defect broke off, where every image is where it was asked for.
-
-        `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
-        raises what the call ends with, the result attached: what was no error of this program becomes one.
-        """
+        # The result of a call that a defect broke off, where every image is where it was asked for.
+        #
+        # `unsettled` is the result but for images, `billed` and `requests_sent`. Where images are missing it
+        # raises what the call ends with, the result attached: what was no error of this program becomes one.
         images = []
         kept = []
         billed = Billed.NO
+        is_alone = isinstance(defect, UsageError) and defect.code == "extra_missing"
         for sending in self._sendings:
-            saved, aside, cost = self._known_of(sending)
+            saved, aside, cost = self._known_of(sending, is_alone)
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
@@ -7903,12 +7592,18 @@ class Gate:
             error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
+        to_resume = [sending.in_flight.id for sending in self._sendings if sending.is_unfinished]
+        if is_alone and to_resume:
+            doubt = f"then {called()} resume {to_resume[0]} goes on with it; do not send the request again"
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
         error.result = result
         raise error from defect
 
-    def _known_of(self, sending):
-        """What is saved of a sending, where the rest was kept, and what it may have cost."""
+    def _known_of(
+        self, sending, is_alone
+    ):
+        # What is saved of a sending, where the rest was kept, and what it may have cost. Where only what
+        # would read the answer is not there, since the script lies alone, it stays in flight.
         if sending.result is not None:
             return sending.result.images, (), sending.result.billed
         if sending.collector is not None:
@@ -7917,17 +7612,18 @@ class Gate:
         images, previews = adopt(sending.notes, self._plan)
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
         has_task = any("task" in note for note in sending.notes)
-        sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
+        stays = is_alone and sending.may_have_left and bool(sending.in_flight.id)
+        sending.is_unfinished = stays or len(images) < (self._asked if has_task else len(addresses))
         answer = None
         with suppress(Exception):
-            answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
+            answer = None if stays else sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
         billed = Billed.MAYBE if sending.may_have_left else Billed.NO
         kept = (*previews, *([answer] if answer else []))
         return images, kept, Billed.YES if images or addresses else billed
 
 
 def _error_of(defect, said, saved, asked, billed):
-    """The error that a call with missing images ends with."""
+    # The error that a call with missing images ends with.
     if isinstance(defect, InterruptedCall):
         message = f"interrupted; {saved} of {asked} images saved" if saved else said
         return InterruptedCall(message, signum=defect.signum, billed=billed)
@@ -7949,10 +7645,12 @@ def _error_of(defect, said, saved, asked, billed):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
 _MOST_FINDINGS = 1000
+_MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address under the name of one: some have blanks.
@@ -7960,7 +7658,7 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -7984,8 +7682,8 @@ _DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
 
 
 class Finding(Record):
-    """An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
-    the list or object that holds it, `is_alone` that no image itself stands beside it."""
+    # An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    # the list or object that holds it, `is_alone` that no image itself stands beside it.
 
     url: str
     rank: int
@@ -7995,11 +7693,10 @@ class Finding(Record):
 
 
 class ImageFinder:
-    """Finds the images of one answer: `wants` goes to a `JsonSplitter`.
-
-    `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
-    `on_image(writer, place, is_preview)` each image that is whole.
-    """
+    # Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+    #
+    # `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    # `on_image(writer, place, is_preview)` each image that is whole.
 
     def __init__(
         self,
@@ -8008,7 +7705,7 @@ class ImageFinder:
         on_image,
         images_at="",
     ):
-        """`images_at` is where a host is known to have its images, such as `data.result.images`."""
+        # `images_at` is where a host is known to have its images, such as `data.result.images`.
         self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
         self._collector = collector
         self._keep = keep
@@ -8022,19 +7719,19 @@ class ImageFinder:
         self.said = ""
 
     def wants(self, place):
-        """The sink for a string of a document; None for one that is no image, whatever it looks like."""
+        # The sink for a string of a document; None for one that is no image, whatever it looks like.
         names = _keys(place.path)
         is_base64 = place.path[-1:] == ("b64_json",)
         if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
             return None
-        if "delta" not in names:
+        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
             return self.text(place)
         # One text in pieces, an event each.
         sink = self._deltas.setdefault(place.path, self.text(place))
         return lambda piece: None if piece is None else sink(piece)
 
     def text(self, place):
-        """The sink for one text, which may be all of an answer."""
+        # The sink for one text, which may be all of an answer.
         is_preview = any(map(_PREVIEW.search, place.path))
         is_base64 = place.path[-1:] == ("b64_json",)
 
@@ -8049,8 +7746,8 @@ class ImageFinder:
         )
 
     def document_ended(self, counts):
-        """A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
-        image, or the address of one."""
+        # A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        # image, or the address of one.
         found, self._in_document = self._in_document, []
         with_image, self._with_image = self._with_image, set()
         if counts:
@@ -8059,14 +7756,14 @@ class ImageFinder:
         return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self):
-        """The answer has ended."""
+        # The answer has ended.
         for sink in self._deltas.values():
             sink(None)
         self.document_ended(counts=True)
 
     def addresses(self, has_images, asked=1):
-        """The addresses of the images that did not come themselves, in their order, each once: those that
-        stand together first, and others only where these are fewer than were asked for."""
+        # The addresses of the images that did not come themselves, in their order, each once: those that
+        # stand together first, and others only where these are fewer than were asked for.
         found = self._findings
         if has_images:
             found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
@@ -8090,11 +7787,15 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+            for url in re.findall(_MARKDOWN, words):
                 self._add(place, url, _SURE)
+            for found in re.findall(_ADDRESS_IN_TEXT, words):
+                match = re.match(_UP_TO_IMAGE_FILE, found)
+                if match is not None:
+                    self._add(place, match.group(), _SURE)
 
     def _read_embedded(self, place, document):
-        """JSON in a string of JSON: the addresses in it."""
+        # JSON in a string of JSON: the addresses in it.
         waiting = [(place.path, document)]
         while waiting and len(self._in_document) < _MOST_FINDINGS:
             path, value = waiting.pop(0)
@@ -8110,7 +7811,7 @@ class ImageFinder:
             self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
 
     def _rank(self, path, name, url):
-        """How surely an address by itself is that of a result."""
+        # How surely an address by itself is that of a result.
         names = _keys(path)
         if self._images_at and names[: len(self._images_at)] == self._images_at:
             return _DOCUMENTED
@@ -8129,401 +7830,12 @@ class ImageFinder:
 
 
 def is_image_file(url):
-    """Whether an address ends as the name of an image file does."""
+    # Whether an address ends as the name of an image file does.
     return re.match(_IMAGE_FILE, url) is not None
 
 
 def _keys(path):
     return [name for name in path if name != IN_A_LIST]
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/task
-#
-# A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
-#
-# Relays answer so since gateways cut long calls. What they say of a task is told by its words, wherever they
-# stand; a profile's `poll` names the places of those that have words of their own.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: The HTTP status under which any id is that of a task.
-TASK_ACCEPTED = 202
-_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
-#: Names of ids; the first ones tell by themselves that there is a task.
-_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
-_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
-_PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
-_REASON_NAMES = (
-    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
-    *("error_message", "error_msg"),
-    *("errorMessage", "status_message", "detail", "message", "msg"),
-)
-#: Names of addresses that tell of a task, the surest first.
-_ADDRESS_NAMES = (
-    *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
-    *("self", "href", "url", "response_url", "result_url"),
-)
-#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
-_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
-_GOES_ON = re.compile(
-    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
-    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
-)
-_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
-_FAILED = re.compile(
-    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
-    r"|incomplete"
-)
-#: A state in a word that nobody knows.
-_STATE_WORD = r"[^\W\d][\w .-]*"
-_NOTHING_CHARGED = re.compile(
-    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
-    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
-)
-_ID_CHARS = 200
-_STATE_CHARS = 40
-_REASON_CHARS = 1000
-_TEXT_CHARS = 1000
-_MOST_OBJECTS = 100
-_DEEPEST = 4
-_MOST_ADDRESSES = 8
-#: Where hosts answer that name no address: below the base URL, and below its root without a version.
-_KNOWN_FORMS = (
-    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
-    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
-)
-_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
-
-
-class TaskState(Enum):
-    """How far a task is."""
-
-    UNDER_WAY = "under way"
-    DONE = "done"
-    FAILED = "failed"
-
-
-_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
-
-
-class Task(Record):
-    """A task as one answer tells of it.
-
-    `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
-    answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
-    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
-    """
-
-    id: str
-    state: TaskState
-    status: str = ""
-    percent: Optional[float] = None
-    addresses: Tuple[str, ...] = ()
-    reason: str = ""
-    is_told: bool = True
-    is_free: bool = False
-    is_found: bool = True
-
-    @property
-    def in_words(self):
-        """Its state for people."""
-        status = self.status or self.state.value
-        return status if self.percent is None else f"{status}, {self.percent:.0f} %"
-
-
-def read_task(
-    document,
-    is_accepted=False,
-    poll=None,
-    asked_for="",
-    in_stream=False,
-):
-    """What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
-    by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
-    known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
-    streams speak of their own course in the same words."""
-    objects = list(_objects(document))
-    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
-        return None
-    stating = next((one for one in objects if _state_of(one) is not None), None)
-    around = [stating, *objects] if stating else objects
-    own_id = ""
-    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
-    state = _state_of(stating) if stating else None
-    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
-    if poll is not None:
-        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
-        state = _state_by(poll, status) or state
-        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
-        task_id = own_id or task_id
-    is_told = state is not None
-    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
-    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
-        state = TaskState.UNDER_WAY
-        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
-    task_id = task_id or asked_for
-    if state is None or not task_id.strip("."):
-        return None
-    return Task(
-        id=task_id,
-        state=state,
-        status=status,
-        percent=next((found for found in map(_percent_of, around) if found is not None), None),
-        addresses=_addresses(around),
-        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
-        is_told=is_told,
-        is_free=any(map(_says_free, around)),
-    )
-
-
-def task_at(head):
-    """The task of an answer that has accepted one and says no more than where it is asked after."""
-    is_accepted = head is not None and head.status == TASK_ACCEPTED
-    location = head.headers.get("location", "") if head is not None and is_accepted else ""
-    path = re.sub(r"[?#].*", "", location).rstrip("/")
-    task_id = path[path.rfind("/") + 1 :]
-    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
-
-
-def told_addresses(
-    task, base_url, header, poll
-):
-    """Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
-    `Location` or `Operation-Location`, and the answer. Some are relative to the base URL."""
-    own = poll.address(base_url, task.id) if poll else ""
-    location = header("location") or header("operation-location")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
-
-
-def known_addresses(task_id, base_url):
-    """Where hosts are known to be asked after their tasks."""
-    name = percent_encode(task_id, safe="")
-    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
-    root = re.sub(_VERSION, "", base_url)
-    if root != base_url:
-        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(known)
-
-
-def _objects(document):
-    """The objects of a document, outer ones first, as far as a task is told of in them."""
-    waiting = [(document, 0)]
-    seen = 0
-    while waiting and seen < _MOST_OBJECTS:
-        value, depth = waiting.pop(0)
-        seen += 1
-        if isinstance(value, dict):
-            fields = cast(Dict[str, Any], value)
-            yield fields
-            inner = list(fields.values())
-        else:
-            inner = cast(List[object], value)[:3] if isinstance(value, list) else []
-        if depth < _DEEPEST:
-            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
-
-
-def _state_of(fields):
-    for name in _STATUS_NAMES:
-        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
-        if state is not None:
-            return state
-    is_done = fields.get("done")  # as Google's long-running operations
-    return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
-
-
-def _state_in_words(status):
-    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
-    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
-
-
-def _state_by(poll, status):
-    """The state of a host's own word, None where there is none."""
-    if status.lower() in poll.done:
-        return TaskState.DONE
-    if status.lower() in poll.failed:
-        return TaskState.FAILED
-    knows_ends = bool(poll.done and poll.failed and status)
-    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
-
-
-def _text_or_number(value, most):
-    """A text or a number of at most so many characters; empty for anything else."""
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    text = str(value).strip() if is_word else ""
-    return text if len(text) <= most else ""
-
-
-def _first_word(objects, names, most):
-    """The first text or number under one of these names; empty without one."""
-    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
-    return next(filter(None, words), "")
-
-
-def _percent_of(fields):
-    for name in _PERCENT_NAMES:
-        value = fields.get(name)
-        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
-            value = float(value.rstrip("% "))
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
-            return 100 * value if isinstance(value, float) and value < 1 else float(value)
-    return None
-
-
-def _addresses(objects):
-    found = [
-        cast(str, fields[name])
-        for name in _ADDRESS_NAMES
-        for fields in objects
-        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", cast(str, fields[name]))
-    ]
-    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
-
-
-def _says_free(fields):
-    """Whether an object says that nothing was charged."""
-    flags = (fields.get("charged"), fields.get("billed"))
-    costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
-    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
-    texts = (value for value in fields.values() if isinstance(value, str))
-    return (
-        any(flag is False for flag in flags)
-        or fields.get("refunded") is True
-        or is_nothing
-        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/server_error
-#
-# What a server says went wrong, wherever an answer says it. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_MESSAGE_CHARS = 10_000
-_MOST_NAMES = 20
-_MOST_STATUS = 599
-_CODES_OF_SUCCESS = (0, 200, "0", "200", "success", "ok")
-#: Where relays that have no `error` put it.
-_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
-#: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS = (
-    ("response", "incomplete_details", "reason"),
-    ("incomplete_details", "reason"),
-    ("choices", 0, "message", "refusal"),
-    ("choices", 0, "finish_reason"),
-    ("promptFeedback", "blockReason"),
-    ("candidates", 0, "finishReason"),
-)
-#: The last steps of those that are codes, and not sentences.
-_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
-_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
-
-
-class ServerError(Record):
-    """What the server says went wrong, by the fields of the official envelope. `status` is that of an HTTP
-    error where its code is one, else 0."""
-
-    message: str
-    type: str = ""
-    code: str = ""
-    param: str = ""
-    moderation_stage: str = ""
-    moderation_categories: Tuple[str, ...] = ()
-    status: int = 0
-
-
-def read_server_error(document, task=None):
-    """Why there is no image, by a parsed answer: the official envelope or a relay's form; None without it.
-    `task` is what the answer tells of one, where that is known."""
-    if not isinstance(document, dict):
-        return None
-    fields = cast(Dict[str, Any], document)
-    error = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
-    if error is True or (error and members(error) and not any(members(error).values())):
-        error = None  # it says nothing
-    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
-    if not error and named and not _has_result(fields) and not _goes_well(fields, task):
-        error = named
-    if not error:
-        return _reason_elsewhere(fields)
-    if isinstance(error, list):  # one error a field: the first says enough
-        error = cast(List[Any], error)[0]
-    envelope = members(error)
-    details = members(envelope.get("moderation_details"))
-    code = _word(envelope.get("code")) or _word(fields.get("code"))
-    status = whole_number(code, _MOST_STATUS) or 0
-    return ServerError(
-        message=_text_of(envelope.get("message") or envelope.get("msg") or error),
-        type=_word(envelope.get("type")),
-        code="" if status >= 400 or code in _CODES_OF_SUCCESS else code,
-        param=_word(envelope.get("param")),
-        moderation_stage=_word(details.get("moderation_stage")),
-        moderation_categories=tuple(_word(item) for item in _names(details.get("categories"))[:_MOST_NAMES]),
-        status=status if status >= 400 else 0,
-    )
-
-
-def _goes_well(fields, task):
-    """Whether an answer tells of a task that has not failed: its message is no error then."""
-    task = task or read_task(fields)
-    is_success = fields.get("code") in (None, *_CODES_OF_SUCCESS)
-    return is_success and task is not None and task.state is not TaskState.FAILED
-
-
-def _has_result(fields):
-    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
-    says_ok = fields.get("success") is True or fields.get("code") in _CODES_OF_SUCCESS
-    return says_ok or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _reason_elsewhere(fields):
-    """A reason in one of the places where answers without an error and without an image give it."""
-    for path in _REASONS:
-        value = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = cast(Dict[str, Any], value).get(step)
-            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
-                value = cast(List[Any], value)[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(_text_of(value), code=value if path[-1] in _CODE_STEPS else "")
-    data = fields.get("data")
-    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(_text_of(reason))
-    return None
-
-
-def _word(value):
-    """A name or a number out of an error; empty for anything else."""
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return str(value)[:_MESSAGE_CHARS] if is_word else ""
-
-
-def _text_of(value):
-    """What an error says, as text."""
-    if isinstance(value, str):
-        return value[:_MESSAGE_CHARS]
-    try:
-        return json.dumps(value)[:_MESSAGE_CHARS]
-    except (ValueError, RecursionError):
-        return ""
-
-
-def _names(value):
-    """A list of names from a list, or from an object whose true members are meant."""
-    if isinstance(value, list):
-        return cast(List[object], value)
-    if isinstance(value, dict):
-        return [name for name, on in cast(Dict[object, object], value).items() if on]
-    return []
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -8542,21 +7854,24 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+_MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
+#: The fields of answers and events with images, as the API documents them: neither task nor error.
+_OF_IMAGES = (
+    r"b64_json|background|created(_at)?|data|model|output_format|partial_image_index|quality|revised_prompt|size"
+    r"|type|url|usage"
+)
 
 
 class Answer(Record):
-    """What a body held besides its images.
-
-    `shape` is `json`, `sse`, `html`, `image`, `empty` or `other`. `complete` says whether it ended as its
-    format ends. `urls` are the addresses of images that were not sent themselves. `task` is what it tells of
-    where it is not the answer itself.
-    """
+    # What a body held besides its images.
+    #
+    # `shape` is `json`, `sse`, `html`, `image`, `empty` or `other`. `complete` says whether it ended as its
+    # format ends. `urls` are the addresses of images that were not sent themselves. `task` is what it tells of
+    # where it is not the answer itself.
 
     shape: str = "empty"
     complete: bool = False
@@ -8570,11 +7885,10 @@ class Answer(Record):
 
 
 class AnswerReader:
-    """Reads one body: `feed` its chunks, then `close`.
-
-    `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
-    `asked` images have come.
-    """
+    # Reads one body: `feed` its chunks, then `close`.
+    #
+    # `poll` says where a host tells of its tasks, `task_id` of which one it is asked. A stream is over when
+    # `asked` images have come.
 
     def __init__(
         self,
@@ -8600,11 +7914,13 @@ class AnswerReader:
         self._undecided = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
         self._status = 0
+        #: That what reads other words than the API's own does not lie beside the script.
+        self._alone = None
         #: Whether all has come, although the connection is still open.
         self.is_over = False
 
     def head_came(self, head):
-        """Status and headers, which come before the body."""
+        # Status and headers, which come before the body.
         self._status = head.status
 
     def feed(self, chunk):
@@ -8620,7 +7936,10 @@ class AnswerReader:
             self._head = head
 
     def close(self):
-        """What the body was, once it has ended or been cut."""
+        # What the body was, once it has ended or been cut.
+        #
+        # Raises:
+        # UsageError: it holds no image, and what could tell why does not lie beside the script.
         if self._feed is None and self._choose(self._head, at_end=True):
             assert self._feed is not None
             self._feed(self._head)
@@ -8649,6 +7968,8 @@ class AnswerReader:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
             elif self._finder.said:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
+            elif self._alone is not None and self._status < 300:
+                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -8661,7 +7982,7 @@ class AnswerReader:
         )
 
     def _choose(self, head, at_end=False):
-        """Picks the way to read the body by its first bytes; False while there are too few."""
+        # Picks the way to read the body by its first bytes; False while there are too few.
         if not head:
             return False
         is_uri = head[: len(_URI_START)].lower() == _URI_START[: len(head)]
@@ -8680,7 +8001,7 @@ class AnswerReader:
         return True
 
     def _read_as_text(self):
-        """The body is one text, or an image itself."""
+        # The body is one text, or an image itself.
         self._body = body = self._finder.text(Place((), 0))
         self._shape, self._feed = "other", body
 
@@ -8688,7 +8009,11 @@ class AnswerReader:
         if place.path not in (("error",), ("error", "message")):
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
-        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+        try:
+            ErrorWords = load_side("gpt_image2_more").ErrorWords
+            return ErrorWords(self._keep_text, quoted, self._quote_ended)
+        except UsageError:  # the script lies alone
+            return self._finder.wants(place)
 
     def _quote_ended(self, quoted):
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
@@ -8702,7 +8027,7 @@ class AnswerReader:
             self._document += data
 
     def _keep_text(self, text, is_far):
-        """Keeps what a sink has found to be no image; in JSON it is a string again."""
+        # Keeps what a sink has found to be no image; in JSON it is a string again.
         if self._body is not None:
             self._spool.write(text)
             return
@@ -8713,10 +8038,10 @@ class AnswerReader:
             self._keep(text)
 
     def _image_ended(self, writer, place, is_preview):
-        """Commits an image at once where it is known to be final; in an event that may show only later."""
+        # Commits an image at once where it is known to be final; in an event that may show only later.
         if is_preview:
             self._collector.preview(writer, 0)
-        elif self._shape == "sse" and not self._is_completed():
+        elif self._shape == "sse" and len(self._undecided) < _MOST_UNDECIDED and not self._is_completed():
             self._undecided.append((writer, place))
         else:
             self._collector.finish(writer, place)
@@ -8731,7 +8056,7 @@ class AnswerReader:
         return by_kind or re.search(_PARTIAL_INDEX, self._document) is not None
 
     def _event_kinds(self):
-        """What the event is by its name and by its `type`: servers give one, the other or both."""
+        # What the event is by its name and by its `type`: servers give one, the other or both.
         name = self._sse.event if self._sse else ""
         match = re.search(_TYPE, self._document)
         return name, match.group(1).decode("utf-8", "replace") if match else ""
@@ -8757,16 +8082,12 @@ class AnswerReader:
             self._collector.finish(writer, place)
 
     def _document_ended(self):
-        """Reads what is left of a document, or of an event's, when its images are out of it."""
+        # Reads what is left of a document, or of an event's, when its images are out of it.
         is_preview, is_last = self._is_preview(), self._is_last_event()
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        is_accepted = self._status == TASK_ACCEPTED
-        in_stream = self._shape == "sse"
-        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
-        task = task or self._answer.task  # that of an earlier event
-        error = read_server_error(document, task)
+        task, error = self._told_by(document)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
             return  # it was cut, is too long to be held, or nests too deep: what was seen of it counts
@@ -8784,44 +8105,47 @@ class AnswerReader:
             task=task,
         )
 
+    def _told_by(self, document):
+        # The task that a document, or an earlier event, tells of, and what it says went wrong.
+        task, is_accepted = self._answer.task, self._status == TASK_ACCEPTED
+        is_special = is_accepted or self._poll is not None or self._task_id
+        says_nothing = not document or isinstance(document, (str, float, int)) or _is_of_images(document)
+        if says_nothing and not is_special:
+            return task, None
+        try:
+            read_task = load_side("gpt_image2_more").read_task
+            in_stream = self._shape == "sse"
+            task = read_task(document, is_accepted, self._poll, self._task_id, in_stream) or task
+        except UsageError as alone:
+            self._alone = alone
+        return task, read_server_error(document, task)
+
     def _is_last_event(self):
-        """Whether nothing comes after an event, however long the connection stays open."""
+        # Whether nothing comes after an event, however long the connection stays open.
         if self._shape != "sse":
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
-class _ErrorWords:
-    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+def _is_of_images(document):
+    # Whether a document has the form of the API's answers and events with images, and nothing more.
+    fields = members(document)
+    items = fields.get("data", [fields])
+    return (
+        _has_known_fields(fields) and isinstance(items, list) and all(map(_is_image, cast(List[Any], items)))
+    )
 
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
 
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
+def _is_image(item):
+    fields = members(item)
+    return _has_known_fields(fields) and any(
+        isinstance(fields.get(name), str) for name in ("b64_json", "url")
+    )
+
+
+def _has_known_fields(fields):
+    return all(re.fullmatch(_OF_IMAGES, name) for name in fields)
 
 
 def _add_usage(one, other):
@@ -8861,7 +8185,7 @@ _MAX_DOUBLINGS = 6
 
 
 class Again(Enum):
-    """Whether a request may be sent once more: by itself, only if the user opts in, or never."""
+    # Whether a request may be sent once more: by itself, only if the user opts in, or never.
 
     SAFE = "yes"
     OPT_IN = "only with --retry-ambiguous"
@@ -8869,7 +8193,7 @@ class Again(Enum):
 
 
 class Attempt(Record):
-    """One sending of a request: what came back, as far as the policy needs to know. Times in seconds."""
+    # One sending of a request: what came back, as far as the policy needs to know. Times in seconds.
 
     head: Optional[ResponseHead]
     end: TransferEnd
@@ -8883,27 +8207,27 @@ class Attempt(Record):
 
     @property
     def status(self):
-        """The HTTP status, 0 when none arrived."""
+        # The HTTP status, 0 when none arrived.
         return self.head.status if self.head else 0
 
     @property
     def error(self):
-        """What the server says went wrong."""
+        # What the server says went wrong.
         return self.answer.error
 
     @property
     def code(self):
-        """The server's error code, else its type, else empty."""
+        # The server's error code, else its type, else empty.
         return (self.error.code or self.error.type) if self.error else ""
 
     @property
     def said_status(self):
-        """The status that the answer says: the HTTP status, or under 200 that in the error itself."""
+        # The status that the answer says: the HTTP status, or under 200 that in the error itself.
         return self.error.status if self.error and self.error.status and self.status < 300 else self.status
 
     @property
     def refusal(self):
-        """What the server refused the request for, by its code or its words; of a page, its first words."""
+        # What the server refused the request for, by its code or its words; of a page, its first words.
         error, status = self.error, self.said_status
         if error is not None:
             return refusal_by_code(error.code, error.type) or refusal_by_words(error.message, status)
@@ -8913,23 +8237,23 @@ class Attempt(Record):
 
     @property
     def is_pending(self):
-        """Whether it was accepted as a task that has not ended: its images are still to come."""
+        # Whether it was accepted as a task that has not ended: its images are still to come.
         has_images = bool(self.images) and not self.was_cut
         has_ended = has_images or self.answer.urls or self.error is not None or self.kept_aside
         return self.accepted is not None and not has_ended and self.accepted.state is not TaskState.DONE
 
     @property
     def was_cut(self):
-        """Whether the transfer ended in another way than HTTP ends."""
+        # Whether the transfer ended in another way than HTTP ends.
         return self.end.exit_code != 0
 
     def header(self, name):
-        """A header of the answer, empty when it is not there."""
+        # A header of the answer, empty when it is not there.
         return self.head.headers.get(name, "") if self.head else ""
 
 
 class Rule(Record):
-    """One row of the policy."""
+    # One row of the policy.
 
     name: str
     when: str
@@ -9032,8 +8356,8 @@ RULES = (
     ),
     Rule(
         "request-timeout",
-        "408: the server gave up waiting",
-        lambda a: a.said_status == 408,
+        "408, or 499 of a gateway: somebody gave up waiting",
+        lambda a: a.said_status in (408, 499),
         Billed.MAYBE,
         Again.OPT_IN,
     ),
@@ -9076,18 +8400,18 @@ RULES = (
 
 
 def judge(attempt):
-    """The first row of the policy that fits."""
+    # The first row of the policy that fits.
     return next(rule for rule in RULES if rule.fits(attempt))
 
 
 def may_send_again(rule, retry_ambiguous):
-    """Whether the policy, and the user's word, allow one more request."""
+    # Whether the policy, and the user's word, allow one more request.
     return rule.again is Again.SAFE or (rule.again is Again.OPT_IN and retry_ambiguous)
 
 
 def server_wait_s(attempt, now=None):
-    """The wait that the server asks for in seconds, by header or by its message, at most
-    `MAX_SERVER_WAIT_S`; None when it names none."""
+    # The wait that the server asks for in seconds, by header or by its message, at most
+    # `MAX_SERVER_WAIT_S`; None when it names none.
     milliseconds = duration_s(attempt.header("retry-after-ms"), 1000 * MAX_SERVER_WAIT_S)
     if milliseconds is not None:
         return milliseconds / 1000
@@ -9103,7 +8427,7 @@ def server_wait_s(attempt, now=None):
 
 
 def _until_date(text, now_s):
-    """Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none."""
+    # Seconds until an HTTP date, at most as long as a server is obeyed; None where it is none.
     from email.utils import parsedate_to_datetime
 
     try:
@@ -9114,10 +8438,9 @@ def _until_date(text, now_s):
 
 
 def backoff_s(retry, dice=None):
-    """The wait before a retry (the first is 0) where the server names none: full jitter on 1, 2, 4 … 60 s.
-
-    Source: "Exponential Backoff And Jitter", AWS Architecture Blog. `dice` is a number from 0 to 1.
-    """
+    # The wait before a retry (the first is 0) where the server names none: full jitter on 1, 2, 4 … 60 s.
+    #
+    # Source: "Exponential Backoff And Jitter", AWS Architecture Blog. `dice` is a number from 0 to 1.
     if dice is None:
         import random
 
@@ -9126,41 +8449,41 @@ def backoff_s(retry, dice=None):
 
 
 def is_overload(attempt):
-    """Whether the API itself says that it is overloaded, and not a gateway behind which a job may run."""
+    # Whether the API itself says that it is overloaded, and not a gateway behind which a job may run.
     is_reported = attempt.said_status >= 500 and attempt.refusal in (OVERLOAD, RATE_LIMIT)
     return is_reported or (attempt.status == 503 and bool(attempt.header("retry-after")))
 
 
 def is_blocked(attempt):
-    """Whether moderation stopped it, perhaps only when the image was there."""
+    # Whether moderation stopped it, perhaps only when the image was there.
     stage = attempt.error.moderation_stage if attempt.error else ""
     return stage == "output" or (attempt.refusal is MODERATION and stage != "input")
 
 
 def is_lasting(attempt):
-    """Whether the same request gets the same answer for good: nobody is asked again in vain."""
+    # Whether the same request gets the same answer for good: nobody is asked again in vain.
     if not attempt.end.sent:
         return re.search(_PROXY_REFUSED, attempt.end.message) is not None
     return attempt.said_status in _LASTING
 
 
 def is_too_large(attempt):
-    """Whether no wait would help: one request asks for more than a minute's limit."""
+    # Whether no wait would help: one request asks for more than a minute's limit.
     return attempt.error is not None and "request too large" in attempt.error.message.lower()
 
 
 def is_quota(code):
-    """Whether an error code says that the money is gone, not that it is too fast."""
+    # Whether an error code says that the money is gone, not that it is too fast.
     return refusal_by_code(code) is QUOTA
 
 
 def is_refusal(code):
-    """Whether an error code by itself says that the request was refused before work."""
+    # Whether an error code by itself says that the request was refused before work.
     return refusal_by_code(code) not in (None, MODERATION)
 
 
 def request_id(head, secrets):
-    """The id under which the server knows the request, None when it gave none."""
+    # The id under which the server knows the request, None when it gave none.
     if head is None:
         return None
     given = head.headers.get("x-request-id") or head.headers.get("apim-request-id")
@@ -9182,14 +8505,14 @@ DOWNLOAD_TIMEOUT_S = 120.0
 DOWNLOAD_STALL_S = 30.0
 #: So many addresses above the number of images that were asked for are fetched; a list may have no end.
 MAX_FURTHER_ADDRESSES = 4
-_MAX_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _KEY_WANTED = (401, 403)
 
 
 class DownloadFailed(Exception):
-    """An image could not be fetched; the text says why. `again` tells whether one more try may help."""
+    # An image could not be fetched; the text says why. `again` tells whether one more try may help.
 
     def __init__(self, reason, again=False):
         super().__init__(reason)
@@ -9197,12 +8520,11 @@ class DownloadFailed(Exception):
 
 
 class Downloader:
-    """Fetches addresses under one set of limits.
-
-    `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
-    own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
-    admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
-    """
+    # Fetches addresses under one set of limits.
+    #
+    # `base_url` is that of the server whose answers hold the addresses: relative ones are taken from it, its
+    # own origin may be private, and gets `auth_headers` once it has refused to answer without. `allow_private`
+    # admits every private network. `remaining_s` tells the seconds that are left for all that is fetched.
 
     def __init__(
         self,
@@ -9211,27 +8533,25 @@ class Downloader:
         max_bytes=DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url="",
         auth_headers=(),
-        query=(),
         allow_private=False,
         remaining_s=lambda: DOWNLOAD_TIMEOUT_S,
     ):
         self._curl = curl
         self._max_bytes = max_bytes
-        self._base = f"{base_url}/" if base_url else ""
-        self._home = _home(base_url)
-        self._auth_headers = auth_headers
-        self._query = query
+        #: What relative addresses are taken from; empty where there are none.
+        self.base = f"{base_url}/" if base_url else ""
+        self.home = _home(base_url)
+        self.auth_headers = auth_headers
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
     def fetch(self, url, take, restart):
-        """Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
-
-        `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
-        """
+        # Gives the bytes at an address to `take`, piece by piece; `restart` forgets them before a new try.
+        #
+        # `DownloadFailed` where it cannot be fetched, is too large or slow, or leads to a private network.
         for number in range(DOWNLOAD_TRIES):
             try:
-                self._follow(_readable(url, self._base), take)
+                self._follow(readable_address(url, self.base), take)
                 return
             except DownloadFailed as error:
                 wait_s = backoff_s(number)
@@ -9241,56 +8561,24 @@ class Downloader:
                     raise
                 restart()
 
-    def ask(
-        self, url, take, on_head
-    ):
-        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
-        go to the server itself, and to nobody else.
-
-        `DownloadFailed` where it leads to a private network, or nowhere.
-        """
-        address = _readable(url, self._base)
-        for _ in range(_MAX_REDIRECTS + 1):
-            following = []
-
-            def head_came(head, following=following):
-                if head.status in _REDIRECTS and head.headers.get("location"):
-                    following.append(head.headers["location"])
-                else:
-                    on_head(head)
-
-            is_home = self._home is not None and address.origin == self._home.origin
-            if is_home:
-                address = _readable(with_query(address.url, self._query), "")
-            received = self._request(
-                address,
-                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
-                lambda chunk, following=following: None if following else take(chunk),
-                head_came,
-            )
-            if not following:
-                return received
-            address = _readable(following[0], address.url)
-        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
-
     def _follow(self, address, take):
-        for _ in range(_MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             following = self._get(address, take)
             if following is None:
                 return
-            address = _readable(following, address.url)
-        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
+            address = readable_address(following, address.url)
+        raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
 
     def _get(self, address, take):
-        """One step; the address to go to next when the answer is a redirect."""
+        # One step; the address to go to next when the answer is a redirect.
         received = self._ask(address, take, ())
-        is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, self._auth_headers)
+        is_home = self.home is not None and address.origin == self.home.origin
+        if is_home and self.auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self.auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
-        if head.status in _REDIRECTS and head.headers.get("location"):
+        if head.status in REDIRECTS and head.headers.get("location"):
             return head.headers["location"]
         if head.status != 200:
             raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
@@ -9303,22 +8591,23 @@ class Downloader:
     def _ask(
         self, address, take, auth
     ):
-        """One request for an image."""
+        # One request for an image.
         statuses = []
-        return self._request(
+        return self.request(
             address,
             (("Accept", "image/*"), *auth),
             lambda chunk: take(chunk) if statuses == [200] else None,
             lambda head: statuses.append(head.status),
         )
 
-    def _request(
+    def request(
         self,
         address,
         headers,
         take,
         on_head,
     ):
+        # One request, pinned to where the address may lead; a `DownloadFailed` where that is nowhere.
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
@@ -9338,7 +8627,7 @@ class Downloader:
             raise DownloadFailed(error.message) from None
 
     def _pin(self, address):
-        """Checks where an address leads; `host:port:address` for curl, so that it goes just there."""
+        # Checks where an address leads; `host:port:address` for curl, so that it goes just there.
         if self._allow_private or self._is_home(address):
             return None
         host = address.host
@@ -9357,14 +8646,15 @@ class Downloader:
         return f"{host}:{address.port}:{','.join(map(_bracketed, addresses))}"
 
     def _is_home(self, address):
-        """Whether an address is on the server itself; on this machine whatever the name that it has here."""
-        home = self._home
+        # Whether an address is on the server itself; on this machine whatever the name that it has here.
+        home = self.home
         if home is None or address.port != home.port:
             return False
         return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def _readable(url, base):
+def readable_address(url, base):
+    # An address, which may be relative to `base`; a `DownloadFailed` where it is none.
     try:
         return read_address(url, base)
     except ValueError as error:
@@ -9385,7 +8675,7 @@ def _bracketed(address):
 def fetch_images(
     downloader, urls, collector, secrets
 ):
-    """Fetches images into a collector; the addresses that could not be fetched, each with the reason."""
+    # Fetches images into a collector; the addresses that could not be fetched, each with the reason.
     failures = []
     for url in urls:
         try:
@@ -9405,13 +8695,13 @@ def fetch_images(
 # ------------------------------------------------------------------------------------------------------------
 
 
-_FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
-_ASK_SANDBOX_S = 10.0
+#: More than is ever held back before it is known to be an image or none.
+_MOST_UNREAD_BYTES = 1 << 15
 
 
 class Host(Record):
-    """A server as the settings name it, and the curl by which it is spoken to."""
+    # A server as the settings name it, and the curl by which it is spoken to.
 
     settings: Settings
     curl: Curl
@@ -9419,12 +8709,12 @@ class Host(Record):
 
     @property
     def stop(self):
-        """What ends the calls that are under way."""
+        # What ends the calls that are under way.
         return self.curl.stop
 
 
 def host_of(settings, env, stop):
-    """The server of these settings."""
+    # The server of these settings.
     return Host(settings, Curl(env, settings.secrets, stop), state_folder(env))
 
 
@@ -9438,15 +8728,14 @@ def send_once(
     on_head=lambda _: None,
     on_sent=lambda _: None,
 ):
-    """Sends the request and reads the answer to its end, or to where it was cut.
-
-    `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
-    its end and kept as it comes; only then the defect is raised.
-
-    Raises:
-        ConfigError: there is no key, or no usable curl; nothing was sent.
-        NetworkError: the proxy is of an unknown kind; nothing was sent.
-    """
+    # Sends the request and reads the answer to its end, or to where it was cut.
+    #
+    # `on_sent` is told whether the request may have left. What a defect of ours cannot read is received to
+    # its end and kept as it comes; only then the defect is raised.
+    #
+    # Raises:
+    # ConfigError: there is no key, or no usable curl; nothing was sent.
+    # NetworkError: the proxy is of an unknown kind; nothing was sent.
     host.settings.require_key()
     reader = AnswerReader(collector, spool, host.settings.poll, request.count)
 
@@ -9454,14 +8743,27 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
+    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
+    # the text, of which some may not be in them yet.
+    sizes = {}
+    text = b""
+
     def take(chunk):
+        nonlocal sizes, text
         reader.feed(chunk)
         spool.flush()
-        return reader.is_over
+        is_over = reader.is_over
+        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        return is_over
 
     def salvage(chunk):
-        spool.write(chunk)
+        nonlocal sizes, text
+        with suppress(Exception):  # the rest is kept all the same
+            for writer, size in sizes.items():
+                text = writer.give_back(size, spool.write, text)
+        spool.write(text + chunk)
         spool.flush()
+        sizes, text = {}, b""
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)
@@ -9477,7 +8779,7 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or task_at(received.head)
+    task = None if is_refused or has_images else answer.task or _task_by_head(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
@@ -9490,48 +8792,12 @@ def send_once(
     )
 
 
-def send_free(curl, request):
-    """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
-    data = bytearray()
-    received = curl.receive(replace(request, max_bytes=_FREE_ANSWER_BYTES), data.extend)
-    text = data.decode("utf-8", "replace")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    answer = Answer(
-        shape="json" if document is not None else "other",
-        complete=True,
-        error=read_server_error(document),
-        text=text,
-    )
-    attempt = Attempt(
-        received.head,
-        received.end,
-        answer,
-        body_bytes=received.body_bytes,
-        elapsed_s=received.elapsed_s,
-    )
-    return attempt, document
-
-
-def asks_sandbox(curl, base_url):
-    """Whether the sandbox answers at a base URL; asks it, without a key."""
-    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
-    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
-
-
-def describe(settings, request):
-    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
-    body by its parts."""
-    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
-    format_field = settings.format_field
-    if not request.images:
-        return url, request.json_body(format_field).decode("utf-8")
-    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field):
-        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
-    return url, "\n".join(lines)
+def _task_by_head(head):
+    # The task that an answer without a word of it has accepted.
+    if head is None or head.status != TASK_ACCEPTED:
+        return None
+    task_at = load_side("gpt_image2_more").task_at
+    return task_at(head)
 
 
 def _http_request(settings, request, folder, timeout_s):
@@ -9539,7 +8805,7 @@ def _http_request(settings, request, folder, timeout_s):
     url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
+        form = _text_parts(request, format_field, folder) + file_parts(request, settings.image_field)
         return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
@@ -9548,7 +8814,7 @@ def _http_request(settings, request, folder, timeout_s):
 
 
 def answer_bound(request, max_image_bytes):
-    """More bytes than any answer has that is one: each image and preview as base64, and the text around."""
+    # More bytes than any answer has that is one: each image and preview as base64, and the text around.
     pictures = request.count * (1 + (request.partial_images or 0))
     return pictures * max_image_bytes * 4 // 3 + _ANSWER_TEXT_BYTES
 
@@ -9558,7 +8824,7 @@ def _accept(request):
 
 
 def _text_parts(request, format_field, folder):
-    """The prompt goes through a private file, the other fields through curl's standard input."""
+    # The prompt goes through a private file, the other fields through curl's standard input.
     parts = []
     for name, value in request.form_texts(format_field):
         if name == "prompt":
@@ -9571,7 +8837,8 @@ def _text_parts(request, format_field, folder):
     return tuple(parts)
 
 
-def _file_parts(request, image_field):
+def file_parts(request, image_field):
+    # The images of a request as the parts of a form.
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     named += request.beside
@@ -9584,86 +8851,55 @@ def _file_parts(request, image_field):
 # ------------------------------------------------------------------------------------------------------------
 # calls/explain
 #
-# One line a cause and one line a cure: from a failed attempt to the error that a person can act on. Pure.
+# From a failed attempt to the error that a person can act on: what it was, what it cost, whether to send it
+# again. Pure.
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MAYBE_HINT = "it may have been billed; check your usage before you send it again"
-_OPT_IN_HINT = " (or use --retry-ambiguous)"
-#: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.
-_GATEWAY_WINDOWS_S = ((55.0, 65.0), (95.0, 130.0))
-#: How LiteLLM passes on what its provider said.
-_THROUGH_LITELLM = r"litellm\.\w{1,100}: (?:\w{1,100}: )?\w{1,100}Exception - "
-_FLAGS = {
-    "format": "--format (or config field format_field)",
-    "output_format": '--format (a relay that wants another name: "format_field": "format" in the config)',
-    "image": "the input images",
-    "image[]": "the input images",
-    "prompt": "the prompt",
-}
-_SIZE = r"([0-9]{1,5}) ?x ?([0-9]{1,5})"
+_CODE_CHARS = 100
+_SAID_CHARS = 200
 
 
-class _Cause(NamedTuple):
+class Cause(NamedTuple):
+    # What an error is made of.
+
     kind: Type[GptImage2Error]
     code: str
     message: str
     hint: str
 
 
-TASK_PENDING = "task_pending"
-_CURL_REFUSED, _CURL_TIMEOUT, _CURL_CERTIFICATE = 7, 28, 60
-_CODE_CHARS = 100
-_SHOWN_PAGE_CHARS = 4000
-
-#: What curl's exit codes mean for a user; {host} is the server's name.
-_CURL_CAUSES = {
-    6: ("dns", "the name {host} cannot be resolved", "check the base URL and the network"),
-    7: ("refused", "{host} refuses connections", "check the base URL and its port; is the server running?"),
-    35: (
-        "tls",
-        "the TLS handshake with {host} failed",
-        "check https:// against http://, the port, and the proxy",
-    ),
-    47: ("redirect", "too many redirects", "set base_url to the final address"),
-    60: (
-        "tls_certificate",
-        "the certificate of {host} cannot be verified",
-        "set CURL_CA_BUNDLE to your CA file, or correct the host name in base_url",
-    ),
-    77: ("tls_ca", "the CA file cannot be read", "correct CURL_CA_BUNDLE or SSL_CERT_FILE"),
-}
-#: Statuses whose pages are those of whoever keeps people out, and never the API's.
-_KEPT_OUT = (401, 403, 451)
+def in_doubt(request, prices=PRICES):
+    # What to do where nobody can tell whether a request is billed, and how much is at risk.
+    estimate = request.estimate(prices) if request else None
+    most = f", up to ${estimate.high_usd:.4f}" if estimate else ""
+    return f"it may have been billed{most}; check your usage before you send it again"
 
 
 def explain(
-    attempt, rule, request, base_url, secrets
+    attempt,
+    rule,
+    request,
+    base_url,
+    secrets,
+    prices=PRICES,
 ):
-    """The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
-    `request` is None for one that was for no image."""
+    # The error for an attempt that brought no image; `rule` is the row of the policy that it fell under.
+    # `request` is None for one that was for no image.
     secrets = tuple(secrets)
-    host = show(urlsplit(base_url).netloc, secrets)
-    if attempt.was_cut and attempt.error is None and not attempt.status >= 300:
-        if attempt.end.sent:
-            cause = _cut_cause(attempt, request, secrets)
-        else:
-            cause = _unsent_cause(attempt, host, secrets)
-    elif _is_page_of_proxy(attempt, base_url):
-        cause = _proxy_page(attempt, secrets)
-    elif attempt.error is not None or attempt.status >= 300:
-        cause = _server_cause(attempt, request, secrets)
-    else:
-        cause = _unusable_cause(attempt, secrets)
-    hint = cause.hint
+    doubt = ""
     if rule.billed is Billed.MAYBE:
-        maybe = _MAYBE_HINT + (_OPT_IN_HINT if rule.again is Again.OPT_IN else "")
-        hint = f"{hint}; {maybe}" if hint else maybe
-    if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
-        hint = _hint_on_litellm(cause, attempt, request, hint)
+        free = f"{called()} resume saves what had come, and doctor looks for the cause, both free"
+        parts = (in_doubt(request, prices), free if rule.again is Again.OPT_IN else "")
+        doubt = "; ".join(filter(None, parts))
+    try:
+        cause_of = load_side("gpt_image2_more").cause_of
+        cause = cause_of(attempt, doubt, request, base_url, secrets)
+    except UsageError:  # the script lies alone
+        cause = _bare_cause(attempt, doubt, secrets)
     return cause.kind(
         mask_secrets(cause.message, secrets),
-        hint=mask_secrets(hint, secrets),
+        hint=mask_secrets(cause.hint, secrets),
         code=show(cause.code, secrets, _CODE_CHARS),
         billed=rule.billed,
         http_status=attempt.status or None,
@@ -9673,283 +8909,28 @@ def explain(
     )
 
 
-def pending_error(task, in_flight):
-    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
-    how = f"which has not ended ({show(task.in_words)})"
-    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
-    if not task.is_found:
-        how = "and does not tell how far it is at any known address"
-        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
-    return NetworkError(
-        f"the host accepted the request as task {show(task.id)}, {how}",
-        hint=hint,
-        code=TASK_PENDING,
-        billed=Billed.MAYBE,
-    )
-
-
-def failed_task(attempt, base_url, secrets):
-    """The error for a task that has ended without an image, when its request is not known any more."""
-    return explain(attempt, judge(attempt), None, base_url, secrets)
+def _bare_cause(attempt, doubt, secrets):
+    # The cause as curl or the server put it.
+    error, answer = attempt.error, attempt.answer
+    if attempt.was_cut and error is None:
+        return Cause(NetworkError, "network", show(attempt.end.message, secrets), doubt)
+    refusal = attempt.refusal or refusal_by_status(attempt.said_status)
+    said = error.message if error else answer.title or answer.text or "no image"
+    text = f"HTTP {attempt.status}: {show(said, secrets, _SAID_CHARS)}"
+    if refusal is None:
+        kind = "server_error" if attempt.said_status >= 500 else "api_error"
+        return Cause(ApiError, attempt.code or kind, text, doubt)
+    hint = "; ".join(filter(None, [refusal.cure, doubt]))
+    return Cause(refusal.raises, attempt.code or refusal.code, text, hint)
 
 
 def refuses_stream(attempt):
-    """Whether the server refused the request before work because of `stream` or `partial_images`."""
+    # Whether the server refused the request before work because of `stream` or `partial_images`.
     if attempt.status != 400 or attempt.error is None:
         return False
     if attempt.error.param:
         return attempt.error.param in ("stream", "partial_images")
     return re.search(r"\b(stream|streaming|partial_images)\b", attempt.error.message, re.I) is not None
-
-
-def _hint_on_litellm(cause, attempt, request, hint):
-    """The hint, where the provider spoke to LiteLLM: of its key, and perhaps more than once.
-
-    Source of the figures: LiteLLM 1.108.7, whose router and client each send a request up to three times.
-    """
-    if issubclass(cause.kind, (AuthenticationError, QuotaError)):
-        return "the provider says so of the key that LiteLLM has, not of yours; tell who runs the proxy"
-    if attempt.said_status < 500:
-        return hint
-    if request and request.stream:
-        hint = f"leave out --stream, which LiteLLM cannot pass on; {hint}"
-    return f"{hint}; LiteLLM itself sends what fails up to 9 times (3 with num_retries: 0 in its config)"
-
-
-def _unsent_cause(attempt, host, secrets):
-    """Why no connection was made that could have carried the request."""
-    end = attempt.end
-    code, said = end.exit_code, show(end.message, secrets)
-    if end.proxy and code not in (35, _CURL_CERTIFICATE, 77):
-        return _proxy_cause(attempt, host, said)
-    if code in _CURL_CAUSES:
-        name, message, hint = _CURL_CAUSES[code]
-        if code == _CURL_CERTIFICATE and re.search(r"alternative certificate subject|does not match", said):
-            hint = "the certificate is for another host name; correct base_url"
-        return _Cause(NetworkError, name, f"{message.format(host=host)} ({said})", hint)
-    if code == _CURL_TIMEOUT:
-        return _Cause(
-            NetworkError, "connect_timeout", f"no connection to {host} in time ({said})", "try again"
-        )
-    if code in (1, 2, 3):
-        return _Cause(ConfigError, "curl", f"curl cannot take the request: {said}", "check base_url")
-    return _Cause(NetworkError, "network", f"no connection to {host} ({said})", "check the network")
-
-
-def _proxy_cause(attempt, host, said):
-    """Why the proxy made no connection: it is not there, or does not want to, or cannot."""
-    end = attempt.end
-    proxy, variable = show(end.proxy), end.proxy.partition(" ")[0]
-    hint = f"correct {variable}, or add {host.partition(':')[0]} to NO_PROXY to go there without it"
-    if re.search(r"(response|HTTP code) 407\b", said):
-        return _password_wanted(proxy, said)
-    if end.exit_code == 5:
-        what = "cannot be found"
-    elif end.exit_code == _CURL_REFUSED and re.search(r"connect to \S+ port|connect to server", said):
-        what, hint = "cannot be reached", f"is it running? {hint}"
-    elif end.exit_code == _CURL_TIMEOUT:
-        what = f"did not reach {host} in time" if end.connect_s else "does not answer in time"
-    else:
-        what = f"did not connect to {host}"
-    return _Cause(NetworkError, PROXY.code, f"the proxy of {proxy} {what} ({said})", hint)
-
-
-def _password_wanted(proxy, said):
-    return _Cause(
-        NetworkError,
-        PROXY.code,
-        f"the proxy of {proxy} wants a name and a password, or other ones than it got ({said})",
-        f"put them into {proxy.partition(' ')[0]}: http://NAME:PASSWORD@HOST:PORT",
-    )
-
-
-def _cut_cause(attempt, request, secrets):
-    """How an answer to a request that may have left was cut off."""
-    code, said = attempt.end.exit_code, show(attempt.end.message, secrets)
-    if code == _CURL_TIMEOUT:
-        hint = "raise --timeout, or add --stream" if request else "try again"
-        return _Cause(NetworkError, "timeout", f"no whole answer within {attempt.elapsed_s:.0f} s", hint)
-    if attempt.body_bytes == 0 and any(low <= attempt.elapsed_s <= high for low, high in _GATEWAY_WINDOWS_S):
-        return _Cause(
-            NetworkError,
-            "gateway_cut",
-            f"the connection was closed after {attempt.elapsed_s:.0f} s without a byte ({said})",
-            _stream_hint(request),
-        )
-    if attempt.end.is_too_long:
-        hint = "see --max-download" if request else ""
-        return _Cause(NetworkError, "too_long", f"the answer is {said}", hint)
-    if attempt.end.is_undecodable:
-        return _Cause(
-            NetworkError,
-            "bad_encoding",
-            f"the answer came, but cannot be decompressed ({said})",
-            "turn compression off in the gateway before the API",
-        )
-    if "HTTP/0.9" in said:
-        hint = "check base_url: its port may want https://, or serve something else"
-        return _Cause(NetworkError, "not_http", f"what answers there does not speak HTTP ({said})", hint)
-    if attempt.body_bytes:
-        return _Cause(
-            NetworkError, "truncated", f"the answer was cut after {attempt.body_bytes:,} bytes ({said})", ""
-        )
-    return _Cause(NetworkError, "connection_lost", f"the connection was lost after sending ({said})", "")
-
-
-def _stream_hint(request):
-    why = "a gateway gives up on silent connections"
-    if request is None:
-        return why
-    if request.stream:
-        return f"{why}; raise --partial-images: previews keep the connection alive"
-    return f"{why}; add --stream: partial images keep the connection alive"
-
-
-def _is_page_of_proxy(attempt, base_url):
-    """Whether it seems to be the proxy's own answer; through a tunnel, as for https, the server speaks."""
-    if attempt.error is not None or not attempt.end.proxy or not base_url.startswith("http://"):
-        return False
-    refusal = attempt.refusal
-    is_page = attempt.status >= 400 or attempt.answer.shape == "html"
-    return is_page and (refusal is None or refusal.raises is AuthenticationError)
-
-
-def _proxy_page(attempt, secrets):
-    proxy, variable = show(attempt.end.proxy), attempt.end.proxy.partition(" ")[0]
-    if attempt.status in PROXY.statuses:
-        return _password_wanted(proxy, "HTTP 407")
-    page = _describe_page(attempt, secrets)
-    return _Cause(
-        NetworkError,
-        PROXY.code,
-        f"the proxy of {proxy} answered in place of the API: HTTP {attempt.status}: {page}",
-        f"ask who runs it to let this host through, or use https:// in base_url, or correct {variable}",
-    )
-
-
-def _server_cause(attempt, request, secrets):
-    error = attempt.error
-    status, said_status = attempt.status, attempt.said_status
-    name = error.code if error else ""
-    said = show(error.message, secrets) if error else _describe_page(attempt, secrets)
-    text = f"HTTP {status}: {said}" if status >= 300 else f"the server answered an error: {said}"
-    if attempt.accepted is not None:
-        text = f"the task {show(attempt.accepted.id, secrets)} failed: {said}"
-    refusal = attempt.refusal or refusal_by_status(said_status)
-    if refusal is MODERATION or (error is not None and error.moderation_stage):
-        return _moderation(attempt, text)
-    if refusal is BAD_FIELD and error is not None:
-        return _bad_request(attempt, text, request)
-    is_page = error is None and attempt.answer.shape == "html"
-    if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
-        return _Cause(
-            ApiError,
-            "html_page",
-            text,
-            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
-            "check base_url",
-        )
-    if status == 413:
-        return _Cause(ApiError, name or "too_large", text, _size_hint(request))
-    if refusal is not None and refusal is not BAD_FIELD:
-        cure = _wait_hint(attempt) if refusal is RATE_LIMIT else refusal.cure
-        by_type = error.type if error and refusal_by_code(error.type) is refusal else ""
-        return _Cause(refusal.raises, name or by_type or refusal.code, text, cure)
-    if 300 <= status < 400:
-        where = show(attempt.header("location"), secrets, 200)
-        return _Cause(
-            ApiError,
-            "redirect",
-            f"{text} (to {where})",
-            "redirects are not followed with a key; correct base_url",
-        )
-    if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
-        return _Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
-    return _Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
-
-
-def _moderation(attempt, text):
-    error = attempt.error
-    details = []
-    if error is not None and error.moderation_stage:
-        details.append(f"stage: {show(error.moderation_stage)}")
-    if error is not None and error.moderation_categories:
-        details.append("categories: " + show(", ".join(error.moderation_categories)))
-    suffix = f" ({'; '.join(details)})" if details else ""
-    return _Cause(MODERATION.raises, MODERATION.code, text + suffix, MODERATION.cure)
-
-
-def _size_hint(request):
-    """What makes a request smaller, and how large its parts are."""
-    if request is None:
-        return ""
-    files = [*request.images, *([request.mask] if request.mask else [])]
-    if not files:
-        return f"the prompt has {len(request.prompt):,} characters: shorten it"
-    total = sum(file.size_bytes for file in files)
-    return f"the input images have {size_in_words(total)}: give fewer, or smaller ones (jpeg, webp)"
-
-
-def _bad_request(attempt, text, request):
-    error = attempt.error
-    assert error is not None
-    size = re.search(_SIZE, error.message) or (request and re.search(_SIZE, request.effective_size))
-    if "size" in (error.param or error.message[:60].lower()) and size:
-        nearest = "{}x{}".format(*nearest_legal_size(int(size.group(1)), int(size.group(2))))
-        return _Cause(ApiError, error.code or "invalid_size", text, f"the nearest legal size is {nearest}")
-    named = re.search(r"[Uu]nknown parameter:? '([^']+)'", error.message)
-    param = error.param or (named.group(1) if named else "")
-    if not param:
-        return _Cause(ApiError, error.code or "bad_request", text, "")
-    flag = _FLAGS.get(param) or (
-        f"--{param.replace('_', '-')}" if param in REQUEST_FIELDS else f"field {param}"
-    )
-    if request and param in dict(request.extra):
-        flag = f"--param {param}=…"
-    verb = "it comes from" if named or error.code == "unknown_parameter" else "correct"
-    return _Cause(ApiError, error.code or "bad_request", text, f"{verb} {show(flag)}")
-
-
-def _unusable_cause(attempt, secrets):
-    if attempt.kept_aside:
-        places = ", ".join(attempt.kept_aside)
-        return _Cause(
-            ApiError, "not_an_image", "what the server sent as an image is none", f"it was kept: {places}"
-        )
-    shape = attempt.answer.shape
-    if shape == "html":
-        return _Cause(
-            ApiError,
-            "html_page",
-            f"the server answered a web page: {_describe_page(attempt, secrets)}",
-            "check base_url; a login page or a gateway stands before the API",
-        )
-    if shape == "sse" and not attempt.answer.complete:
-        return _Cause(NetworkError, "stream_ended_early", "the stream ended without a final image", "")
-    if shape == "empty":
-        return _Cause(ApiError, "empty_answer", "the server answered nothing", "")
-    said = show(attempt.answer.text, secrets, 200)
-    if attempt.accepted is not None:
-        task = show(attempt.accepted.id, secrets)
-        return _Cause(ApiError, "no_image", f"the task {task} is done, and holds no image: {said}", "")
-    return _Cause(ApiError, "no_image", f"the answer holds no image: {said}", "")
-
-
-def _describe_page(attempt, secrets):
-    text = attempt.answer.text
-    if attempt.answer.shape == "html":
-        text = re.sub(r"<[^>]{0,500}>|\s+", " ", text[:_SHOWN_PAGE_CHARS])
-    return show(attempt.answer.title or text, secrets, 200) or "(no text)"
-
-
-def _wait_hint(attempt):
-    if is_too_large(attempt):
-        return "no wait helps: ask for fewer images at once (--n), or a smaller size"
-    wait = server_wait_s(attempt)
-    if not wait:
-        return "wait a minute, or send fewer requests at a time"
-    more = " or longer (more is never waited for)" if wait >= MAX_SERVER_WAIT_S else ""
-    return f"the server asks to wait {wait:.0f} s{more}"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -9973,14 +8954,13 @@ def load_inputs(
     folder,
     downloader,
 ):
-    """The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
-    made of an input that the API does not take goes into `folder`.
-
-    Raises:
-        UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
-            work.
-        NetworkError: an address could not be fetched.
-    """
+    # The request with its inputs, mask and markup, checked. What is fetched, read from standard input or
+    # made of an input that the API does not take goes into `folder`.
+    #
+    # Raises:
+    # UsageError: missing, empty, unreadable, too large, too many, no image, or a mask or markup that cannot
+    # work.
+    # NetworkError: an address could not be fetched.
     if len(sources) > MAX_INPUT_IMAGES:
         raise UsageError(
             f"{len(sources)} input images; at most {MAX_INPUT_IMAGES} may be sent", hint="leave some out"
@@ -10017,8 +8997,8 @@ def local_inputs(
     markup,
     converts=True,
 ):
-    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
-    only later what they are."""
+    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    # only later what they are.
     return _with_inputs(
         request,
         sources,
@@ -10060,8 +9040,8 @@ def local_input(
     first=None,
     folder=None,
 ):
-    """An input that is a file here, checked as by `load_inputs`; a mask is held against the first image.
-    Without a `folder` it must be fit to be sent as it is."""
+    # An input that is a file here, checked as by `load_inputs`; a mask is held against the first image.
+    # Without a `folder` it must be fit to be sent as it is.
     path = Path(os.path.abspath(os.path.expanduser(source)))
     return _checked_file(source, path, path.name, what, max_bytes, first, folder)
 
@@ -10100,6 +9080,7 @@ def _checked_file(
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
         with open(str(path), "rb") as file:
             info = read_image_info(file)
+            is_whole = is_whole_image(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
@@ -10113,7 +9094,7 @@ def _checked_file(
         size_bytes=size_bytes,
         has_alpha=known.has_alpha,
         source=source,
-        is_odd=known.is_odd or _is_large(known),
+        is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
@@ -10128,7 +9109,7 @@ def _checked_file(
 
 
 def _made_fit(image, folder, problem):
-    """The image in a form that the API takes as it is seen; as it is, where nothing here can do that."""
+    # The image in a form that the API takes as it is seen; as it is, where nothing here can do that.
     made = None
     try:
         converted = load_side("gpt_image2_more").converted
@@ -10142,7 +9123,7 @@ def _made_fit(image, folder, problem):
 
 
 def _mask_made_fit(mask, first, folder, problem):
-    """The mask in a form that the API takes; the problem where nothing here can do that."""
+    # The mask in a form that the API takes; the problem where nothing here can do that.
     try:
         converted_mask = load_side("gpt_image2_more").converted_mask
         mask = converted_mask(mask, first, folder, problem)
@@ -10157,7 +9138,7 @@ def _is_large(info):
 
 
 def _format_problem(name, image, max_bytes):
-    """Why a file cannot be sent, None where it can."""
+    # Why a file cannot be sent, None where it can.
     if image.size_bytes >= max_bytes:
         return UsageError(
             f"{name} has {image.size_bytes / _MIB:.1f} MB; it must be under {max_bytes // _MIB} MB",
@@ -10173,13 +9154,13 @@ def _format_problem(name, image, max_bytes):
 
 
 def _is_to_be_converted(source):
-    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
     can_convert = load_side("gpt_image2_more").can_convert
     return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):
-    """The name of a format of pictures that is none of the API's; empty where it is not known."""
+    # The name of a format of pictures that is none of the API's; empty where it is not known.
     kind = ""
     with suppress(UsageError):  # the script lies alone
         kind_by_head = load_side("gpt_image2_more").kind_by_head
@@ -10188,7 +9169,7 @@ def _other_format(path):
 
 
 def _checked_mask(name, mask, first):
-    """The mask, with what is to be said of it; and why it cannot be sent with this first image, or None."""
+    # The mask, with what is to be said of it; and why it cannot be sent with this first image, or None.
     if mask.format != "png":
         return mask, UsageError(
             f"{name} is {mask.format}, not png", hint="save the mask as PNG with transparency"
@@ -10214,7 +9195,7 @@ def _checked_mask(name, mask, first):
 
 
 def open_stdin(what):
-    """Standard input; a `UsageError` where nothing can ever come from it."""
+    # Standard input; a `UsageError` where nothing can ever come from it.
     if sys.__stdin__ is None:
         raise UsageError(
             f"cannot read the {what} from standard input, which is closed", hint="open it, or name a file"
@@ -10253,170 +9234,6 @@ def _download(url, path, downloader, what):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/polling
-#
-# Asks after a task until it has ended; its images go where those of the call go. Asking costs nothing.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_FIRST_WAIT_S = 1.0
-_LONGEST_WAIT_S = 10.0
-_WAIT_GROWTH = 1.5
-#: So long nobody has to know of a task: hosts show one a moment after they accepted it.
-_UNKNOWN_S = 30.0
-#: So many looks at a task that is done, or gone, without an image.
-_MOST_EMPTY_LOOKS = 3
-#: Refusals to tell of a task that may pass, or come from the wrong address.
-_NO_WORD = (401, 403, 404, 405, 408, 409, 410, 425, 429)
-#: As `_NO_WORD`, in words under another status.
-_NO_WORD_YET = (
-    r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
-    r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
-)
-#: Statuses of an answer that a host would give of a task that it does not have any more.
-_GONE = (404, 410)
-
-
-class TaskPoller:
-    """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
-    where others are asked, at `known`.
-
-    `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
-    task is, each time.
-    """
-
-    def __init__(
-        self,
-        downloader,
-        collector,
-        stop,
-        poll,
-        new_spool,
-        on_task,
-        asked,
-    ):
-        self._downloader = downloader
-        self._collector = collector
-        self._stop = stop
-        self._poll = poll
-        self._new_spool = new_spool
-        self._on_task = on_task
-        self._asked_for = asked
-        self._asked = set()
-        self._told = ()
-        self._addresses = []
-        self._is_known = False
-        self.spool = None
-
-    def wait(
-        self,
-        task,
-        told,
-        known,
-        remaining_s,
-        looks_once=False,
-    ):
-        """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
-        that holds nothing but how far it is."""
-        self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
-        started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
-        while True:
-            attempt = self._look(task.id)
-            said = attempt.answer.task
-            if said is not None:
-                task = replace(said, id=task.id)
-                self._on_task(task)
-            attempt = replace(attempt, accepted=task)
-            empty_looks = empty_looks + 1 if self._is_empty(attempt) else 0
-            if self._has_ended(attempt) or empty_looks == _MOST_EMPTY_LOOKS:
-                return attempt
-            is_unknown = not self._is_known and time.monotonic() - started >= _UNKNOWN_S
-            wait_s = max(wait_s, server_wait_s(attempt) or 0.0)
-            is_late = looks_once or is_unknown or wait_s >= remaining_s() or not self._addresses
-            if is_late or self._stop.wait(wait_s):
-                pending = replace(task, state=TaskState.UNDER_WAY, is_found=self._is_known)
-                return replace(attempt, answer=replace(attempt.answer, error=None), accepted=pending)
-            self._collector.comes_again()
-            wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
-
-    def _look(self, task_id):
-        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
-        has said that it is asked: elsewhere nobody may know what a task is."""
-        attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
-        for address in list(self._addresses):
-            try:
-                attempt = self._ask(address, task_id)
-            except DownloadFailed:
-                self._addresses.remove(address)
-                continue
-            knows = attempt.images or attempt.answer.urls or attempt.answer.task
-            if knows or (address in self._told and self._has_ended(attempt)):
-                self._is_known = True
-                self._addresses, self._told = [address], [address]
-            if self._is_known or self._stop.is_set:
-                return self._result_elsewhere(attempt, task_id)
-        return replace(attempt, answer=replace(attempt.answer, error=None))
-
-    def _result_elsewhere(self, attempt, task_id):
-        """Where a task is done and its images are at another address that the answer names: what is there."""
-        task = attempt.answer.task
-        if task is None or task.state is not TaskState.DONE or self._has_ended(attempt):
-            return attempt
-        for address in task.addresses:
-            if address not in self._asked:
-                try:
-                    found = self._ask(address, task_id)
-                except DownloadFailed:
-                    continue
-                if self._has_ended(found):
-                    return found
-        return attempt
-
-    def _ask(self, address, task_id):
-        """Reads the answer at one address."""
-        self._asked.add(address)
-        if self.spool is not None:
-            self.spool.discard()
-        self.spool = spool = self._new_spool()
-        reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
-        received = self._downloader.ask(address, reader.feed, reader.head_came)
-        answer = reader.close()
-        is_refusal = received.head is not None and received.head.status >= 300
-        task = answer.task
-        is_sure = not is_refusal and (address in self._told or (task and task.state is TaskState.UNDER_WAY))
-        if not is_sure and task_id not in answer.text:
-            answer = replace(answer, task=None)  # such words are said of other things too
-        return Attempt(
-            head=received.head,
-            end=received.end,
-            answer=answer,
-            images=len(self._collector.images),
-            kept_aside=self._collector.kept_aside,
-            body_bytes=received.body_bytes,
-            elapsed_s=received.elapsed_s,
-        )
-
-    def _has_ended(self, attempt):
-        """Whether an answer is the last word on a task."""
-        task, status, error = attempt.answer.task, attempt.said_status, attempt.error
-        if attempt.images and attempt.was_cut:
-            return attempt.images >= self._asked_for
-        if attempt.images or attempt.answer.urls or attempt.kept_aside:
-            return True
-        if task is not None or error is None:
-            return task is not None and task.state is TaskState.FAILED
-        may_pass = status >= 500 or status in _NO_WORD or attempt.was_cut
-        return not may_pass and re.search(_NO_WORD_YET, f"{error.code} {error.message}") is None
-
-    def _is_empty(self, attempt):
-        """Whether a host that knew of a task has no word of it, or has no image of one that is done."""
-        if attempt.answer.task is not None:
-            return attempt.answer.task.state is TaskState.DONE
-        is_page = attempt.answer.shape == "html"
-        return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/under_way
 #
 # A call, ready to run and under way: what is sent, where its images go, and what its requests share.
@@ -10427,25 +9244,25 @@ DEFAULT_OUTPUT_STEM = "gpt-image2-output"
 
 
 class PreparedCall(Record):
-    """A call of which everything is checked that can be checked without sending: ready to run, or to show.
-
-    `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
-    """
+    # A call of which everything is checked that can be checked without sending: ready to run, or to show.
+    #
+    # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
+    # history says of where they go, None for where the plan puts them. `then` has for the number of an image
+    # the picture that is to be made of it, and the commands that make it should the call be broken off.
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
+    then: Optional[Mapping[int, Tuple[str, str]]] = None
 
 
 def default_output(env, output_format):
-    """Where an image goes whose place is not named.
-
-    Raises:
-        UsageError: there is no home folder.
-    """
+    # Where an image goes whose place is not named.
+    #
+    # Raises:
+    # UsageError: there is no home folder.
     suffix = "png" if output_format == "png" else extension(output_format)
     try:
         return str(home_folder(env) / f"{DEFAULT_OUTPUT_STEM}.{suffix}")
@@ -10454,11 +9271,10 @@ def default_output(env, output_format):
 
 
 def folders_to_write(prepared):
-    """Every folder that will be written to.
-
-    Raises:
-        UsageError: a link of somebody else leads there.
-    """
+    # Every folder that will be written to.
+    #
+    # Raises:
+    # UsageError: a link of somebody else leads there.
     try:
         return folders_of(prepared.plan, prepared.numbers or range(1, prepared.request.count + 1))
     except OSError as error:
@@ -10470,11 +9286,10 @@ def folders_to_write(prepared):
 
 
 class CallPolicy(Record):
-    """How a call is made. `timeout_s` bounds the whole call, retries and waits included.
-
-    Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
-    without `waits_for_tasks` one that the host accepts as a task ends with that.
-    """
+    # How a call is made. `timeout_s` bounds the whole call, retries and waits included.
+    #
+    # Without `waits_for_server` a call that the server asks to wait ends instead, with an error that says so;
+    # without `waits_for_tasks` one that the host accepts as a task ends with that.
 
     timeout_s: float
     retries: int
@@ -10486,8 +9301,8 @@ class CallPolicy(Record):
 
 
 class CallUnderWay:
-    """What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    that are asked for, by which the plan names them; None is 1, 2, 3 …"""
+    # What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
+    # that are asked for, by which the plan names them; None is 1, 2, 3 …; `then` is as in `PreparedCall`.
 
     def __init__(
         self,
@@ -10497,7 +9312,9 @@ class CallUnderWay:
         policy,
         observer,
         numbers=None,
+        then=None,
     ):
+        self._then = then
         self.host = host
         self.request = request
         self.plan = plan
@@ -10515,7 +9332,7 @@ class CallUnderWay:
         self.on_accepted = lambda _: None
 
     def begin_sending(self, request, numbers):
-        """One more request is about to be sent, for the images with these numbers."""
+        # One more request is about to be sent, for the images with these numbers.
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -10533,32 +9350,34 @@ class CallUnderWay:
                     "suffix": plan.suffix,
                     "numbered": plan.numbered,
                 },
+                **({"then": self._then} if self._then else {}),
             },
         )
 
     @property
     def elapsed_s(self):
-        """Seconds since the call began."""
+        # Seconds since the call began.
         return time.monotonic() - self.started
 
     @property
     def remaining_s(self):
-        """Seconds until the call's time is up."""
+        # Seconds until the call's time is up.
         return self.policy.timeout_s - self.elapsed_s
 
     def accepted(self, task, sending, addresses):
-        """The host has accepted a request as a task: from now on it can be asked after, whatever happens."""
+        # The host has accepted a request as a task: from now on it can be asked after, whatever happens.
         sending.note({"task": task.id, "ask": list(addresses)})
         with suppress(Exception):  # the call goes on as it goes on
             self.on_accepted(task.id)
         self.task_came(task)
 
     def task_came(self, task):
-        """Tells the observer how far a task is."""
+        # Tells the observer how far a task is.
+        task = shown_task(task, self.host.settings.secrets)
         self.emit(TaskUnderWay(task.id, task.status, task.percent, self.elapsed_s))
 
     def emit(self, event):
-        """Tells the observer; lanes take turns."""
+        # Tells the observer; lanes take turns.
         try:
             with self._lock:
                 self.observer(event)
@@ -10567,7 +9386,7 @@ class CallUnderWay:
                 self.warn(f"the observer failed: {type(defect).__name__}: {defect}")
 
     def warn(self, message):
-        """Tells the observer, and keeps it for the result."""
+        # Tells the observer, and keeps it for the result.
         with self._lock:
             if message in self.warnings:
                 return
@@ -10575,7 +9394,7 @@ class CallUnderWay:
         self.emit(Warned(message, self.elapsed_s))
 
     def saved(self, image, rescue_reason):
-        """An image is on disk: says so, and what differs from what was asked for."""
+        # An image is on disk: says so, and what differs from what was asked for.
         self.emit(ImageSaved(image, self.elapsed_s))
         name = show(image.path, limit=None)
         if rescue_reason:
@@ -10606,8 +9425,8 @@ LaneEnd = Tuple[Result, Optional[GptImage2Error]]
 
 
 class Lane:
-    """One request of a call, with its retries, for the images with these numbers; `further` are those of
-    images that nobody asked for."""
+    # One request of a call, with its retries, for the images with these numbers; `further` are those of
+    # images that nobody asked for.
 
     def __init__(
         self, call, request, numbers, further
@@ -10621,7 +9440,7 @@ class Lane:
         self._billed = Billed.NO
 
     def run(self):
-        """Sends until there is an image, or nothing more may be sent."""
+        # Sends until there is an image, or nothing more may be sent.
         while True:
             end, attempt, rule = self.send()
             wait = self._wait_before_retry(attempt, rule)
@@ -10629,7 +9448,7 @@ class Lane:
                 return end
 
     def send(self):
-        """Sends it once; how it ended."""
+        # Sends it once; how it ended.
         call = self._call
         sending = call.begin_sending(self._request, self._numbers)
         collector = sending.collector = ImageCollector(
@@ -10675,7 +9494,10 @@ class Lane:
     def _follow_task(
         self, attempt, task, collector, sending
     ):
-        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        # Asks after a task until it has ended, as far as the call waits for that; the last answer.
+        TaskPoller = load_side("gpt_image2_more").TaskPoller
+        known_addresses = load_side("gpt_image2_more").known_addresses
+        told_addresses = load_side("gpt_image2_more").told_addresses
         call, settings = self._call, self._call.host.settings
         told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
         call.accepted(task, sending, told)
@@ -10683,6 +9505,7 @@ class Lane:
             return attempt
         poller = TaskPoller(
             self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            settings.query,
             collector,
             call.host.stop,
             settings.poll,
@@ -10706,9 +9529,11 @@ class Lane:
         error = None
         tasks = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                pending_error = load_side("gpt_image2_more").pending_error
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -10720,7 +9545,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -10732,7 +9557,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -10747,17 +9572,19 @@ class Lane:
         self, attempt, rule, saved, kept_aside
     ):
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
 
+    def _explained(self, attempt, rule):
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
+
     def _wait_before_retry(self, attempt, rule):
-        """Seconds to wait before the request is sent once more, or None when it is not."""
+        # Seconds to wait before the request is sent once more, or None when it is not.
         call = self._call
         if call.host.stop.is_set:
             return None
@@ -10783,7 +9610,7 @@ class Lane:
         return wait
 
     def _download(self, attempt, collector):
-        """Fetches the images that came as addresses; what could not be fetched, and why."""
+        # Fetches the images that came as addresses; what could not be fetched, and why.
         host = self._call.host
         if not attempt.answer.urls:
             return []
@@ -10801,7 +9628,6 @@ class Lane:
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
             auth_headers=host.settings.auth_headers,
-            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 
@@ -10824,19 +9650,17 @@ class Lane:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_JOIN_S = 0.5
 _EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
 class Call(CallUnderWay):
-    """A call, run to its end."""
+    # A call, run to its end.
 
     def run(self, warnings=(), row=0):
-        """Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
+        # Sends, saves, and tells how it ended. `row` is that of the ledger, 0 where there is none.
+        #
+        # Raises:
+        # GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         self.row = row
         try:
             return self._run(warnings)
@@ -10878,7 +9702,8 @@ class Call(CallUnderWay):
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
-        return _run_side_by_side([lane.run for lane in lanes])
+        run_side_by_side = load_side("gpt_image2_more").run_side_by_side
+        return run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
@@ -10900,10 +9725,11 @@ class Call(CallUnderWay):
         )
 
     def _error(self, errors, result):
-        """The error that the call ends with, None when every image is where it was asked for."""
+        # The error that the call ends with, None when every image is where it was asked for.
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.host.stop.signum, result, errors)
+            doubt = in_doubt(self.request, self.host.settings.prices)
+            return _interrupted(self.host.stop.signum, result, errors, doubt)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -10923,9 +9749,12 @@ class Call(CallUnderWay):
                 worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
+        hints = [worst.hint]
+        if self.row and worst.billed is not Billed.MAYBE and worst.code != DOWNLOAD_FAILED:
+            hints.append(f"{called()} history redo {self.row} --missing buys the rest")
         return PartialError(
             f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
+            hint="; ".join(filter(None, hints)),
             code=worst.code,
             billed=result.billed,
             http_status=worst.http_status,
@@ -10933,29 +9762,9 @@ class Call(CallUnderWay):
         )
 
 
-def _run_side_by_side(jobs):
-    """Runs every job in a thread of its own; how they ended, in their order."""
-    ends = [None] * len(jobs)
-    failures = []
-
-    def work(number):
-        try:
-            ends[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [end for end in ends if end is not None]
-
-
-def _interrupted(signum, result, errors):
+def _interrupted(
+    signum, result, errors, doubt
+):
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -10971,7 +9780,7 @@ def _interrupted(signum, result, errors):
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
         billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
+        hint="; ".join([*hints, doubt]),
     )
 
 
@@ -11061,6 +9870,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self):
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self):
         """How long a call may take with its retries."""
         return self._policy.timeout_s
@@ -11071,8 +9888,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -11223,7 +10040,10 @@ class Client:
         if output is None:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
-        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
+        if max_cost_usd is not None:
+            Budget = load_side("gpt_image2_more").Budget
+            estimate = request.estimate(self.settings.prices)
+            Budget(max_cost_usd).check(estimate, f"this call of {request.model}")
         sent = (*request.images, *(image for _, image in request.beside))
         notes = tuple(image.note for image in sent if image.note)
         return PreparedCall(request, plan, self.settings.warnings + warnings + notes)
@@ -11257,7 +10077,7 @@ class Client:
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -11291,6 +10111,7 @@ class Client:
 
     def asks_sandbox(self):
         """Whether the sandbox answers at the base URL; asks it, without a key."""
+        asks_sandbox = load_side("gpt_image2_more").asks_sandbox
         host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
@@ -11314,7 +10135,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             Resumer = load_side("gpt_image2_more").Resumer
             resumed_in_words = load_side("gpt_image2_more").resumed_in_words
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)
@@ -11370,6 +10191,7 @@ def _ignore(event):
 _OTHER_FLAGS = {
     "output_format": "--format",
     "images": "--image",
+    "areas": "--area",
     "extra": "--param",
     "max_cost_usd": "--max-cost",
     "timeout_s": "--timeout",
@@ -11412,14 +10234,17 @@ def flag_of(name):
 
 
 def name_flags(error):
-    """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
+    # Turns the fields that a message of core names (`size`) into the flags of a command line (--size).
+    error.message, error.hint = in_flags(error.message), in_flags(error.hint)
+
+
+def in_flags(text):
+    # A text in which the names in backquotes are those of their flags.
+    return re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), text)
 
 
 def add_field_flags(add):
-    """Adds a flag for each field of the API that a request may have besides its prompt and images."""
+    # Adds a flag for each field of the API that a request may have besides its prompt and images.
     for name, text in _FIELD_HELP.items():
         flags = [flag_of(name), *(["--compression"] if name == "output_compression" else [])]
         if REQUEST_FIELDS[name] is bool:
@@ -11452,7 +10277,7 @@ _PIPE_COLUMNS = 80
 
 
 def _help_columns():
-    """How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms."""
+    # How wide help is written. Left to itself argparse imports `shutil` for that at every start, 3 ms.
     try:
         columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
     except (OSError, ValueError):
@@ -11461,7 +10286,7 @@ def _help_columns():
 
 
 def fitted_to_terminal(text):
-    """Help whose lines fit a narrow terminal; as it is, where the script lies alone."""
+    # Help whose lines fit a narrow terminal; as it is, where the script lies alone.
     try:
         narrowed = load_side("gpt_image2_more").narrowed
         return narrowed(text)
@@ -11470,8 +10295,8 @@ def fitted_to_terminal(text):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
-    process."""
+    # A parser that takes no abbreviations, keeps the lines of its epilog, and raises instead of leaving the
+    # process.
 
     def __init__(self, **settings):
         kind = argparse.RawDescriptionHelpFormatter if settings.get("epilog") else argparse.HelpFormatter
@@ -11496,8 +10321,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def mistake(kind, plain, *facts):
-    """The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
-    beside the script that knows."""
+    # The error for a mistyped command line: what was probably meant, or a plain message where nothing lies
+    # beside the script that knows.
     try:
         MISTAKES = load_side("gpt_image2_more").MISTAKES
         return MISTAKES[kind](*facts)
@@ -11508,14 +10333,14 @@ def mistake(kind, plain, *facts):
 
 
 def unrecognized(words):
-    """What is wrong with words that nothing takes: names the flags alone where there are any, for a value may
-    be a key."""
+    # What is wrong with words that nothing takes: names the flags alone where there are any, for a value may
+    # be a key.
     flags = [word.partition("=")[0] for word in words if word.startswith("-")]
     return f"unrecognized arguments: {' '.join(flags or words)}"
 
 
 def parser_of(command, description, usage="", epilog=EXIT_CODES):
-    """The parser of a command; by default its usage is made from its flags."""
+    # The parser of a command; by default its usage is made from its flags.
     return Parser(
         prog=f"{called()} {command}",
         usage=f"%(prog)s {usage}" if usage else None,
@@ -11553,7 +10378,7 @@ YES_NO = {True: "yes", False: "no", None: "unknown"}
 
 
 class ServerFlags(argparse.Namespace):
-    """Which server a command talks to, and with which key."""
+    # Which server a command talks to, and with which key.
 
     config: Optional[str]
     profile: Optional[str]
@@ -11573,12 +10398,12 @@ class ServerFlags(argparse.Namespace):
 
     @property
     def history(self):
-        """Whether calls are recorded; None leaves that to the settings."""
+        # Whether calls are recorded; None leaves that to the settings.
         return False if self.no_history else None
 
 
 class CallFlags(ServerFlags):
-    """How calls are sent, and sent again."""
+    # How calls are sent, and sent again.
 
     timeout: float
     retries: int
@@ -11587,7 +10412,7 @@ class CallFlags(ServerFlags):
 
 
 class ImageCommand(CallFlags):
-    """A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for."""
+    # A `generate`, `edit` or `history redo` command line: its words and flags, and what they ask for.
 
     image: Optional[str]
     prompt: Optional[str]
@@ -11606,6 +10431,7 @@ class ImageCommand(CallFlags):
     extend: Optional[str]
     to: Optional[str]
     target: str  # of `history redo`: an id or a file
+    missing: bool  # of `history redo`
 
     command: str
     request: ImageRequest
@@ -11616,8 +10442,8 @@ class ImageCommand(CallFlags):
 
 
 def image_parser(command, words=()):
-    """The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
-    for help."""
+    # The parser of `generate` or `edit`; it knows the flags for pictures where such words are there, or ask
+    # for help.
     is_edit = command == "edit"
     description = "Make new images from images and a text." if is_edit else "Make images from a text."
     parser = parser_of(command, description, f"{'IMAGE ' if is_edit else ''}PROMPT [options]")
@@ -11663,7 +10489,7 @@ def read_image_command(name, argv):
 
 
 def request_of(flags, prompt):
-    """The request of a command line; its model is empty where that names none."""
+    # The request of a command line; its model is empty where that names none.
     fields = {name: getattr(flags, name) for name in REQUEST_FIELDS if hasattr(flags, name)}
     if fields.get("model") == "":
         raise UsageError("the model is empty", hint="leave --model out for the one that the settings name")
@@ -11689,7 +10515,7 @@ def client_of(flags, stop, waits_for_server=True):
 
 
 def _parse(name, argv):
-    """The words of a command line; what stands after `--` is never a flag (argparse forgets that here)."""
+    # The words of a command line; what stands after `--` is never a flag (argparse forgets that here).
     end = argv.index("--") if "--" in argv else len(argv)
     parser = image_parser(name, argv[:end])
     command, more = parser.parse_known_intermixed_args(argv[:end], ImageCommand())
@@ -11704,7 +10530,7 @@ def _parse(name, argv):
 
 
 def amount(text):
-    """A flag's value as a number from 0 up."""
+    # A flag's value as a number from 0 up.
     value = float(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"it must be a number from 0 up, found {text!r}")
@@ -11801,7 +10627,7 @@ def add_output_flags(add):
 
 
 def add_config_flags(add):
-    """Adds the flags for commands that speak to no server of their own."""
+    # Adds the flags for commands that speak to no server of their own.
     add("--config", metavar="PATH", help="this config file instead of the one that is found")
     add("--profile", metavar="NAME", help=PROFILE_HELP)
 
@@ -11812,7 +10638,7 @@ def add_setting_flags(parser):
 
 
 def add_server_flags(parser):
-    """Adds the flags for server and key; returns what adds further flags to their group."""
+    # Adds the flags for server and key; returns what adds further flags to their group.
     group = parser.add_argument_group("settings (see: config --show)")
     add = group.add_argument
     add("--config", metavar="PATH", help="this config file; what it sets goes before all flags")
@@ -11866,7 +10692,7 @@ TEMPLATE = json.dumps({"base_url": DEFAULT_BASE_URL, "api_key_env": OFFICIAL_KEY
 
 
 class ConfigCommand(ServerFlags):
-    """A `config` command line."""
+    # A `config` command line.
 
     init: bool
     show: bool
@@ -11907,7 +10733,7 @@ def run_config(words, output, _):
 
 
 def _init(args):
-    """Writes a config file, or one more profile into the one that is there; its path."""
+    # Writes a config file, or one more profile into the one that is there; its path.
     if args.profile:
         add_profile = load_side("gpt_image2_more").add_profile
         return add_profile(args.profile, args.config, args.force)
@@ -11936,6 +10762,7 @@ def _show_config(args, output):
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
+        "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
         **_host_values(settings),
@@ -11958,7 +10785,7 @@ def _show_config(args, output):
 
 
 def _host_values(settings):
-    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
     values = {f"headers.{field.name}": field.shown for field in settings.headers}
     values.update((f"query.{field.name}", field.shown) for field in settings.query)
     if settings.poll is not None:
@@ -12011,7 +10838,8 @@ def make_images(command, output, stop):
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(asked, client, command, output, finishing)
+            show_unsent = load_side("gpt_image2_more").show_unsent
+            show_unsent(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
             if finishing is not None:
@@ -12041,7 +10869,7 @@ def make_images(command, output, stop):
 
 
 def _look_at(outcome, output):
-    """Adds whether the images are transparent, where there is what can tell."""
+    # Adds whether the images are transparent, where there is what can tell.
     with suppress(Exception):  # they are paid for and saved, whatever is found
         add_checks = load_side("gpt_image2_more").add_checks
         for warning in add_checks(outcome):
@@ -12049,7 +10877,7 @@ def _look_at(outcome, output):
 
 
 def _finishing(command, stack, output):
-    """The steps before and after the call, `commands/finishing`; None where no flag asks for one."""
+    # The steps before and after the call, `commands/finishing`; None where no flag asks for one.
     wishes = command.read_wishes(command) if hasattr(command, "read_wishes") else None
     if wishes is None:
         return None
@@ -12060,7 +10888,7 @@ def _finishing(command, stack, output):
 
 
 def _showing(command, output):
-    """What draws the images on the terminal; None where that is not asked for."""
+    # What draws the images on the terminal; None where that is not asked for.
     if not getattr(command, "show", False):
         return None
     showing = load_side("gpt_image2_more").showing
@@ -12068,7 +10896,7 @@ def _showing(command, output):
 
 
 def _target(command, client):
-    """Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all."""
+    # Where the image goes on disk. For stdout that is the rescue folder, until the reader has it all.
     if command.output != "-":
         return command.output
     if command.request.n not in (None, 1):
@@ -12083,7 +10911,7 @@ def _target(command, client):
 
 
 def _pour(result):
-    """Writes the one image to stdout, and removes its file once the reader has taken every byte."""
+    # Writes the one image to stdout, and removes its file once the reader has taken every byte.
     import shutil
 
     image = result.images[0]
@@ -12102,47 +10930,6 @@ def _pour(result):
         failure.result = result
         raise failure from None
     os.unlink(image.path)
-
-
-def _show_dry_run(
-    prepared, client, command, output, finishing
-):
-    settings, request = client.settings, prepared.request
-    warnings = prepared.warnings
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        warnings += (error.message,)
-    url, body = describe(settings, request)
-    headers = settings.shown_headers
-    estimate = request.estimate(settings.prices)
-    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    body = mask_secrets(body, settings.secrets)
-    kind = "multipart/form-data" if request.images else "application/json"
-    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
-    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    further = {} if finishing is None else finishing.show_price(output)
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
-    for warning in warnings:
-        output.warn(warning)
-    output.finish(
-        {
-            "ok": True,
-            "command": command.command,
-            "dry_run": True,
-            "url": url,
-            "headers": headers,
-            "body": body,
-            "outputs": outputs,
-            "cost_usd": estimate_json(estimate),
-            **further,
-            "billed": Billed.NO.value,
-            "warnings": list(warnings),
-        }
-    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -12179,7 +10966,8 @@ COMMANDS = (
 
 
 def main(argv=None):
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`, or
+    where it cannot tell what happens in the way that was asked for."""
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # before the call that could be stopped had begun, or when it was done
@@ -12198,7 +10986,7 @@ def _run(arguments):
 
 
 def _print(text):
-    """A text on stdout, which may be closed, full, or left by its reader."""
+    # A text on stdout, which may be closed, full, or left by its reader.
     try:
         print(text, flush=True)
     except (OSError, ValueError):
@@ -12226,16 +11014,13 @@ def _help():
 #
 # Runs one command, from its words to an exit code: one way out for every kind of ending.
 #
-# The one place that knows the function of every command. What a command needs is imported when it is asked for.
+# It knows the functions of the commands that the script holds, `runners` those of all others. What a command
+# needs is imported when it is asked for.
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: What runs a command: by the words behind its name, to an exit code.
-CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
 def run_command(arguments, names):
-    """Runs the command that the first argument names, one of `names`; its exit code."""
+    # Runs the command that the first argument names, one of `names`; its exit code.
     if hasattr(gc, "freeze"):
         atexit.register(gc.freeze)  # else Python looks for garbage at its end: 5 to 9 of 130 ms
     output = output_for(arguments)
@@ -12263,108 +11048,64 @@ def run_command(arguments, names):
 
 
 def _dispatch(arguments, output, stop):
-    """Runs the command that the first two words name, or else the first."""
+    # Runs the command that the first two words name, or else the first.
     runners = _runners(arguments[0])
     size = 2 if " ".join(arguments[:2]) in runners else 1
     return runners[" ".join(arguments[:size])](arguments[size:], output, stop)
 
 
 def _runners(command):
-    """What runs a command and those below it, by their words."""
+    # What runs a command and those below it, by their words.
     if command in ("generate", "edit"):
         return {command: partial(run_images, command)}
     if command == "config":
         return {"config": run_config}
-    if command == "doctor":
-        run_doctor = load_side("gpt_image2_more").run_doctor
-        return {"doctor": run_doctor}
-    if command == "resume":
-        run_resume = load_side("gpt_image2_more").run_resume
-        return {"resume": run_resume}
-    if command in ("history", "spend", "cost"):
-        run_cost = load_side("gpt_image2_more").run_cost
-        run_forget = load_side("gpt_image2_more").run_forget
-        run_list = load_side("gpt_image2_more").run_list
-        run_redo = load_side("gpt_image2_more").run_redo
-        run_show = load_side("gpt_image2_more").run_show
-        run_spend = load_side("gpt_image2_more").run_spend
-        return {
-            "history": run_list,
-            "history show": run_show,
-            "history redo": run_redo,
-            "history forget": run_forget,
-            "spend": run_spend,
-            "cost": run_cost,
-        }
-    if command == "batch":
-        run_batch_run = load_side("gpt_image2_more").run_batch_run
-        run_fetch = load_side("gpt_image2_more").run_fetch
-        run_cancel = load_side("gpt_image2_more").run_cancel
-        run_list_batches = load_side("gpt_image2_more").run_list_batches
-        run_status = load_side("gpt_image2_more").run_status
-        run_wait = load_side("gpt_image2_more").run_wait
-        run_submit = load_side("gpt_image2_more").run_submit
-        run_extra = load_side("gpt_image2_more").run_extra
-        return {
-            "batch": _run_batch,
-            "batch run": run_batch_run,
-            "batch plan": partial(run_extra, "batch plan"),
-            "batch report": partial(run_extra, "batch report"),
-            "batch submit": run_submit,
-            "batch status": run_status,
-            "batch wait": run_wait,
-            "batch fetch": run_fetch,
-            "batch cancel": run_cancel,
-            "batch list": run_list_batches,
-        }
-    run_extra = load_side("gpt_image2_more").run_extra
-    return {command: partial(run_extra, command)}
-
-
-def _run_batch(words, _output, _stop):
-    """`batch` without a command below it: its help."""
-    BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
-    batch_parser = load_side("gpt_image2_more").batch_parser
-    if words and words[0] not in ("-h", "--help"):
-        names = [name for name, _ in BATCH_COMMANDS]
-        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
-    batch_parser().print_help()
-    return ExitCode.OK
+    runners_of = load_side("gpt_image2_more").runners_of
+    return runners_of(command)
 
 
 LOADED_SIDES: Dict[str, Any] = {}
+SIDES_LOCK = threading.Lock()
 
 
 def load_side(name: str) -> Any:
     """A part of this program that lies beside this script in a file of its own.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: it is not there, or it is of another version.
     """
+    with SIDES_LOCK:
+        if name not in LOADED_SIDES:
+            LOADED_SIDES[name] = read_side(Path(os.path.realpath(__file__)).with_name(f"{name}.py"))
+    return LOADED_SIDES[name]
+
+
+def read_side(path: Path) -> Any:
     import importlib.util
 
-    if name in LOADED_SIDES:
-        return LOADED_SIDES[name]
-    path = Path(os.path.realpath(__file__)).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, str(path))
+    spec = importlib.util.spec_from_file_location(path.stem, str(path))
     if spec is None or spec.loader is None or not path.is_file():
-        raise UsageError(
-            f"{path.name} is not beside this script",
-            hint=f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'",
-            code="extra_missing",
-        )
+        raise no_side(path, "is not beside this script")
     module = importlib.util.module_from_spec(spec)
     package = sys.modules.get("gpt_image2")
     sys.modules["gpt_image2"] = sys.modules[__name__]  # what it imports from is what runs now
     try:
         spec.loader.exec_module(module)
+    except Exception as defect:
+        raise no_side(path, f"does not fit to this script ({defect})") from None
     finally:
         if package is None:
             del sys.modules["gpt_image2"]
         else:
             sys.modules["gpt_image2"] = package
-    LOADED_SIDES[name] = module
+    if module.__doc__ and f"Version {VERSION}." not in module.__doc__:
+        raise no_side(path, f"is not of version {VERSION}, as this script is")
     return module
+
+
+def no_side(path: Path, problem: str) -> UsageError:
+    hint = f"copy it from where the script is from to {path.parent}"
+    return UsageError(f"{path.name} {problem}", hint=hint, code="extra_missing")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ COMMANDS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`."""
+    """Runs the command line and returns its exit code; never raises, but for `SystemExit` after `--help`, or
+    where it cannot tell what happens in the way that was asked for."""
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # before the call that could be stopped had begun, or when it was done

@@ -224,7 +224,7 @@ class Client:
     ) -> Generator[Client, None, None]:
         """A client of an offline sandbox that runs in this context: nothing leaves the machine or costs
         anything, and nothing is recorded in your home folder. Each call takes `latency_s` seconds. For tests
-        there is the fixture `gpt_image2_sandbox`. Needs `pip install 'gpt-image2[sandbox]'`.
+        there is the fixture `gpt_image2_sandbox`. Needs the package with `[sandbox]`.
 
         Example:
             with gpt_image2.Client.sandbox() as client:

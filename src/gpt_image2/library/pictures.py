@@ -1,6 +1,6 @@
 """Working with pictures from a program: a mask, a check, a cut-out.
 
-Needs `pip install 'gpt-image2[pictures]'` (Python 3.10 or newer). More is in `gpt_image2.pictures`.
+Needs the package with `[pictures]` (Python 3.10 or newer). More is in `gpt_image2.pictures`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
-from ..core.base.about import INSTALL_HINT
 from ..core.base.errors import UsageError
+from ..core.base.optional_part import install_line
 from ..core.outputs.files import temporary_folder, write_private
 from .arguments import wrong_type
 from .call import in_our_words
@@ -174,7 +174,7 @@ def _files(given: Mapping[str, Any]) -> Generator[Dict[str, str], None, None]:
     except (ImportError, SyntaxError, TypeError) as error:
         raise UsageError(
             f"working with pictures is not installed here ({getattr(error, 'name', None) or error})",
-            hint=INSTALL_HINT.format(extra="pictures"),
+            hint=install_line("pictures"),
             code="extra_missing",
         ) from None
     with temporary_folder() as folder:

@@ -1,6 +1,6 @@
 """The offline sandbox for tests of a program's own: a server on loopback, and a home folder of its own.
 
-Needs `pip install 'gpt-image2[sandbox]'`.
+Needs the package with `[sandbox]`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Dict, Generator, List, Mapping, Optional, Tuple
 from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
-from ..core.base.about import INSTALL_HINT
 from ..core.base.errors import UsageError
+from ..core.base.optional_part import install_line
 from ..core.base.record import Record
 from ..core.settings.base_url import OWN_SANDBOXES
 
@@ -105,7 +105,7 @@ def sandbox(home: Path, latency_s: float = 0.0) -> Generator[Sandbox, None, None
         except ImportError as error:
             raise UsageError(
                 f"the sandbox is not installed here ({error.name} is missing)",
-                hint=INSTALL_HINT.format(extra="sandbox"),
+                hint=install_line("sandbox"),
                 code="extra_missing",
             ) from None
         OWN_SANDBOXES.add(base_url)

@@ -1,6 +1,6 @@
 """The Model Context Protocol server: the tools `generate_image`, `edit_image`, `estimate_cost`, `get_image`.
 
-`main` is the command. Importing this package is cheap: the SDK (`pip install 'gpt-image2[mcp]'`) is imported
+`main` is the command. Importing this package is cheap: the SDK (the extra `mcp`) is imported
 when a server is started.
 """
 

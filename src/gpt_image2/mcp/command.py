@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -16,18 +15,17 @@ import anyio
 from gpt_image2.core.base.about import PROGRAM, called
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
-from gpt_image2.core.commands.options import PROFILE_HELP, amount
-from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
+from gpt_image2.core.commands.options import amount
 from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.settings.keys import KEY_VARIABLE
-from gpt_image2.core.telling.streams import prepare_streams, print_text
+from gpt_image2.core.telling.streams import prepare_streams
+from gpt_image2.serving import HOST, add_call_flags, call_settings, in_sandbox, listen, port, tell_error
 
 from .server import build_server
 from .settings import ServerSettings
-from .transports import HOST, listen, serve_http, serve_stdio
+from .transports import serve_http, serve_stdio
 
-_DEFAULT_PORT = 8788
+_DEFAULT_PORT = 8789
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         _log_to_stderr(settings)
         with ExitStack() as stack:
-            if options.sandbox and options.base_url is not None:
-                raise two_hosts()
-            if options.sandbox:
-                base_url = stack.enter_context(start_sandbox())
-                settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None, profile="")
+            settings = in_sandbox(settings, options, stack)
             _warn(settings, options)
             built = build_server(settings)
             if options.http:
@@ -52,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return anyio.run(serve_http, built, sock)
             return anyio.run(serve_stdio, built)
     except GptImage2Error as error:
-        text = f"{error.message}; {error.hint}".rstrip("; ")
-        print_text(f"{PROGRAM} mcp: {show(text, limit=None)}\n", sys.stderr)
-        return int(error.exit_code)
+        return tell_error(f"{PROGRAM} mcp", error)
 
 
 def _parser() -> Parser:
@@ -78,24 +70,11 @@ def _parser() -> Parser:
         help="a folder that input images may be read from, besides the output folder; repeatable",
     )
     add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="refuse calls that could bring the cost of this session (until the server ends) above this",
-    )
-    add(
         "--approve-over",
         type=amount,
         metavar="USD",
         help="a call that may cost more than this waits for your yes in the studio; without it, "
         "nothing is sent",
-    )
-    add(
-        "--timeout",
-        type=float,
-        default=DEFAULT_TIMEOUT_S,
-        metavar="S",
-        help=f"seconds for one call (default {DEFAULT_TIMEOUT_S:.0f})",
     )
     add(
         "--http",
@@ -104,47 +83,21 @@ def _parser() -> Parser:
     )
     add(
         "--port",
-        type=_port,
+        type=port,
         default=_DEFAULT_PORT,
         metavar="N",
         help=f"with --http: the port, 0 picks a free one (default {_DEFAULT_PORT})",
     )
-    group = parser.add_argument_group(f"settings (see: {called()} config --show)")
-    group.add_argument(
-        "--config", metavar="PATH", help="this config file; what it sets goes before all flags"
-    )
-    group.add_argument("--profile", metavar="NAME", help=PROFILE_HELP)
-    group.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    group.add_argument(
-        "--api-key",
-        metavar="KEY",
-        help="the API key (visible in ps: prefer the config file or the environment)",
-    )
-    group.add_argument("--sandbox", action="store_true", help="use an offline sandbox: no key, no cost")
+    add_call_flags(parser, "this session (until the server ends)")
     return parser
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
-
-
-_port.__name__ = "port"
 
 
 def _settings(options: argparse.Namespace) -> ServerSettings:
     return ServerSettings(
         output_dir=Path(os.path.expanduser(options.output_dir)),
         allow_dirs=tuple(Path(os.path.expanduser(folder)) for folder in options.allow_dir),
-        max_cost_usd=options.max_cost,
         approve_over_usd=options.approve_over,
-        config=options.config,
-        profile=options.profile,
-        base_url=options.base_url,
-        api_key=options.api_key,
-        timeout_s=options.timeout,
+        **call_settings(options),
     )
 
 
@@ -153,13 +106,7 @@ def _warn(settings: ServerSettings, options: argparse.Namespace) -> None:
     if options.api_key is not None and not options.sandbox:
         _log.warning("--api-key is visible in ps; use %s instead", KEY_VARIABLE)
     try:
-        client = Client(
-            config=settings.config,
-            profile=settings.profile,
-            base_url=settings.base_url,
-            api_key=settings.api_key,
-            timeout_s=settings.timeout_s,
-        )
+        client = settings.client()
         for warning in client.settings.warnings:
             _log.warning("%s", show(warning, client.settings.secrets, limit=None))
         client.check_way()

@@ -15,6 +15,7 @@ from typing import Any
 from mcp import types
 
 from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.optional_part import install_line
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.commands.package_extras import EXTRAS
 from gpt_image2.core.telling.output import Output
@@ -46,7 +47,7 @@ class PictureCalls:
         if not are_pictures_installed():
             raise UsageError(
                 f"{tool} is not installed here",
-                hint=f"install it: {EXTRAS[command].install}",
+                hint=f"install it: {install_line(EXTRAS[command].extra)}",
                 code="extra_missing",
             )
         given = checked_arguments(tool, arguments)

@@ -74,7 +74,8 @@ class ToolCalls:
                 result = self._make(asked, stop, observer)
             except GptImage2Error as error:
                 return failure(error, command, asked.preview)
-            return success(result, self._budget.json(), asked.preview)
+            looks = asked.request.background == "transparent"
+            return success(result, self._budget.json(), asked.preview, looks)
 
         return _answered(make, command)
 
@@ -121,11 +122,12 @@ class ToolCalls:
         with self._budget.hold(estimate, what, _WAY_OUT):
             pass  # it is refused before an input is fetched
         with ExitStack() as stack:
-            client = self._client(stop, observer)
+            client = self._settings.client(stop, observer)
             finishing = Finishing(asked.wishes, stack) if asked.wishes else None
             prepared = self._prepared(client, asked, output, stack, finishing)
-            if finishing is not None:  # the size may be another now
-                estimate = _higher(estimate, prepared.request.estimate(self._prices()))
+            if finishing is not None:  # the size may be another now, and a second call may follow
+                finishing.price(client, prepared, asked.max_cost_usd)
+                estimate = _higher(estimate, finishing.estimate(client, prepared))
             hold = stack.enter_context(self._budget.hold(estimate, what, _WAY_OUT))
             approve(prepared.request, estimate, self._settings.approve_over_usd, stop)
             if stop.is_set:
@@ -154,7 +156,7 @@ class ToolCalls:
         request = stack.enter_context(self._with_inputs(client, asked, local))
         if finishing is not None:
             request = finishing.before(request)
-        prepared = client.prepare(request, output, no_clobber=True)
+        prepared = client.prepare(request, output, no_clobber=True, max_cost_usd=asked.max_cost_usd)
         prepared = replace(prepared, plan=self.folders.ready(prepared.plan, request.count))
         if finishing is not None:
             prepared = finishing.set_aside(prepared)
@@ -183,10 +185,11 @@ class ToolCalls:
             yield request
 
     def _named(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the configuration where it names none."""
+        """The request with what the configuration says where it says nothing."""
         found = self._configured()
-        default = found.model if found else models.DEFAULT_MODEL
-        return request if request.model else replace(request, model=default)
+        if found:
+            return found.applied_to(request)
+        return request if request.model else replace(request, model=models.DEFAULT_MODEL)
 
     def _prices(self) -> Mapping[str, models.Prices]:
         found = self._configured()
@@ -198,17 +201,6 @@ class ToolCalls:
             return load_settings(os.environ, config=self._settings.config, profile=self._settings.profile)
         except GptImage2Error:
             return None
-
-    def _client(self, stop: StopSwitch, observer: Observer) -> Client:
-        return Client(
-            config=self._settings.config,
-            profile=self._settings.profile,
-            base_url=self._settings.base_url,
-            api_key=self._settings.api_key,
-            timeout_s=self._settings.timeout_s,
-            observer=observer,
-            stop=stop,
-        )
 
 
 def _answered(work: Callable[[], types.CallToolResult], command: str) -> types.CallToolResult:

@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterable
 from mcp import types
 
 from gpt_image2.core.api import cost, models, sizes
-from gpt_image2.core.commands.package_extras import EXTRAS
+from gpt_image2.core.base.optional_part import install_line
 
 from . import schemas
 from .picture_tools import (
     CHECK,
     CUT_OUT,
     MASK,
-    PICTURE_COMMANDS,
     are_pictures_installed,
-    edit_arguments,
     picture_tools,
+    wish_arguments,
 )
 from .schemas import COUNT, NUMBER, PATH, TEXT, Schema
 
@@ -46,7 +45,7 @@ def instructions() -> str:
 def _about_pictures() -> str:
     if are_pictures_installed():
         return f"{MASK}, {CHECK} and {CUT_OUT} are free, and work on files that are there."
-    install = EXTRAS[PICTURE_COMMANDS[MASK]].install
+    install = install_line("pictures")
     return f"Tools for masks, checks and cut-outs are missing here; the user gets them by: {install}"
 
 
@@ -74,7 +73,9 @@ def _generate() -> types.Tool:
             f"{_prices()} {_times()} The result names the saved files, what they cost and whether it was "
             "billed, and shows a small preview."
         ),
-        input_schema=schemas.closed_object({**schemas.prompt(), **schemas.image_arguments()}, ["prompt"]),
+        input_schema=schemas.closed_object(
+            {**schemas.prompt(), **wish_arguments(is_edit=False), **schemas.image_arguments()}, ["prompt"]
+        ),
         output_schema=schemas.image_output(),
         annotations=_paid("Generate images"),
     )
@@ -121,7 +122,7 @@ def _edit() -> types.Tool:
                 "images": images,
                 "mask": mask,
                 "markup": markup,
-                **edit_arguments(),
+                **wish_arguments(is_edit=True),
                 **schemas.image_arguments(),
             },
             ["prompt", "images"],

@@ -16,19 +16,17 @@ import anyio
 import uvicorn
 from mcp.server.stdio import stdio_server
 
-from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode
 from gpt_image2.core.telling.streams import print_text
+from gpt_image2.serving import HOST, quiet_config
 
 from .server import Built
 
-HOST = "127.0.0.1"
 _PATH = "/mcp"
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 #: For the answers of calls that a signal ended to go out.
 _LAST_ANSWERS_S = 0.2
 _STOP_S = 5.0
-_GRACE_S = 2
 
 
 async def serve_stdio(built: Built) -> int:
@@ -46,17 +44,7 @@ async def serve_http(built: Built, sock: socket.socket) -> int:
     exit_codes = [int(ExitCode.OK)]
     # The host makes the SDK check the Host and Origin of every request: no web page gets in by DNS rebinding.
     app = built.server.streamable_http_app(streamable_http_path=_PATH, host=HOST)
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    server = _HttpServer(config)
+    server = _HttpServer(quiet_config(app))
 
     def leave(exit_code: int) -> None:
         exit_codes.append(exit_code)
@@ -95,24 +83,3 @@ class _HttpServer(uvicorn.Server):
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         """Leaves the signals alone."""
         return nullcontext()
-
-
-def listen(port: int) -> socket.socket:
-    """A listening socket on loopback.
-
-    Raises:
-        UsageError: the port is in use, or not ours to take.
-    """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":  # there the option would share a port that is in use
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((HOST, port))
-        sock.listen()
-    except OSError as error:
-        sock.close()
-        raise UsageError(
-            f"cannot listen on {HOST}:{port}: {error.strerror or error}",
-            hint="give --port 0 for a free port",
-        ) from None
-    return sock

@@ -4,7 +4,7 @@ Below `/v1` it speaks Images, Models, Files and Batches; below `/fault/NAME/v1` 
 test needs to know and to move is below `/_sandbox`: `log`, `reset` and `clock`; no key belongs there.
 
 `main` is the command, `serve_in_thread` the same server inside a program. Importing this package is cheap:
-the web server and the drawing library (`pip install 'gpt-image2[sandbox]'`) are imported when a server is
+the web server and the drawing library (the extra `sandbox`) are imported when a server is
 started.
 """
 

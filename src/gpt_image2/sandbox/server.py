@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpt_image2.core.base.about import INSTALL_HINT, called
+from gpt_image2.core.base.about import called
 from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.optional_part import install_line
 from gpt_image2.core.telling.streams import prepare_streams, print_text
 
 from .arguments import parse
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         sock = socket.create_server((_HOST, port), backlog=_BACKLOG)
         server, close = _build(settings, _announce)
     except ImportError as error:
-        hint = INSTALL_HINT.format(extra="sandbox")
+        hint = install_line("sandbox")
         print_text(f"The sandbox needs more packages ({error.name} is missing): {hint}\n", sys.stderr)
         return _EXIT_NOT_INSTALLED
     except OSError as error:

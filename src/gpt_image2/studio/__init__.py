@@ -2,7 +2,7 @@
 the command line and the agents.
 
 `main` is the command. Importing this package is cheap: the web server and the imaging libraries
-(`pip install 'gpt-image2[studio]'`) are imported when a studio is started. What runs in the browser is in
+(the extra `studio`) are imported when a studio is started. What runs in the browser is in
 `page/`: plain modules, without a build step.
 """
 

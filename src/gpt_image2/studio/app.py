@@ -61,7 +61,7 @@ class Studio:
             Route("/api/events", self.stream, methods=["GET"]),
             *gallery.routes(),
             *Collecting(ledger, collected, self._gallery_changed).routes(),
-            *CallEndpoints(self._calls, inputs).routes(),
+            *CallEndpoints(self._calls, inputs, ledger).routes(),
             *Overview(settings).routes(),
             *self._approving.routes(),
             Route("/{path:path}", self.page, methods=["GET"]),
@@ -78,10 +78,10 @@ class Studio:
         self.way_in = WayIn(settings.output_dir)
         self.door = Door(app, port, root, self.way_in.close)
 
-    def close(self) -> None:
-        """Ends what is under way, and returns when it has ended."""
-        self._calls.close()
+    def close(self) -> int:
+        """Ends what is under way, and returns when it has ended: how many clicks wait for the next studio."""
         self.way_in.close()
+        return self._calls.close()
 
     async def state(self, _: Request) -> Response:
         """`GET /api/state`: what the page needs to know before it asks for anything."""

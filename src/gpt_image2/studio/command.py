@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -17,21 +16,24 @@ import uvicorn
 from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import ExitCode
-from gpt_image2.core.base.redact import show
-from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S
-from gpt_image2.core.commands.options import PROFILE_HELP, amount
-from gpt_image2.core.commands.package_extras import SANDBOX_KEY, start_sandbox, two_hosts
 from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.settings.places import home_folder, state_folder
 from gpt_image2.core.telling.streams import prepare_streams, print_text
+from gpt_image2.serving import (
+    add_call_flags,
+    call_settings,
+    in_sandbox,
+    listen,
+    port,
+    quiet_config,
+    tell_error,
+)
 
 from .app import Studio
-from .listening import listen
 from .settings import StudioSettings
 
 _DEFAULT_PORT = 8788
 _DEFAULT_FOLDER = "gpt-image2-studio"
-_GRACE_S = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,41 +42,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM} studio: %(message)s", stream=sys.stderr)
     try:
         options = _parser().parse_args(argv)
-        settings = _settings(options)
         with ExitStack() as stack:
-            if options.sandbox and options.base_url is not None:
-                raise two_hosts()
-            if options.sandbox:
-                base_url = stack.enter_context(start_sandbox())
-                settings = replace(settings, base_url=base_url, api_key=SANDBOX_KEY, config=None, profile="")
+            settings = in_sandbox(_settings(options), options, stack)
             sock = stack.enter_context(listen(options.port))
             studio = Studio(settings, sock.getsockname()[1])
-            stack.callback(studio.close)
+            stack.callback(_close, studio)
             server = _Server(studio, opens=not options.no_open)
             server.run(sockets=[sock])
             return server.exit_code
     except GptImage2Error as error:
-        text = f"{error.message}; {error.hint}".rstrip("; ")
-        print_text(f"{PROGRAM} studio: {show(text, limit=None)}\n", sys.stderr)
-        return int(error.exit_code)
+        return tell_error(f"{PROGRAM} studio", error)
+
+
+def _close(studio: Studio) -> None:
+    unsent = studio.close()
+    if unsent:
+        what = "1 call was" if unsent == 1 else f"{unsent} calls were"
+        print_text(f"{what} not sent; the next studio asks whether to send them.\n", sys.stderr)
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells the address once it listens."""
 
     def __init__(self, studio: Studio, opens: bool) -> None:
-        super().__init__(
-            uvicorn.Config(
-                studio.door,
-                http="h11",
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_GRACE_S,
-            )
-        )
+        super().__init__(quiet_config(studio.door))
         self._studio = studio
         self._opens = opens
         self.exit_code = int(ExitCode.OK)
@@ -116,12 +107,7 @@ def _settings(options: argparse.Namespace) -> StudioSettings:
     return StudioSettings(
         output_dir=output_dir,
         state_dir=state_folder(os.environ),
-        max_cost_usd=options.max_cost,
-        config=options.config,
-        profile=options.profile,
-        base_url=options.base_url,
-        api_key=options.api_key,
-        timeout_s=options.timeout,
+        **call_settings(options),
     )
 
 
@@ -135,7 +121,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add(
         "--port",
-        type=_port,
+        type=port,
         default=_DEFAULT_PORT,
         metavar="N",
         help="port to listen on, 0 picks a free one (default %(default)s)",
@@ -146,39 +132,5 @@ def _parser() -> Parser:
         metavar="DIR",
         help=f"the folder for what is made here (default ~/{_DEFAULT_FOLDER})",
     )
-    add(
-        "--max-cost",
-        type=amount,
-        metavar="USD",
-        help="refuse calls that could bring the cost of this visit (until the studio ends) above this",
-    )
-    add(
-        "--timeout",
-        type=float,
-        default=DEFAULT_TIMEOUT_S,
-        metavar="S",
-        help=f"seconds for one call (default {DEFAULT_TIMEOUT_S:.0f})",
-    )
-    group = parser.add_argument_group(f"settings (see: {PROGRAM} config --show)")
-    group.add_argument(
-        "--config", metavar="PATH", help="this config file; what it sets goes before all flags"
-    )
-    group.add_argument("--profile", metavar="NAME", help=PROFILE_HELP)
-    group.add_argument("--base-url", metavar="URL", help="the API's base URL")
-    group.add_argument(
-        "--api-key",
-        metavar="KEY",
-        help="the API key (visible in ps: prefer the config file or the environment)",
-    )
-    group.add_argument("--sandbox", action="store_true", help="use an offline sandbox: no key, no cost")
+    add_call_flags(parser, "this visit (until the studio ends)")
     return parser
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
-
-
-_port.__name__ = "port"

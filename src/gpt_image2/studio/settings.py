@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S
+from gpt_image2.serving import CallSettings
 
 
-@dataclass(frozen=True)
-class StudioSettings:
-    """The settings of one studio. `config`, `profile`, `base_url` and `api_key` are like the CLI's flags.
+@dataclass(frozen=True, kw_only=True)
+class StudioSettings(CallSettings):
+    """The settings of one studio and of its calls.
 
     New pictures go into `output_dir`; `state_dir` has the ledger, the stars and collections, and a folder of
-    the studio's own for thumbnails and inputs. `max_cost_usd` bounds what all calls of this studio may cost
-    together; None is no bound.
+    the studio's own for thumbnails and inputs.
     """
 
     output_dir: Path
     state_dir: Path
-    max_cost_usd: float | None = None
-    config: str | None = None
-    profile: str | None = None
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    timeout_s: float = DEFAULT_TIMEOUT_S
 
     @property
     def own_dir(self) -> Path:

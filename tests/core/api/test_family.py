@@ -118,9 +118,16 @@ def test_a_model_that_ends_is_sent_with_a_warning_that_says_when(home: Home, mod
     assert any(date in warning for warning in run.json["warnings"])
 
 
-def test_values_that_nobody_knows_pass_with_a_warning(home: Home) -> None:
-    run = dry_run(home, "--model", FLARE, "--quality", "ultra", "--complexity", "huge")
-    assert len(run.json["warnings"]) == 2 and '"quality": "ultra"' in run.json["body"]
+def test_a_value_that_no_known_model_takes_is_refused_and_those_of_this_one_are_named(home: Home) -> None:
+    for model, named in (("gpt-image-2", "choose auto, low, medium, high"), (FLARE, "high, xhigh, max")):
+        run = dry_run(home, "--model", model, "--quality", "ultra")
+        assert run.code == 2 and run.json["error"]["hint"].endswith(named)
+    assert dry_run(home, "--model", FLARE, "--complexity", "huge").code == 2
+
+
+def test_values_of_a_model_that_nobody_knows_pass_with_a_warning(home: Home) -> None:
+    run = dry_run(home, "--model", "gpt-image-9", "--quality", "ultra", "--complexity", "huge")
+    assert len(run.json["warnings"]) == 3 and '"quality": "ultra"' in run.json["body"]
 
 
 @pytest.mark.parametrize("frames", range(2, 17))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from servers import Recorder
 
 from gpt_image2.core.api.cost import cost_of_usage, estimate_cost, output_tokens
-from gpt_image2.core.api.sizes import nearest_legal_size, parse_size, resolve_size, size_problem
+from gpt_image2.core.api.ratios import nearest_legal_size
+from gpt_image2.core.api.sizes import parse_size, resolve_size, size_problem
 from gpt_image2.core.base.outcome import Usage
 
 EDGES = st.integers(min_value=1, max_value=20_000)

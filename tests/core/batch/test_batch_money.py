@@ -16,8 +16,8 @@ CAP = 0.10
 
 def spent(home: Home) -> float:
     """What the ledger knows of."""
-    run = home.run("spend", "--json")
-    return float(run.json["total_usd"])
+    told = home.run("spend", "--json").json
+    return float(told["total_usd"] + told["sandbox_usd"])
 
 
 def test_a_cap_of_ten_cents_stops_a_hundred_jobs_at_or_below_it_also_over_runs(

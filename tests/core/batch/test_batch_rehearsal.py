@@ -12,13 +12,15 @@ def test_a_real_run_makes_again_what_the_sandbox_made_and_replaces_nothing(
     home: Home, painter: Painter, sandbox: Sandbox
 ) -> None:
     rehearsed = batch(home, sandbox.base_url, *LINES)
-    assert rehearsed.json["done"] == 2
+    assert (rehearsed.json["done"], rehearsed.json["sandbox"]) == (2, True)
+    assert rehearsed.stderr.count("the sandbox made this: placeholders") == 1
     assert {entry["event"] for entry in entries(out_of(home)) if entry.get("sandbox")} >= {"done"}
     drawn = {name: (out_of(home) / name).read_bytes() for name in image_files(out_of(home))}
     real = again(home, painter.base_url)
     assert (real.code, real.json["images"]) == (0, 2), real.stderr
     assert painter.hits == {"a fox": 1, "a whale": 1}
     assert "2 jobs were made by the sandbox" in real.stderr
+    assert "sandbox" not in real.json and "placeholders" not in real.stderr
     assert {name: (out_of(home) / name).read_bytes() for name in drawn} == drawn
     assert len(image_files(out_of(home))) == 4
     once_more = again(home, painter.base_url)

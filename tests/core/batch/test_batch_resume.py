@@ -285,7 +285,8 @@ def test_a_job_in_flight_at_a_crash_is_reported_and_run_again_only_on_request(
         run = again(home, painter.base_url)
         row = row_by_line(run)[2]
         assert (run.code, row["status"], row["billed"]) == (9, "ambiguous", "maybe")
-        assert row["error"]["code"] == "in_flight" and "--retry-ambiguous" in row["error"]["hint"]
+        assert row["error"]["code"] == "in_flight" and "up to $0.2107" in row["error"]["hint"]
+        assert "--retry-ambiguous" not in row["error"]["hint"] + run.json["error"]["hint"]
         assert (run.json["ambiguous"], hits(painter)) == (1, 2)
     assert "in doubt (billed: maybe)" in run.stderr
     run = again(home, painter.base_url, "--retry-ambiguous")

@@ -88,20 +88,28 @@ def test_a_key_in_the_prompt_is_masked_where_it_is_shown_and_sent_as_it_is(
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--model", "gpt-image-9"], "gpt-image-9"),
         (["--quality", "ultra"], "xhigh"),
         (["--background", "plaid"], "plaid"),
         (["--moderation", "none"], "none"),
     ],
 )
-def test_what_is_not_known_is_warned_about_and_passed_through(
+def test_what_is_not_known_of_a_model_that_is_not_is_warned_about_and_passed_through(
     home: Home, recorder: Recorder, args: List[str], words: str
 ) -> None:
-    run = home.run("generate", "a cat", *args, base_url=recorder.base_url)
+    run = home.run("generate", "a cat", "--model", "gpt-image-9", *args, base_url=recorder.base_url)
     assert run.code == 0, run.stderr
-    (warning,) = [line for line in run.stderr.splitlines() if line.startswith("warning: ")]
-    assert words in warning
+    of_model, of_value = [line for line in run.stderr.splitlines() if line.startswith("warning: ")]
+    assert "gpt-image-9" in of_model and words in of_value
     assert recorder.only.json[args[0][2:]] == args[1]
+
+
+@pytest.mark.parametrize("args", [["--quality", "lowest"], ["--background", "clear"], ["--moderation", "no"]])
+def test_a_value_that_a_known_model_does_not_take_is_refused_before_anything_is_sent(
+    home: Home, recorder: Recorder, args: List[str]
+) -> None:
+    run = home.run("generate", "a cat", *args, base_url=recorder.base_url)
+    assert (run.code, recorder.requests) == (2, [])
+    assert args[1] in run.stderr and "auto, " in run.stderr
 
 
 def test_the_cost_of_an_unknown_model_is_called_unknown(home: Home) -> None:

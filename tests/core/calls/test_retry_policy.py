@@ -221,7 +221,12 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(529, "overloaded_error"),
         ],
     ),
-    ("request-timeout", Billed.MAYBE, Again.OPT_IN, [attempt(408), attempt(408, headers=SAYS_NO)]),
+    (
+        "request-timeout",
+        Billed.MAYBE,
+        Again.OPT_IN,
+        [attempt(408), attempt(408, headers=SAYS_NO), attempt(499)],
+    ),
     (
         "refused",
         Billed.NO,
@@ -438,8 +443,10 @@ def test_after_a_reset_the_request_goes_out_again_only_when_the_user_opts_in(hom
     with serving(talk) as server:
         run = generate(home, server.base_url)
         assert (run.code, server.hits, run.json["billed"]) == (7, 1, "maybe")
-        assert "--retry-ambiguous" in run.json["error"]["hint"]
-        assert "check your usage" in run.json["error"]["hint"]
+        hint = run.json["error"]["hint"]
+        assert "check your usage" in hint and "resume" in hint and "doctor" in hint
+        assert "up to $0.2107" in hint, "the most that it can have cost: `auto` may be high"
+        assert "--retry-ambiguous" not in hint
     with serving(talk) as server:
         run = generate(home, server.base_url, "--retry-ambiguous")
         assert (run.code, server.hits, run.json["billed"]) == (0, 2, "yes")

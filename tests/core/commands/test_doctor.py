@@ -102,9 +102,15 @@ def test_the_sandbox_is_called_one_and_no_other_host_is(
         check["name"]: check["detail"]
         for check in home.run("doctor", "--json", base_url=sandbox.base_url).json["checks"]
     }
-    assert details["api"].endswith("models, this is the sandbox, which takes any key")
+    assert "this is the sandbox" in details["api"] and "placeholders" in details["api"]
     recorder.answer = lambda request: Answer(body=b'{"data": []}')
     assert "the key is accepted" in home.run("doctor", base_url=recorder.base_url).stdout
+
+
+def test_it_tells_which_optional_parts_of_the_package_are_missing(home: Home) -> None:
+    checks = {check["name"]: check for check in home.run("doctor", "--json").json["checks"]}
+    assert checks["extras"]["status"] == "ok"
+    assert checks["extras"]["detail"].startswith("installed: none; not: pictures, sandbox"), "it runs by -S"
 
 
 def test_a_state_folder_that_cannot_be_written_is_called_the_state_folder(
@@ -120,12 +126,10 @@ def test_a_state_folder_that_cannot_be_written_is_called_the_state_folder(
 
 def test_it_says_what_it_did_not_test(home: Home, sandbox: Sandbox) -> None:
     good = home.run("doctor", "--json", base_url=sandbox.base_url)
-    assert [words.split(" ")[1] for words in good.json["not_tested"]] == ["the", "an"]
-    assert "money" in good.json["not_tested"][0]
+    assert [words.split(" ")[1] for words in good.json["not_tested"]] == ["images", "an"]
+    assert "money" in good.json["not_tested"][0] and "for about $0.0" in good.json["not_tested"][0]
     bad = home.run("doctor", "--json", base_url="http://127.0.0.1:1/v1")
     assert "whether the host can be reached" in bad.json["not_tested"]
     assert "whether the key is accepted" in bad.json["not_tested"]
-    assert (
-        "Not tested: whether the key may make images" in home.run("doctor", base_url=sandbox.base_url).stdout
-    )
+    assert "Not tested: whether images can be made" in home.run("doctor", base_url=sandbox.base_url).stdout
     assert home.run("doctor", "--forget", "--json", base_url=sandbox.base_url).json["not_tested"] == []

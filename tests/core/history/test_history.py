@@ -190,6 +190,40 @@ def test_redo_takes_changes_like_generate(home: Home, painter: Recorder) -> None
     ]
 
 
+def test_redo_missing_buys_what_did_not_come_by_its_name_and_only_once(home: Home, painter: Recorder) -> None:
+    painter.answer = lambda request: images(png(1024, 1024, noise=b"1"), png(1024, 1024, noise=b"2"))
+    few = home.run("generate", "a cat", "-o", "cat.png", "--n", "3", base_url=painter.base_url)
+    assert few.code == 9 and "history redo 1 --missing buys the rest" in few.stderr
+    painter.answer = lambda request: images(png(1024, 1024, noise=b"3"))
+    rest = home.run("history", "redo", "1", "--missing", base_url=painter.base_url)
+    assert (rest.code, rest.saved) == (0, [home.cwd / "cat-3.png"])
+    assert painter.requests[-1].json["n"] == 1 and painter.requests[-1].json["prompt"] == "a cat"
+    again = home.run("history", "redo", "1", "--missing", base_url=painter.base_url)
+    assert again.code == 2 and "lacks no image" in again.stderr and len(painter.requests) == 2
+
+
+def test_redo_missing_of_several_takes_the_names_that_are_left(home: Home, painter: Recorder) -> None:
+    painter.answer = lambda request: images(png(1024, 1024, noise=b"1"))
+    home.run("generate", "a cat", "-o", "cat.png", "--n", "3", base_url=painter.base_url)
+    (home.cwd / "album").mkdir()
+    os.replace(home.cwd / "cat-1.png", home.cwd / "album" / "cat-1.png")
+    wrong = home.run("history", "redo", "1", "--missing", "--n", "5", base_url=painter.base_url)
+    assert wrong.code == 2 and "2 images are missing" in wrong.stderr
+    painter.answer = lambda request: images(png(1024, 1024, noise=b"2"), png(1024, 1024, noise=b"3"))
+    rest = home.run("history", "redo", "album/cat-1.png", "--missing", base_url=painter.base_url)
+    album = home.cwd / "album"
+    assert rest.saved == [album / "cat-2.png", album / "cat-3.png"], rest.stderr
+    assert painter.requests[-1].json["n"] == 2
+
+
+def test_redo_missing_never_offers_what_may_have_been_paid_for(home: Home, painter: Recorder) -> None:
+    begin(home, "a cat")
+    with sqlite3.connect(str(home.ledger)) as ledger:
+        ledger.execute("UPDATE requests SET status = 'pending'")
+    run = home.run("history", "redo", "1", "--missing", base_url=painter.base_url)
+    assert run.code == 2 and "resume" in run.stderr and painter.requests == []
+
+
 def test_redo_of_an_image_that_was_moved_writes_beside_it(home: Home, painter: Recorder) -> None:
     cat = make(home, painter, "a cat", "cat.png")
     (home.cwd / "album").mkdir()

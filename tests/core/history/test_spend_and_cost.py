@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import pytest
 from harness import Home
+from pictures import png
 from servers import Recorder
 
 from gpt_image2.core import Billed, Result, SavedImage, Usage
 from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.api.sizes import size_problem
 from gpt_image2.core.ledger.entries import Ending, Opening, Status
 from gpt_image2.core.ledger.recording import Ledger
 
@@ -28,6 +31,7 @@ def record(
     day: str = "2026-11-20",
     billed: Billed = Billed.YES,
     sandbox: bool = False,
+    at: str = "",
     **fields: Any,
 ) -> None:
     """Writes one request of one image and 100 tokens."""
@@ -46,7 +50,7 @@ def record(
         sandbox=sandbox,
     )
     request = ImageRequest(prompt="a cat", **fields)
-    opening = Opening(base_url, "generate", request, "/p/cat.png", started_at=f"{day}T12:00:00.000Z")
+    opening = Opening(base_url, "generate", request, "/p/cat.png", started_at=at or f"{day}T12:00:00.000Z")
     assert Ledger(home.state).record(opening, Ending(Status.SAVED, result), pytest.fail)
 
 
@@ -68,21 +72,21 @@ def spent(home: Home) -> Home:
 
 
 def test_costs_are_added_up_by_day_model_host_and_quality(spent: Home) -> None:
-    assert groups(spent) == {"2026-11-20": 0.6, "2026-11-21": 0.1}
-    assert groups(spent, "--by", "quality") == {"high": 0.6, "medium": 0.05, "auto": 0.05}
+    assert groups(spent) == {"2026-11-20": 0.2, "2026-11-21": 0.1}
+    assert groups(spent, "--by", "quality") == {"high": 0.2, "medium": 0.05, "auto": 0.05}
     assert groups(spent, "--by", "host") == {
         "api.openai.com": 0.25,
         "relay.example": 0.05,
         "the sandbox": 0.4,
     }
-    assert groups(spent, "--by", "model") == {"gpt-image-2": 0.65, "gpt-image-2-2026-04-21": 0.05}
+    assert groups(spent, "--by", "model") == {"gpt-image-2": 0.25, "gpt-image-2-2026-04-21": 0.05}
     assert groups(spent, "--since", "2026-11-21") == {"2026-11-21": 0.1}
 
 
 def test_the_totals_tell_the_sandbox_from_real_money(spent: Home) -> None:
     outcome = spent.run("spend", "--json").json
-    assert (outcome["total_usd"], outcome["sandbox_usd"]) == (0.7, 0.4)
-    assert (outcome["requests"], outcome["images"], outcome["tokens"]) == (5, 5, 500)
+    assert (outcome["total_usd"], outcome["sandbox_usd"]) == (0.3, 0.4)
+    assert (outcome["requests"], outcome["images"], outcome["tokens"]) == (4, 4, 400)
 
 
 def test_for_people_the_sandbox_has_a_line_of_its_own_and_is_not_in_the_total(spent: Home) -> None:
@@ -91,12 +95,34 @@ def test_for_people_the_sandbox_has_a_line_of_its_own_and_is_not_in_the_total(sp
     assert lines[1:5] == [
         ["2026-11-20", "2", "2", "200", "$0.2000"],
         ["2026-11-21", "2", "2", "200", "$0.1000"],
-        ["total", "4", "4", "400", "$0.3000"],
+        ["real", "money", "4", "4", "400", "$0.3000"],
         ["sandbox", "1", "1", "100", "$0.4000"],
     ]
     by_host = spent.run("spend", "--by", "host").stdout.splitlines()
     assert by_host[3].split() == ["the", "sandbox", "1", "1", "100", "$0.4000"]
-    assert next(line for line in by_host if line.startswith("total")).endswith("$0.3000")
+    assert next(line for line in by_host if line.startswith("real money")).endswith("$0.3000")
+    assert all("no real money was spent" in told for told in (lines_of(spent), "\n".join(by_host)))
+
+
+def lines_of(home: Home) -> str:
+    return home.run("spend").stdout
+
+
+def test_where_the_sandbox_made_everything_no_total_says_that_it_was_nothing(home: Home) -> None:
+    record(home, 0.4, base_url=LOOPBACK, sandbox=True)
+    for by in ("day", "host"):
+        told = home.run("spend", "--by", by).stdout
+        assert "$0.0000" not in told and "$0.4000" in told and "no real money was spent" in told
+
+
+def test_today_begins_at_midnight_here(home: Home) -> None:
+    now = time.time()
+    record(home, 0.1, day=time.strftime("%Y-%m-%d", time.gmtime(now - 2 * 86_400)))
+    record(home, 0.2, at=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now - 1)))
+    zone = f"XXX{time.gmtime(now).tm_hour - 12:+d}"  # where it is about noon
+    for words in (["--today"], ["--since", "today"]):
+        told = home.run("spend", *words, "--json", env={"TZ": zone}).json
+        assert (told["total_usd"], told["requests"]) == (0.2, 1)
 
 
 def test_a_gateway_on_this_machine_costs_real_money(home: Home) -> None:
@@ -146,6 +172,57 @@ def test_a_cost_is_that_of_the_table(home: Home) -> None:
     assert cost(home, *args, "x" * 400) == cost(home, *args, "--prompt", "x" * 400)
     assert cost(home, *args, "x" * 400) == {"low": 0.21122, "high": 0.21122}
     assert cost(home, *args, "--stream", "--partial-images", "3") == {"low": 0.21972, "high": 0.21972}
+
+
+def test_any_number_of_images_has_a_cost(home: Home) -> None:
+    args = ("--size", "1024x1024", "--quality", "low", "--n", "300")
+    assert cost(home, *args) == {"low": 1.764, "high": 1.764}
+    assert cost(home, *args, "--batch") == {"low": 0.882, "high": 0.882}
+
+
+def test_input_images_are_priced_at_their_estimate_in_the_high_end(home: Home) -> None:
+    (home.cwd / "room.png").write_bytes(png(512, 512))
+    args = ("--size", "1024x1024", "--quality", "low")
+    alone = cost(home, *args)
+    assert alone == {"low": 0.00588, "high": 0.00588}
+    tokens = 16 * 16 * 8e-6
+    one = cost(home, *args, "--image", "room.png", "--n", "10")
+    assert one == {"low": 0.0588, "high": pytest.approx(0.0588 + 10 * tokens)}
+    two = cost(home, *args, "--image", "room.png", "--image", "https://example.com/huge.png", "--batch")
+    assert two == {"low": 0.00294, "high": pytest.approx((0.00588 + tokens + 1536 * 8e-6) / 2)}
+    assert "by an estimate" in home.run("cost", *args, "--image", "room.png").stdout
+    assert home.run("cost", "--image", "no.png").code == 2
+
+
+def test_the_sizes_of_a_ratio_are_legal_from_small_to_large_and_priced(home: Home) -> None:
+    told = home.run("cost", "--sizes", "16:9", "--json").json
+    sizes = [tuple(map(int, row["size"].split("x"))) for row in told["sizes"]]
+    assert all(size_problem(*size) is None for size in sizes)
+    assert [w * h for w, h in sizes] == sorted(w * h for w, h in sizes)
+    assert {(1280, 720), (1536, 864), (2048, 1152), (2304, 1296), (3840, 2160)} <= set(sizes)
+    assert max(abs(w / h / (16 / 9) - 1) for w, h in sizes) < 0.01
+    names = {row["name"]: row for row in told["sizes"] if row["name"]}
+    assert set(names) == {"16:9", "16:9@2k", "16:9@4k"} and names["16:9@2k"]["size"] == "2048x1152"
+    assert names["16:9@4k"]["cost_usd"]["high"] == cost(home, "--size", "4k", "--quality", "high")
+    shown = home.run("cost", "--sizes", "1200x630", "--quality", "low").stdout.splitlines()
+    assert shown[0].split() == ["size", "megapixels", "low"] and "experimental" in shown[-1]
+
+
+@pytest.mark.parametrize("args", [["4:1"], ["wide"], ["16:9", "--size", "2k"], ["16:9", "--compare"]])
+def test_no_ratio_has_no_sizes(home: Home, args: List[str]) -> None:
+    run = home.run("cost", "--sizes", *args)
+    assert run.code == 2 and len(run.stderr.splitlines()) == 1
+
+
+def test_half_the_price_comes_with_a_warning_where_a_host_may_have_no_batch_api(home: Home) -> None:
+    args = ("cost", "--batch", "--json")
+    for url in (OFFICIAL, LOOPBACK):
+        assert home.run(*args, base_url=url).json["warnings"] == []
+    (warning,) = home.run(*args, base_url=RELAY).json["warnings"]
+    assert RELAY in warning and "Batch API" in warning
+    jobs = home.cwd / "jobs.txt"
+    jobs.write_text("a cat\n", encoding="utf-8")
+    assert warning in home.run("batch", "submit", "jobs.txt", "--dry-run", base_url=RELAY).stderr
 
 
 def test_an_automatic_quality_costs_from_low_to_high(home: Home) -> None:

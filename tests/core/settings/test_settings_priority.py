@@ -55,6 +55,27 @@ def shadow_warnings(run: Run) -> List[str]:
     return [text for text in run.json["warnings"] if "is not used" in text]
 
 
+def test_the_config_file_may_say_that_every_call_streams_but_those_that_cannot(home: Home) -> None:
+    write(found_file(home), stream=True)
+    args = ("--quality", "low", "--size", "square")
+    streamed = dry_run(home, *args).json
+    assert json.loads(streamed["body"])["stream"] is True
+    priced = home.run("cost", *args, "--json").json
+    assert priced["cost_usd"]["high"] == pytest.approx((196 + 100) * 30e-6)
+    gif = dry_run(home, "--format", "gif", "--model", "gpt-image-2.6-flare").json
+    assert "stream" not in json.loads(gif["body"])
+    jobs = home.cwd / "jobs.jsonl"
+    lines = [
+        {"prompt": "a wave", "output_format": "gif", "model": "gpt-image-2.6-flare"},
+        {"prompt": "a cat"},
+    ]
+    jobs.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    assert home.run("batch", "run", str(jobs), "--dry-run").code == 0
+    assert home.run("config", "--show", "--json").json["settings"]["stream"]["value"] == "yes"
+    write(found_file(home), stream=False)
+    assert "stream" not in json.loads(dry_run(home).json["body"])
+
+
 @pytest.mark.parametrize(("winner", "loser"), list(itertools.combinations(URLS, 2)))
 def test_of_two_sources_of_the_base_url_the_higher_wins(home: Home, winner: str, loser: str) -> None:
     env: Dict[str, Optional[str]] = dict(NO_KEYS)

@@ -10,7 +10,7 @@ from typing import List
 import pytest
 from harness import Home, Sandbox
 
-from gpt_image2.core.telling.output import EventsOutput
+from gpt_image2.core.telling.events_output import EventsOutput
 
 
 def names(events: List[dict]) -> List[str]:

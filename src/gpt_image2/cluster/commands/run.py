@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from gpt_image2.core.base.about import INSTALL_HINT
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.optional_part import install_line
 from gpt_image2.core.base.outcome import Billed, ExitCode
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.plan import INVALID
@@ -92,7 +92,7 @@ def _engine(
         except ImportError as error:
             raise UsageError(
                 f"Ray is not installed here ({error.name} is missing)",
-                hint=f"install it: {INSTALL_HINT.format(extra='ray')}",
+                hint=f"install it: {install_line('ray')}",
                 code="extra_missing",
             ) from None
         return partial(run_on_ray, command, planned, stack)

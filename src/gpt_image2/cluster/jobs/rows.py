@@ -69,6 +69,6 @@ def standing_row(job: ClusterJob, last: Claim, found: Verdict, is_alive: bool) -
         billed=last.billed if last.state is State.DOUBT else Billed.MAYBE,
         error_code=last.code or IN_FLIGHT,
         error_message=last.message or "it was in flight when its worker ended",
-        error_hint="it may have been billed; check your usage, or run it again with --retry-ambiguous",
+        error_hint="it may have been billed; check your usage: it is not sent again",
         attempts=last.attempts,
     )

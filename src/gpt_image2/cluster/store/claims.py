@@ -163,7 +163,7 @@ def read_claim(data: bytes) -> Claim:
         known["billed"] = Billed(known.get("billed", "no"))
         known["images"] = tuple(map(image_of_fields, known.get("images", ())))
         return Claim(**known)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"a claim is not readable: {error}", hint="it is of another program, or of a newer release"
         ) from None

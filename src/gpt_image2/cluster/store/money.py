@@ -155,5 +155,5 @@ def _read(data: bytes) -> Books:
         known = json.loads(data)
         aside = {str(name): float(usd) for name, usd in known["aside_usd"].items()}
         return Books(int(known["number"]), float(known["spent_usd"]), aside)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"the books of this address are not readable: {error}") from None

@@ -27,7 +27,6 @@ from .request import DEFAULT_PARTIAL_IMAGES, ONCE_EXTRA, ImageRequest, check_ran
 from .sizes import (
     EXPERIMENTAL_PIXELS,
     SIZE_NAMES,
-    nearest_legal_size,
     parse_size,
     resolve_size,
     size_problem,
@@ -44,8 +43,8 @@ _FOR_GIF_OR_SVG = ("frame_count", "frame_duration_ms", "svg_model", "svg_effort"
 
 
 def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
-    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about unknown values; a
-    `UsageError` for what the API is known to refuse."""
+    """The request with names resolved (`jpg`, `2k`, `16:9`), and warnings about what is not known; a
+    `UsageError` for what the API is known to refuse, and values that no known model takes."""
     _check_prompt(request.prompt)
     check_range("n", request.n, 1, MAX_N)
     check_range("output_compression", request.output_compression, 0, 100)
@@ -68,6 +67,11 @@ def checked(request: ImageRequest) -> Tuple[ImageRequest, Tuple[str, ...]]:
     for name, known in _KNOWN_VALUES:
         value = getattr(request, name)
         if value is not None and value not in known:
+            if model is not None:
+                known = model.qualities if name == "quality" else known
+                raise UsageError(
+                    f"{name} {value!r} is none that {request.model} takes", hint=f"choose {', '.join(known)}"
+                )
             warnings.append(
                 f"{name} {value!r} is not known here and is passed through (known: {', '.join(known)})"
             )
@@ -164,10 +168,9 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
         width, height = explicit
         problem = size_problem(width, height)
         if problem:
-            hint = "the nearest legal size is {}x{}".format(*nearest_legal_size(width, height))
             raise UsageError(
                 f"size {size} is not legal: {problem}",
-                hint=hint + _covering(width, height),
+                hint=_legal_instead(width, height),
                 code="invalid_size",
             )
         if width * height > EXPERIMENTAL_PIXELS:
@@ -175,17 +178,14 @@ def _with_size(request: ImageRequest, known_model: bool, warnings: List[str]) ->
     return replace(request, size=size)
 
 
-def _covering(width: int, height: int) -> str:
-    """What to ask for where all of this size is needed; empty where nothing covers it, or nobody knows."""
+def _legal_instead(width: int, height: int) -> str:
+    """What to ask for instead of a size."""
     try:
-        from .covering import covering_size
+        from .covering import legal_instead
 
-        found = covering_size(width, height)
-    except (UsageError, ValueError, ZeroDivisionError):  # a script that lies alone; an edge of 0
-        return ""
-    if found[0] < width or found[1] < height:
-        return ""
-    return "; {}x{} covers it, and `exact` {}x{} cuts that to size".format(*found, width, height)
+        return legal_instead(width, height)
+    except UsageError:  # the script lies alone
+        return f"choose one of {', '.join(SIZE_NAMES)}"
 
 
 def _check_format_rules(request: ImageRequest, known_model: bool) -> None:

@@ -114,9 +114,8 @@ def estimate_cost(
     if size == "auto":
         notes.append("size auto: one of " + ", ".join(_AUTO_SIZES))
     if input_tokens:
-        input_usd = n * input_tokens * price.image_in / 1e6
-        high += input_usd
-        notes.append(f"input images come on top, by an estimate up to ${input_usd:.4f}")
+        high += n * input_tokens * price.image_in / 1e6
+        notes.append(f"input images come on top, by an estimate up to {input_tokens:,} tokens a picture")
     return CostEstimate(low, high, "; ".join(notes))
 
 

@@ -13,7 +13,7 @@ from typing import Optional, Tuple
 
 from ..base.about import called, in_quotes
 from ..base.errors import UsageError
-from ..base.optional_part import MISSING, PICTURES_INSTALL, errors_as_ours, import_pictures
+from ..base.optional_part import MISSING, errors_as_ours, import_pictures, install_line
 from ..base.redact import show
 from .models import MAX_INPUT_BYTES
 from .orientation import orientation_of, size_shown
@@ -21,8 +21,8 @@ from .png_alpha import Alpha, alpha_of
 from .request import InputImage
 
 _HEAD_OF_OTHERS_BYTES = 64
-#: The code of an error about an image that has too many pixels to be looked at.
-BOMB = "too_many_pixels"
+#: The codes of errors about an image that has too many pixels to be looked at, and about one that is broken.
+BOMB, UNREADABLE = "too_many_pixels", "unreadable_image"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -72,7 +72,7 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None and reason.code != BOMB:
+        if problem is None and reason.code not in (BOMB, UNREADABLE):
             return None  # as it is the API may take it
         if problem is None or reason.code != MISSING:
             raise
@@ -80,7 +80,7 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         raise problem
     raise UsageError(
         problem.message,
-        hint=f"install what converts it: {PICTURES_INSTALL}; or save it as png, jpeg or webp",
+        hint=f"install what converts it: {install_line('pictures')}; or save it as png, jpeg or webp",
     )
 
 
@@ -94,13 +94,13 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
         with errors_as_ours():
             return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
+        if reason.code not in (MISSING, UNREADABLE):
             raise
         hint = problem.hint
         if reason.code == MISSING:
             names = [in_quotes(show(image.source, limit=None)) for image in (first, mask)]
             hint = "convert it: {} mask {} --from {} -o mask.png (it needs {})".format(
-                called(), *names, PICTURES_INSTALL
+                called(), *names, install_line("pictures")
             )
         raise UsageError(problem.message, hint=hint, code=problem.code) from None
 

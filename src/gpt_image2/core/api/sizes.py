@@ -5,8 +5,7 @@ Source of every limit here: the Images API reference and the image guide, as of 
 
 from __future__ import annotations
 
-import math
-from typing import List, Mapping, Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 EDGE_STEP = 16
 MAX_EDGE = 3840
@@ -26,14 +25,11 @@ _NAMED_SIZES: Mapping[str, str] = {
 }
 SIZE_NAMES = tuple(_NAMED_SIZES)
 
-_DEFAULT_RATIO_PIXELS = 1024 * 1024
-_LONG_EDGES: Mapping[str, int] = {"2k": 2048, "4k": MAX_EDGE}
-
 
 def parse_size(text: str) -> Optional[Tuple[int, int]]:
     """Width and height in pixels of `WxH`, or None when the text has another form."""
     width, sep, height = text.strip().lower().replace("×", "x").partition("x")
-    if not sep or not (_is_digits(width) and _is_digits(height)):
+    if not sep or not (is_digits(width) and is_digits(height)):
         return None
     return int(width), int(height)
 
@@ -53,26 +49,6 @@ def size_problem(width: int, height: int) -> Optional[str]:
     return None
 
 
-def nearest_legal_size(width: float, height: float) -> Tuple[int, int]:
-    """The legal size nearest to a wished one: first its ratio is kept, then its scale, then the grid."""
-    width, height = max(width, 1.0), max(height, 1.0)
-    if width > MAX_RATIO * height:
-        width, height = math.sqrt(width * height * MAX_RATIO), math.sqrt(width * height / MAX_RATIO)
-    elif height > MAX_RATIO * width:
-        width, height = math.sqrt(width * height / MAX_RATIO), math.sqrt(width * height * MAX_RATIO)
-    grow = math.sqrt(MIN_PIXELS / (width * height))
-    shrink = min(math.sqrt(MAX_PIXELS / (width * height)), MAX_EDGE / max(width, height))
-    scale = min(max(1.0, grow), shrink)
-    width, height = width * scale, height * scale
-
-    def candidates(edge: float) -> List[int]:
-        base = int(edge // EDGE_STEP)
-        return [step * EDGE_STEP for step in range(max(1, base - 2), base + 4)]
-
-    legal = [(w, h) for w in candidates(width) for h in candidates(height) if size_problem(w, h) is None]
-    return min(legal, key=lambda wh: (math.log(wh[0] / width) ** 2 + math.log(wh[1] / height) ** 2, wh))
-
-
 def resolve_size(text: str) -> Optional[str]:
     """`auto` or `WxH` for a size, a size name (`2k`) or a ratio (`16:9`, `16:9@2k`); None for anything else.
 
@@ -87,23 +63,13 @@ def resolve_size(text: str) -> Optional[str]:
     explicit = parse_size(text)
     if explicit is not None:
         return "{}x{}".format(*explicit)
-    ratio, _, tier = text.partition("@")
-    across, sep, down = ratio.partition(":")
-    if not sep or not (_is_digits(across) and _is_digits(down)) or int(across) < 1 or int(down) < 1:
+    if ":" not in text:
         return None
-    proportion = int(across) / int(down)
-    if not tier or tier == "1k":
-        height = math.sqrt(_DEFAULT_RATIO_PIXELS / proportion)
-        width = height * proportion
-    elif tier in _LONG_EDGES:
-        longest = _LONG_EDGES[tier]
-        width, height = (
-            (longest, longest / proportion) if proportion >= 1 else (longest * proportion, longest)
-        )
-    else:
-        return None
-    return "{}x{}".format(*nearest_legal_size(width, height))
+    from .ratios import size_of_ratio
+
+    return size_of_ratio(text)
 
 
-def _is_digits(text: str) -> bool:
+def is_digits(text: str) -> bool:
+    """Whether a text is a number of a few ASCII digits."""
     return text.isascii() and text.isdigit() and len(text) <= 6

@@ -8,7 +8,6 @@ import sys
 VERSION = "0.1.0"
 PROGRAM = "gpt-image2"
 USER_AGENT = f"{PROGRAM}/{VERSION}"
-INSTALL_HINT = "pip install 'gpt-image2[{extra}]'"
 
 _UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/\\:._-+,@~")
 

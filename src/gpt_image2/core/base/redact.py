@@ -14,11 +14,12 @@ MIN_SECRET_CHARS = 8
 #: Characters that show nothing, by which a key may be echoed in pieces.
 _INVISIBLE = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\t\r\n]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"

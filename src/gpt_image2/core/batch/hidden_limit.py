@@ -27,18 +27,26 @@ from collections import deque
 from math import inf
 from typing import Deque, Optional
 
-from .kept_pace import FALL, FREE, Departure, KeptPace, Measure, Outcomes
+from .evidence import Evidence
+from .kept_pace import FALL, FREE, SURE_IMAGES, Departure, KeptPace, Measure
 
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
-_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
-_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_LOST = 6  # refusals on end until nobody goes, while nothing is known
+_MOST_WAIT_S, _LONGER = 30.0, 2.0  # until one asks again, and how much longer than the last time
+_LATER = 1.3
+_GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_SOMETIMES = 0.15
+_RARELY = 0.02  # so often a limit refuses what keeps to the pace that got through
+_AT_FIRST_S = 2.0  # nothing is known of a rate before
+_WINDOW_S, _LATE_S = 60.0, 0.1
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
@@ -50,25 +58,31 @@ class HiddenLimit:
         self._has_pace = has_pace
         self.pace: Optional[KeptPace] = None  # None: open
         self.last_through_s = 0.0  # when what was let through last had been sent
+        self._evidence = Evidence()
         self._recent: Deque[Departure] = deque(maxlen=_RECENT)
+        self._last: Optional[Departure] = None  # that was counted
         self._measure: Optional[Measure] = None
         self._patience = _FEW
         self._open_until_s = 0.0
         self._guesses = True  # nobody tells what refusals are for
         self._is_told = False  # a refusal since the last measure said that it was for a limit
         self._shut_until_s: Optional[float] = None
+        self._least_per_s, self._most_per_s = 0.0, inf
+        self._asked_image_s = 1.0  # how long a limit would take for one image, when it was shut
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
         self._resumes_s: Optional[float] = None  # what goes then or later and gets through begins anew
         self._grace_s: Optional[float] = None
-        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
-        self._behind: Deque[Departure] = deque()  # what went right behind refusals
-        self._went_behind = Outcomes()  # while it is open
 
     @property
     def is_chance(self) -> bool:
         """Whether refusals have been found to be chance."""
         return self.pace is None and self._patience == _MANY
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether refusals are evidently for a limit."""
+        return self._evidence.is_limit
 
     def shut_s(self, now_s: float) -> float:
         """For how many seconds nobody goes."""
@@ -88,16 +102,18 @@ class HiddenLimit:
     def start(self, images: int, now_s: float, most_per_s: float) -> Departure:
         """A request goes out, where no more than so many images a second are allowed in any case."""
         departure = Departure(images, now_s)
+        departure.is_asking = self._shut_until_s is not None
+        if len(self._recent) == _RECENT:
+            self._count(self._recent[0], now_s)
         self._recent.append(departure)
-        if self._measure is not None:
-            self._measure.add(departure)
-        if now_s <= self._behind_until_s:
-            self._behind.append(departure)
-        self._behind_until_s = 0.0
+        if self._measure is None:
+            self._measure = Measure(now_s, [])
+        self._measure.add(departure)
+        self._most_per_s = most_per_s
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
             if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
-                self._open(_FEW)
+                self._open(_FEW, now_s)
         return departure
 
     def forget(self) -> None:
@@ -112,18 +128,12 @@ class HiddenLimit:
         departure.is_refused = True
         grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
         self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
-        self._look(now_s)
         if self._measure is not None and departure.sent_s >= self._measure.since_s:
             self._measure.refuse(departure)
         self._is_told = self._is_told or bool(is_limit)
         self._guesses = is_limit is None
-        if self._shut_until_s is not None:
-            self._shut(wait_s, now_s)
-            return
-        if self._measure is None and self._resumes_s is None:
-            self._resumes_s = now_s
-        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
-        if self._shuts(departure, is_limit, now_s):
+        self._look(now_s)
+        if self._shut_until_s is not None or self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
     def _shuts(self, departure: Departure, is_limit: Optional[bool], now_s: float) -> bool:
@@ -131,30 +141,38 @@ class HiddenLimit:
         if is_limit:
             return True
         lost, pace = self._lost(now_s), self.pace
+        is_lost = lost >= self._evidence.most_lost(lost)
         if is_limit is False:
             self._patience = _MANY
             if pace is not None:
-                pace.refuse_within(departure)
-            return lost >= _LOST_BY_CHANCE
-        if pace is None:
-            if not self.is_chance:
-                return lost >= _LOST or self._is_due(now_s)
-            if lost < _LOST_BY_CHANCE and not self.is_limited:
-                return self._is_due(now_s)
-            self._open(_FEW, now_s)
+                pace.give_back(departure)
+            return is_lost
+        if pace is not None:
+            if departure.is_within and not self.is_limited:
+                pace.give_back(departure)
+                return is_lost or (lost > 1 and self._evidence.leans)
             return True
-        if not departure.is_within:
+        if not self.is_chance:
+            return is_lost or lost >= _LOST or self.is_limited or self._is_due(now_s)
+        if is_lost or self.is_limited or self._is_due(now_s):
+            self._evidence.doubt()
+            self._patience = _FEW
             return True
-        pace.refuse_within(departure)
-        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
-            self._open(_MANY, now_s)
-            return False
-        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+        return False
 
     def _ahead_s(self, pace: KeptPace, now_s: float) -> float:
         """By how many seconds of the pace more has got through than it lets through."""
         measure = self._measure
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _own_wait_s(self, image_s: float, now_s: float) -> float:
+        """How long nobody goes where the server names no wait. The next image, if it is a bucket; if not, the
+        end of a window, of which more was used than it gives until then, or of a minute."""
+        wait_s = min(_MOST_WAIT_S, image_s * (_LONGER if self.is_limited else _LATER) ** self._vain)
+        if self.pace is not None and self._vain:
+            wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
+        began_s = self._measure.since_s if self._measure else now_s
+        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _LATE_S)
 
     def _is_due(self, now_s: float) -> bool:
         """Whether a pace is to be tried."""
@@ -165,24 +183,26 @@ class HiddenLimit:
         return self._is_told or (self._guesses and is_due)
 
     def _open(self, patience: int, now_s: Optional[float] = None) -> None:
-        """No pace is kept until so many more refusals; since `now_s` there is something to measure."""
-        self.pace = self._measure = self._shut_until_s = None
-        self._went_behind = Outcomes()
-        self._resumes_s = now_s
-        self._patience = min(_MANY, patience)
-        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+        """No pace is kept until so many more refusals; from `now_s` on there is something to measure."""
+        self._least_per_s = self.pace.per_s if self.pace is not None else 0.0
+        self.pace = self._shut_until_s = self._resumes_s = None
+        self._vain = 0
+        self._measure = None if now_s is None else Measure(now_s, [])
+        self._patience = patience
+        self._open_until_s = (now_s or 0.0) + _CALM_S if patience == _MANY else 0.0
 
     def _shut(self, wait_s: Optional[float], now_s: float) -> None:
         """Nobody goes for a while; then one by one, until one gets through."""
         until_s = self._shut_until_s
         if until_s is None or now_s >= until_s:
             self.is_asked = wait_s is not None
+            if not self._vain:
+                self._asked_image_s = self._image_s(now_s)
+            image_s = self._asked_image_s
             if wait_s is None:
-                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
-                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
+                wait_s = self._own_wait_s(image_s, now_s)
             else:  # others may come at the very moment that the server names: in vain, so we come later
-                most_s = min(self._image_s(now_s), max(1.0, wait_s))
-                wait_s += most_s * (1 - _LONGER**-self._vain)
+                wait_s += min(image_s, max(1.0, wait_s)) * (_GOLDEN * self._vain % 1)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
@@ -190,15 +210,11 @@ class HiddenLimit:
             self._resumes_s = self._shut_until_s
 
     def _look(self, now_s: float) -> None:
-        """Takes in what has got through by now."""
-        while self._behind and self._is_known(self._behind[0], now_s):
-            is_refused = self._behind.popleft().is_refused
-            if self.pace is not None:
-                self.pace.behind.add(is_refused)
-                continue
-            self._went_behind.add(is_refused)
-            if not self.is_chance and self._went_behind.is_chance:
-                self._open(_MANY, now_s)
+        """Takes in what has got through by now, in the order of sending."""
+        for departure in self._recent:
+            if not self._is_known(departure, now_s):
+                break
+            self._count(departure, now_s)
         for departure in reversed(self._recent):
             if self._is_through(departure, now_s):
                 self.last_through_s = max(self.last_through_s, departure.sent_s)
@@ -210,11 +226,26 @@ class HiddenLimit:
             if first is not None:
                 self._resume(first)
 
+    def _count(self, departure: Departure, now_s: float) -> None:
+        """Takes in what the outcome of a request tells."""
+        if departure.is_counted:
+            return
+        departure.is_counted = True
+        last, self._last = self._last, departure
+        limit_refuses = 0.0
+        if last is not None and not departure.is_asking:
+            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
+            if last.is_refused and images <= _BEHIND:
+                limit_refuses = 1 - max(_RARELY, images)
+            elif departure.is_within:
+                limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        self._evidence.add(departure.is_refused, limit_refuses)
+        if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
+            self._open(_MANY, now_s)
+
     def _resume(self, first: Departure) -> None:
         """The first request after a refusal has got through: what there was until then is measured."""
         self._resumes_s = self._shut_until_s = None
-        # A rate that is mostly our own waiting is none.
-        least_images = max(_LEAST_IMAGES, 2 * self._vain)
         self._vain = 0
         later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
         begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
@@ -222,30 +253,31 @@ class HiddenLimit:
             self._measure = begins
             return
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
-        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+        per_s = max(1, images) / max(0.001, seconds)
+        if images < _LEAST_IMAGES and not (self._guesses and self.is_limited):
             return
-        per_s = images / max(0.001, seconds)
-        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        if pace is None and not (self._guesses or self._is_told):
+            return
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
-        elif per_s < FALL * pace.best_per_s and not is_limited:
-            self._open(4 * self._patience, first.sent_s)
+            if images < _LEAST_IMAGES:
+                per_s = max(per_s, self._least_per_s)
+            self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
-        else:
-            pace.measure(per_s, first.sent_s)
+        if images < _LEAST_IMAGES:
+            per_s = max(per_s, pace.per_s / 2)
+        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+            self._evidence.doubt()  # a limit would have let as much through as before
+        pace.measure(per_s, first.sent_s, is_sure=images >= SURE_IMAGES)
 
     def _image_s(self, now_s: float) -> float:
         """How long a limit would take for one image, as far as is known."""
         if self.pace is not None:
             return 1 / self.pace.per_s
         measure = self._measure
-        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether refusals are evidently for a limit."""
-        return self._went_behind.is_limited
+        return (
+            1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        )
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is
@@ -253,11 +285,10 @@ class HiddenLimit:
         is known of the limit."""
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        is_unhurt = self._measure is None and self._resumes_s is None
-        if self.pace is not None or is_unhurt:
+        if self.pace is not None or self._measure is None or not self._measure.refusals:
             return inf
         if self.is_chance:
-            return _LOST_BY_CHANCE  # so many would show that it is not
+            return _MOST_IN_DOUBT
         most = 1
         for departure in reversed(self._recent):
             if departure.is_refused:
@@ -267,12 +298,11 @@ class HiddenLimit:
 
     def _lost(self, now_s: float) -> int:
         """How many requests on end were refused, in the order of sending."""
-        lost, last_s = 0, inf
+        lost = 0
         for departure in reversed(self._recent):
             if departure.is_refused:
                 lost += 1
-                last_s = min(last_s, departure.sent_s)
-            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+            elif lost or self._is_through(departure, now_s):
                 break  # a later one is refused already, so this one most likely is through
         return lost
 

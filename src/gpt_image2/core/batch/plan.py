@@ -16,7 +16,7 @@ from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
-from ..calls.explain import TASK_PENDING
+from ..calls.task import TASK_PENDING
 from ..outputs.naming import canonical
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line

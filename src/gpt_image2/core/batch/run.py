@@ -10,7 +10,7 @@ from ..base.interrupt import StopSwitch
 from ..commands.options import client_of
 from ..commands.package_extras import run_beyond, use_sandbox
 from ..telling.as_json import estimate_json, failure_json
-from ..telling.in_words import cost_in_words
+from ..telling.in_words import SANDBOX_MADE_IT, cost_in_words
 from ..telling.output import Output
 from .contact_sheet import write_sheet
 from .options import BatchRunCommand, read_batch_run
@@ -71,6 +71,9 @@ def _tell_ending(
     error = what_remains(found, tally)
     unpriced = f" and {tally.unpriced} calls of unknown cost" if tally.unpriced else ""
     output.say(f"{words}; ${tally.spent_usd:.4f}{unpriced}; {sheet or folder}")
+    is_sandbox = tally.images > 0 and jobs.journal is not None and jobs.journal.is_sandbox
+    if is_sandbox:
+        output.warn(SANDBOX_MADE_IT)
     if error is not None:
         output.complain(f"{error.message}; {error.hint}")
     outcome: Dict[str, object] = {
@@ -85,6 +88,7 @@ def _tell_ending(
         "out_dir": str(folder),
         "contact_sheet": sheet,
         "error": failure_json(error),
+        **({"sandbox": True} if is_sandbox else {}),
     }
     output.finish(outcome, job_rows(jobs.plan))
 

@@ -107,7 +107,7 @@ def what_remains(found: Dict[str, int], tally: Tally) -> Optional[PartialError]:
     if found[ACCEPTED]:
         hint += "; it waits for what is under way at the host"
     if found[AMBIGUOUS]:
-        hint += "; jobs in doubt run again only with --retry-ambiguous"
+        hint += "; it leaves alone what is in doubt: check your usage"
     return PartialError(in_words(found), hint=hint, code=tally.stopped)
 
 

@@ -18,8 +18,8 @@ from ..base.outcome import Billed
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..base.untrusted import moment_s
-from ..calls.exchange import send_free
 from ..calls.explain import explain
+from ..calls.free import send_free
 from ..calls.response import Answer
 from ..calls.retry import Again, Attempt, backoff_s, is_quota, judge, server_wait_s
 from ..calls.server_error import read_server_error
@@ -267,7 +267,7 @@ def _answer_of(body: bytes) -> Answer:
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 

@@ -18,7 +18,7 @@ from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.naming import OutputPlan, slug
 from ..settings.places import state_folder
 from ..telling.as_json import failure_json
-from ..telling.in_words import saved_line
+from ..telling.in_words import SANDBOX_MADE_IT, saved_line
 from ..telling.output import Output
 from .commands import BatchesArguments, Session, batch_json, batches_session
 from .results import ResultLine, ResultReader, error_without_line
@@ -113,6 +113,9 @@ class _Fetching:
             f"{found[DONE]} of {found['jobs']} jobs done, {found[FAILED]} failed, {found[WAITING]} waiting"
         )
         self._output.say(f"{words}; {self._saved} images saved")
+        is_sandbox = self._saved > 0 and self._session.api.is_sandbox
+        if is_sandbox:
+            self._output.warn(SANDBOX_MADE_IT)
         error: Optional[PartialError] = None
         if not is_good:
             hint = "; ".join(self._problems) or (_WAITING_HINT if found[WAITING] else _FAILED_HINT)
@@ -130,6 +133,7 @@ class _Fetching:
                 "contact_sheets": self._sheets,
                 "rescued": self._rescued,
                 "error": failure_json(error),
+                **({"sandbox": True} if is_sandbox else {}),
             },
             self._rows(),
         )

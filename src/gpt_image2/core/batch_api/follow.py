@@ -185,7 +185,7 @@ def _given_up(session: Session, batch: Batch) -> Batch:
     batch = replace(batch, server=replace(batch.server, status=GIVEN_UP))
     session.store.update(batch)
     session.output.warn(
-        f"{batch.label} is given up: its jobs may have been billed, and run again only with --retry-ambiguous"
+        f"{batch.label} is given up: its jobs may have been billed, so they are not run again by themselves"
     )
     return batch
 

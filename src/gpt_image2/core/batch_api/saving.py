@@ -22,6 +22,7 @@ from ..batch.output_folder import OutputFolder
 from ..batch.plan import JobEnding
 from ..batch.summary import job_row, say_ended
 from ..calls.download import Downloader, DownloadFailed
+from ..calls.usage import told_usage
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
@@ -68,8 +69,9 @@ class ResultSaver:
             error = fewer_images(here, len(planned.missing))
         billed = error.billed if error is not None and not new else Billed.YES
         in_order = tuple(images[number] for number in sorted(images))
+        author = told_usage(line.svg_usage, self._settings.secrets)
         result = priced(
-            Result("", batch.server.model, in_order, line.usage, svg_usage=line.svg_usage),
+            Result("", batch.server.model, in_order, line.usage, svg_usage=author),
             self._settings.prices,
             self._settings.text_prices,
             BATCH_DISCOUNT,

@@ -26,6 +26,7 @@ from ..batch.summary import counts, in_words, job_rows, show_dry_run, sum_of_sha
 from ..calls.budget import Budget
 from ..calls.client import Client
 from ..commands.package_extras import use_sandbox
+from ..history.estimates import batch_warnings
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder
 from ..telling.as_json import estimate_json, failure_json, image_json
@@ -65,6 +66,8 @@ def run_submit(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 def _submitted(
     jobs: SubmitCommand, client: Client, output: Output, stop: StopSwitch, stack: ExitStack
 ) -> int:
+    for warning in batch_warnings(client.settings.base_url):
+        output.warn(warning)
     folder = open_jobs(jobs, client, output, stack)
     estimate = sum_of_shares(folder.plan.shares()).cost_usd
     estimate = None if estimate is None else estimate.at(BATCH_DISCOUNT)
@@ -172,7 +175,7 @@ class _Submission:
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch = self._hand_over(bundle)
         if batch is not None:
-            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.result(batch_in_words(batch, "Submitted: "))
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         bundle.discard()
 

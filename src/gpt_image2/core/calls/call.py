@@ -6,22 +6,22 @@ only n=1.
 
 from __future__ import annotations
 
-import threading
 from itertools import count
 from operator import attrgetter
-from typing import Callable, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from ..api.cost import priced
+from ..base.about import called
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError
 from ..base.events import Finished
 from ..base.outcome import Billed, Result
 from ..base.record import replace
 from ..telling.in_words import cost_warnings
-from .explain import TASK_PENDING
+from .explain import in_doubt
 from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
+from .task import TASK_PENDING
 from .under_way import CallUnderWay
 
-_JOIN_S = 0.5
 _EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
@@ -75,7 +75,9 @@ class Call(CallUnderWay):
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
-        return _run_side_by_side([lane.run for lane in lanes])
+        from .side_by_side import run_side_by_side
+
+        return run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes: List[Result]) -> Result:
         usages = [lane.usage for lane in lanes if lane.usage is not None]
@@ -100,7 +102,8 @@ class Call(CallUnderWay):
         """The error that the call ends with, None when every image is where it was asked for."""
         saved, asked = len(result.images), self.request.count
         if self.host.stop.is_set and (errors or saved < asked):
-            return _interrupted(self.host.stop.signum, result, errors)
+            doubt = in_doubt(self.request, self.host.settings.prices)
+            return _interrupted(self.host.stop.signum, result, errors, doubt)
         rescued = [image.path for image in result.images if image.rescued]
         places = ", ".join(rescued)
         if rescued:
@@ -120,9 +123,12 @@ class Call(CallUnderWay):
                 worst.hint = "; ".join(filter(None, [worst.hint, _EARLIER_HINT]))
             worst.billed = result.billed
             return worst
+        hints = [worst.hint]
+        if self.row and worst.billed is not Billed.MAYBE and worst.code != DOWNLOAD_FAILED:
+            hints.append(f"{called()} history redo {self.row} --missing buys the rest")
         return PartialError(
             f"{saved} of {asked} images saved: {worst.message}",
-            hint=worst.hint,
+            hint="; ".join(filter(None, hints)),
             code=worst.code,
             billed=result.billed,
             http_status=worst.http_status,
@@ -130,29 +136,9 @@ class Call(CallUnderWay):
         )
 
 
-def _run_side_by_side(jobs: List[Callable[[], LaneEnd]]) -> List[LaneEnd]:
-    """Runs every job in a thread of its own; how they ended, in their order."""
-    ends: List[Optional[LaneEnd]] = [None] * len(jobs)
-    failures: List[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            ends[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [end for end in ends if end is not None]
-
-
-def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Error]) -> InterruptedCall:
+def _interrupted(
+    signum: Optional[int], result: Result, errors: List[GptImage2Error], doubt: str
+) -> InterruptedCall:
     saved = f"{len(result.images)} images saved; " if result.images else ""
     if result.billed is Billed.NO:
         return InterruptedCall(f"interrupted; {saved}nothing was billed", signum=signum or 2)
@@ -168,5 +154,5 @@ def _interrupted(signum: Optional[int], result: Result, errors: List[GptImage2Er
         f"interrupted; {saved}the request may still be billed",
         signum=signum or 2,
         billed=result.billed,
-        hint="; ".join([*hints, "check your usage before you send it again"]),
+        hint="; ".join([*hints, doubt]),
     )

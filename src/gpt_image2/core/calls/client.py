@@ -11,7 +11,7 @@ from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence,
 
 from ..api.checks import checked
 from ..api.request import REQUEST_FIELDS, ImageRequest
-from ..base.errors import GptImage2Error, UsageError
+from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Result
@@ -25,10 +25,9 @@ from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings, load_settings
 from ..settings.places import state_folder
 from ..wire.curl import find_curl
-from .budget import Budget
 from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import asks_sandbox, host_of
+from .exchange import host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 from .under_way import CallPolicy, PreparedCall, default_output, folders_to_write
@@ -112,6 +111,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self) -> Client:
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self) -> float:
         """How long a call may take with its retries."""
         return self._policy.timeout_s
@@ -122,8 +129,8 @@ class Client:
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:
-        """The request with the model of the settings where it names none."""
-        return request if request.model else replace(request, model=self.settings.model)
+        """The request with the model of the settings where it names none, and streamed where they say so."""
+        return self.settings.applied_to(request)
 
     def generate(
         self,
@@ -274,7 +281,11 @@ class Client:
         if output is None:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
-        Budget(max_cost_usd).check(request.estimate(self.settings.prices), f"this call of {request.model}")
+        if max_cost_usd is not None:
+            from .budget import Budget
+
+            estimate = request.estimate(self.settings.prices)
+            Budget(max_cost_usd).check(estimate, f"this call of {request.model}")
         sent = (*request.images, *(image for _, image in request.beside))
         notes = tuple(image.note for image in sent if image.note)
         return PreparedCall(request, plan, self.settings.warnings + warnings + notes)
@@ -308,7 +319,7 @@ class Client:
     ) -> Result:
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -342,6 +353,8 @@ class Client:
 
     def asks_sandbox(self) -> bool:
         """Whether the sandbox answers at the base URL; asks it, without a key."""
+        from .free import asks_sandbox
+
         host = host_of(self.settings, self.env, self._stop)
         return asks_sandbox(host.curl, self.settings.base_url)
 
@@ -365,7 +378,7 @@ class Client:
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
-        with suppress(OSError, GptImage2Error):  # none of it is this call's
+        with suppress(Exception):  # none of it is this call's
             from .leftovers import Resumer, resumed_in_words
 
             resumer = Resumer(host, self.ledger, said.append, self._policy.timeout_s, waits)

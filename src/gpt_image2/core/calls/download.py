@@ -11,7 +11,6 @@ from ..base.about import USER_AGENT
 from ..base.errors import ConfigError, GptImage2Error, NetworkError, OutputError
 from ..base.redact import show
 from ..outputs.collect import ImageCollector
-from ..settings.host_field import HostField, with_query
 from ..wire.addresses import (
     Address,
     is_local_name,
@@ -30,9 +29,9 @@ DOWNLOAD_TIMEOUT_S = 120.0
 DOWNLOAD_STALL_S = 30.0
 #: So many addresses above the number of images that were asked for are fetched; a list may have no end.
 MAX_FURTHER_ADDRESSES = 4
-_MAX_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _ADDRESS_CHARS = 200
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
 _KEY_WANTED = (401, 403)
 
 
@@ -59,16 +58,15 @@ class Downloader:
         max_bytes: int = DEFAULT_MAX_DOWNLOAD_BYTES,
         base_url: str = "",
         auth_headers: Tuple[Tuple[str, str], ...] = (),
-        query: Tuple[HostField, ...] = (),
         allow_private: bool = False,
         remaining_s: Callable[[], float] = lambda: DOWNLOAD_TIMEOUT_S,
     ) -> None:
         self._curl = curl
         self._max_bytes = max_bytes
-        self._base = f"{base_url}/" if base_url else ""
-        self._home = _home(base_url)
-        self._auth_headers = auth_headers
-        self._query = query
+        #: What relative addresses are taken from; empty where there are none.
+        self.base = f"{base_url}/" if base_url else ""
+        self.home = _home(base_url)
+        self.auth_headers = auth_headers
         self._allow_private = allow_private
         self._remaining_s = remaining_s
 
@@ -79,7 +77,7 @@ class Downloader:
         """
         for number in range(DOWNLOAD_TRIES):
             try:
-                self._follow(_readable(url, self._base), take)
+                self._follow(readable_address(url, self.base), take)
                 return
             except DownloadFailed as error:
                 wait_s = backoff_s(number)
@@ -89,56 +87,24 @@ class Downloader:
                     raise
                 restart()
 
-    def ask(
-        self, url: str, take: Callable[[bytes], object], on_head: Callable[[ResponseHead], object]
-    ) -> Received:
-        """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
-        go to the server itself, and to nobody else.
-
-        `DownloadFailed` where it leads to a private network, or nowhere.
-        """
-        address = _readable(url, self._base)
-        for _ in range(_MAX_REDIRECTS + 1):
-            following: List[str] = []
-
-            def head_came(head: ResponseHead, following: List[str] = following) -> None:
-                if head.status in _REDIRECTS and head.headers.get("location"):
-                    following.append(head.headers["location"])
-                else:
-                    on_head(head)
-
-            is_home = self._home is not None and address.origin == self._home.origin
-            if is_home:
-                address = _readable(with_query(address.url, self._query), "")
-            received = self._request(
-                address,
-                (("Accept", "application/json, image/*"), *(self._auth_headers if is_home else ())),
-                lambda chunk, following=following: None if following else take(chunk),
-                head_came,
-            )
-            if not following:
-                return received
-            address = _readable(following[0], address.url)
-        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
-
     def _follow(self, address: Address, take: Callable[[bytes], object]) -> None:
-        for _ in range(_MAX_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             following = self._get(address, take)
             if following is None:
                 return
-            address = _readable(following, address.url)
-        raise DownloadFailed(f"more than {_MAX_REDIRECTS} redirects")
+            address = readable_address(following, address.url)
+        raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
 
     def _get(self, address: Address, take: Callable[[bytes], object]) -> Optional[str]:
         """One step; the address to go to next when the answer is a redirect."""
         received = self._ask(address, take, ())
-        is_home = self._home is not None and address.origin == self._home.origin
-        if is_home and self._auth_headers and received.head and received.head.status in _KEY_WANTED:
-            received = self._ask(address, take, self._auth_headers)
+        is_home = self.home is not None and address.origin == self.home.origin
+        if is_home and self.auth_headers and received.head and received.head.status in _KEY_WANTED:
+            received = self._ask(address, take, self.auth_headers)
         head, end = received.head, received.end
         if head is None:
             raise DownloadFailed(end.message or "no answer", again=True)
-        if head.status in _REDIRECTS and head.headers.get("location"):
+        if head.status in REDIRECTS and head.headers.get("location"):
             return head.headers["location"]
         if head.status != 200:
             raise DownloadFailed(f"HTTP {head.status}", again=head.status >= 500 or head.status in (408, 429))
@@ -153,20 +119,21 @@ class Downloader:
     ) -> Received:
         """One request for an image."""
         statuses: List[int] = []
-        return self._request(
+        return self.request(
             address,
             (("Accept", "image/*"), *auth),
             lambda chunk: take(chunk) if statuses == [200] else None,
             lambda head: statuses.append(head.status),
         )
 
-    def _request(
+    def request(
         self,
         address: Address,
         headers: Tuple[Tuple[str, str], ...],
         take: Callable[[bytes], object],
         on_head: Callable[[ResponseHead], object],
     ) -> Received:
+        """One request, pinned to where the address may lead; a `DownloadFailed` where that is nowhere."""
         resolve = self._pin(address)
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
@@ -206,13 +173,14 @@ class Downloader:
 
     def _is_home(self, address: Address) -> bool:
         """Whether an address is on the server itself; on this machine whatever the name that it has here."""
-        home = self._home
+        home = self.home
         if home is None or address.port != home.port:
             return False
         return address.host == home.host or (is_loopback_host(address.host) and is_loopback_host(home.host))
 
 
-def _readable(url: str, base: str) -> Address:
+def readable_address(url: str, base: str) -> Address:
+    """An address, which may be relative to `base`; a `DownloadFailed` where it is none."""
     try:
         return read_address(url, base)
     except ValueError as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, List, Mapping, Tuple
+from typing import Callable, List, Mapping, Optional, Tuple
 
 from ..api.request import ImageRequest
 from ..base.about import USER_AGENT
@@ -14,22 +13,19 @@ from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
-from ..outputs.store import Spool
-from ..settings.base_url import is_sandbox
+from ..outputs.store import ImageWriter, Spool
 from ..settings.config import Settings
-from ..settings.host_field import with_query
 from ..settings.places import state_folder
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
-from .response import Answer, AnswerReader
+from .response import AnswerReader
 from .retry import Attempt
-from .server_error import read_server_error
-from .task import TaskState, task_at
+from .task import TASK_ACCEPTED, Task, TaskState
 
-_FREE_ANSWER_BYTES = 8 << 20
 _ANSWER_TEXT_BYTES = 16 << 20
-_ASK_SANDBOX_S = 10.0
+#: More than is ever held back before it is known to be an image or none.
+_MOST_UNREAD_BYTES = 1 << 15
 
 
 class Host(Record):
@@ -76,14 +72,27 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
+    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
+    # the text, of which some may not be in them yet.
+    sizes: Mapping[ImageWriter, int] = {}
+    text = b""
+
     def take(chunk: bytes) -> bool:
+        nonlocal sizes, text
         reader.feed(chunk)
         spool.flush()
-        return reader.is_over
+        is_over = reader.is_over
+        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        return is_over
 
     def salvage(chunk: bytes) -> None:
-        spool.write(chunk)
+        nonlocal sizes, text
+        with suppress(Exception):  # the rest is kept all the same
+            for writer, size in sizes.items():
+                text = writer.give_back(size, spool.write, text)
+        spool.write(text + chunk)
         spool.flush()
+        sizes, text = {}, b""
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)
@@ -99,7 +108,7 @@ def send_once(
         answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
     is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or task_at(received.head)
+    task = None if is_refused or has_images else answer.task or _task_by_head(received.head)
     return Attempt(
         head=received.head,
         end=received.end,
@@ -112,48 +121,13 @@ def send_once(
     )
 
 
-def send_free(curl: Curl, request: HttpRequest) -> Tuple[Attempt, object]:
-    """Sends a request that costs nothing; how it ended, and the JSON that came (None where none did)."""
-    data = bytearray()
-    received = curl.receive(replace(request, max_bytes=_FREE_ANSWER_BYTES), data.extend)
-    text = data.decode("utf-8", "replace")
-    try:
-        document: object = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    answer = Answer(
-        shape="json" if document is not None else "other",
-        complete=True,
-        error=read_server_error(document),
-        text=text,
-    )
-    attempt = Attempt(
-        received.head,
-        received.end,
-        answer,
-        body_bytes=received.body_bytes,
-        elapsed_s=received.elapsed_s,
-    )
-    return attempt, document
+def _task_by_head(head: Optional[ResponseHead]) -> Optional[Task]:
+    """The task that an answer without a word of it has accepted."""
+    if head is None or head.status != TASK_ACCEPTED:
+        return None
+    from .task_words import task_at
 
-
-def asks_sandbox(curl: Curl, base_url: str) -> bool:
-    """Whether the sandbox answers at a base URL; asks it, without a key."""
-    attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
-    return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
-
-
-def describe(settings: Settings, request: ImageRequest) -> Tuple[str, str]:
-    """The URL with its keys masked, and the exact body of a request as text, for `--dry-run`; a multipart
-    body by its parts."""
-    url = with_query(settings.base_url + request.endpoint, settings.query, shown=True)
-    format_field = settings.format_field
-    if not request.images:
-        return url, request.json_body(format_field).decode("utf-8")
-    lines = [f"{name}={value}" for name, value in request.form_texts(format_field)]
-    for part in _file_parts(request, settings.image_field):
-        lines.append(f"{part.name}=@{part.path} (filename={part.filename}, {part.mime_type})")
-    return url, "\n".join(lines)
+    return task_at(head)
 
 
 def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeout_s: float) -> HttpRequest:
@@ -161,7 +135,7 @@ def _http_request(settings: Settings, request: ImageRequest, folder: Path, timeo
     url = settings.address(request.endpoint)
     format_field = settings.format_field
     if request.images:
-        form = _text_parts(request, format_field, folder) + _file_parts(request, settings.image_field)
+        form = _text_parts(request, format_field, folder) + file_parts(request, settings.image_field)
         return HttpRequest(url, headers, timeout_s, form=form)
     body = folder / "body"
     write_private(body, request.json_body(format_field))
@@ -193,7 +167,8 @@ def _text_parts(request: ImageRequest, format_field: str, folder: Path) -> Tuple
     return tuple(parts)
 
 
-def _file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+def file_parts(request: ImageRequest, image_field: str) -> Tuple[FormPart, ...]:
+    """The images of a request as the parts of a form."""
     field = "image" if len(request.images) == 1 else image_field
     named = [(field, image) for image in request.images]
     named += request.beside

@@ -16,10 +16,12 @@ from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter
 from ..wire.json_stream import IN_A_LIST, Place, StringSink
 
-_IMAGE_FILE_IN_TEXT = (
-    r"(?i)https?://[^\s\"'<>()]{1,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^\s\"'<>()]{0,4000})?(?![\w.])"
-)
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
 _MOST_FINDINGS = 1000
+_MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
 #: An address under the name of one: some have blanks.
@@ -27,7 +29,7 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[[^\]]{0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -94,7 +96,7 @@ class ImageFinder:
         is_base64 = place.path[-1:] == ("b64_json",)
         if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
             return None
-        if "delta" not in names:
+        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
             return self.text(place)
         # One text in pieces, an event each.
         sink = self._deltas.setdefault(place.path, self.text(place))
@@ -157,8 +159,12 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in (*re.findall(_MARKDOWN, words), *re.findall(_IMAGE_FILE_IN_TEXT, words)):
+            for url in re.findall(_MARKDOWN, words):
                 self._add(place, url, _SURE)
+            for found in re.findall(_ADDRESS_IN_TEXT, words):
+                match = re.match(_UP_TO_IMAGE_FILE, found)
+                if match is not None:
+                    self._add(place, match.group(), _SURE)
 
     def _read_embedded(self, place: Place, document: object) -> None:
         """JSON in a string of JSON: the addresses in it."""

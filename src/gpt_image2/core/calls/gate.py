@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
+from ..base.about import called
 from ..base.errors import GptImage2Error, InterruptedCall, OutputError, PartialError, UsageError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
@@ -94,8 +95,9 @@ class Gate:
         images: List[SavedImage] = []
         kept: List[str] = []
         billed = Billed.NO
+        is_alone = isinstance(defect, UsageError) and defect.code == "extra_missing"
         for sending in self._sendings:
-            saved, aside, cost = self._known_of(sending)
+            saved, aside, cost = self._known_of(sending, is_alone)
             images += saved
             kept += aside
             billed = max(billed, cost, key=attrgetter("rank"))
@@ -116,12 +118,18 @@ class Gate:
             error = OutputError(error.message, hint=error.hint, code=error.code, billed=billed)
         places = f"what came was kept: {', '.join(kept)}" if kept else ""
         doubt = "check your usage before you send it again" if billed is not Billed.NO else ""
+        to_resume = [sending.in_flight.id for sending in self._sendings if sending.is_unfinished]
+        if is_alone and to_resume:
+            doubt = f"then {called()} resume {to_resume[0]} goes on with it; do not send the request again"
         error.hint = "; ".join(filter(None, [error.hint, doubt, places]))
         error.result = result
         raise error from defect
 
-    def _known_of(self, sending: SentRequest) -> Tuple[Sequence[SavedImage], Sequence[str], Billed]:
-        """What is saved of a sending, where the rest was kept, and what it may have cost."""
+    def _known_of(
+        self, sending: SentRequest, is_alone: bool
+    ) -> Tuple[Sequence[SavedImage], Sequence[str], Billed]:
+        """What is saved of a sending, where the rest was kept, and what it may have cost. Where only what
+        would read the answer is not there, since the script lies alone, it stays in flight."""
         if sending.result is not None:
             return sending.result.images, (), sending.result.billed
         if sending.collector is not None:
@@ -130,10 +138,11 @@ class Gate:
         images, previews = adopt(sending.notes, self._plan)
         addresses = [url for note in sending.notes for url in note.get("addresses") or ()]
         has_task = any("task" in note for note in sending.notes)
-        sending.is_unfinished = len(images) < (self._asked if has_task else len(addresses))
+        stays = is_alone and sending.may_have_left and bool(sending.in_flight.id)
+        sending.is_unfinished = stays or len(images) < (self._asked if has_task else len(addresses))
         answer: Optional[str] = None
         with suppress(Exception):
-            answer = sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
+            answer = None if stays else sending.spool.keep("answer.txt") if sending.spool.size_bytes else None
         billed = Billed.MAYBE if sending.may_have_left else Billed.NO
         kept = (*previews, *([answer] if answer else []))
         return images, kept, Billed.YES if images or addresses else billed

@@ -19,12 +19,12 @@ from ..settings.base_url import is_sandbox
 from ..wire.messages import ResponseHead
 from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
 from .exchange import answer_bound, send_once
-from .explain import explain, pending_error, refuses_stream
+from .explain import explain, refuses_stream
 from .gate import SentRequest
-from .polling import TaskPoller
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, known_addresses, told_addresses
+from .task import Task, shown_task
 from .under_way import CallUnderWay
+from .usage import told_usage
 
 _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"
@@ -104,6 +104,9 @@ class Lane:
         self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
     ) -> Attempt:
         """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
+        from .polling import TaskPoller
+        from .task_words import known_addresses, told_addresses
+
         call, settings = self._call, self._call.host.settings
         told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
         call.accepted(task, sending, told)
@@ -111,6 +114,7 @@ class Lane:
             return attempt
         poller = TaskPoller(
             self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
+            settings.query,
             collector,
             call.host.stop,
             settings.poll,
@@ -134,9 +138,12 @@ class Lane:
         error: Optional[GptImage2Error] = None
         tasks: Tuple[str, ...] = ()
         if attempt.accepted is not None and attempt.is_pending and len(images) < asked:
-            tasks = (attempt.accepted.id,)
+            task = shown_task(attempt.accepted, settings.secrets)
+            tasks = (task.id,)
             if self._call.policy.waits_for_tasks:
-                error = pending_error(attempt.accepted, sending.in_flight.id)
+                from .polling import pending_error
+
+                error = pending_error(task, sending.in_flight.id)
         elif failures:
             kept = spool.keep("answer.json")
             error = NetworkError(
@@ -148,7 +155,7 @@ class Lane:
         elif collector.lost:
             error = OutputError("; ".join(collector.lost), billed=rule.billed)
         elif not images:
-            error = explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            error = self._explained(attempt, rule)
             if rule.billed is not Billed.NO and not preview and spool.text().strip():
                 error.hint = f"the answer was kept: {spool.keep('answer.txt')}; {error.hint}".rstrip("; ")
         elif len(images) < asked:
@@ -160,7 +167,7 @@ class Lane:
             model=self._request.model,
             images=images,
             usage=attempt.answer.usage,
-            svg_usage=attempt.answer.svg_usage,
+            svg_usage=told_usage(attempt.answer.svg_usage, settings.secrets),
             billed=self._billed,
             http_status=attempt.status or None,
             request_id=request_id(attempt.head, settings.secrets),
@@ -175,14 +182,16 @@ class Lane:
         self, attempt: Attempt, rule: Rule, saved: int, kept_aside: Tuple[str, ...]
     ) -> GptImage2Error:
         if attempt.was_cut or attempt.error is not None or kept_aside:
-            settings = self._call.host.settings
-            return explain(attempt, rule, self._request, settings.base_url, settings.secrets)
+            return self._explained(attempt, rule)
         return PartialError(
             f"the server sent {saved} images instead of {self._request.count}",
-            hint="send another request for the rest",
             code="fewer_images",
             billed=rule.billed,
         )
+
+    def _explained(self, attempt: Attempt, rule: Rule) -> GptImage2Error:
+        settings = self._call.host.settings
+        return explain(attempt, rule, self._request, settings.base_url, settings.secrets, settings.prices)
 
     def _wait_before_retry(self, attempt: Attempt, rule: Rule) -> Optional[float]:
         """Seconds to wait before the request is sent once more, or None when it is not."""
@@ -229,7 +238,6 @@ class Lane:
             max_bytes=max_bytes,
             base_url=host.settings.base_url,
             auth_headers=host.settings.auth_headers,
-            query=host.settings.query,
             remaining_s=lambda: self._call.remaining_s,
         )
 

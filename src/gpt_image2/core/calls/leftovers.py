@@ -14,7 +14,7 @@ from typing import Callable, Iterator, Optional, Tuple
 from ..api.cost import priced
 from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import show
 from ..ledger.entries import Ending, Status
 from ..ledger.recording import Ledger
@@ -26,14 +26,21 @@ from ..outputs.store import Spool
 from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
 from ..settings.poll import Poll
-from ..wire.messages import ResponseHead
+from ..wire.decompress import BodyDecoder
+from ..wire.messages import BadEncoding, ResponseHead
 from .download import Downloader, fetch_images
-from .exchange import Host, asks_sandbox, host_of
-from .explain import failed_task
+from .exchange import Host, host_of
+from .explain import explain
+from .free import asks_sandbox
 from .polling import TaskPoller
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
-from .task import Task, TaskState, known_addresses, told_addresses
+from .task import TASK_ACCEPTED, Task, TaskState, shown_task
+from .task_words import known_addresses, task_at, told_addresses
+from .usage import told_usage
+
+#: How gzip, and what servers call deflate, begin.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
 class Resumed(Record):
@@ -41,7 +48,7 @@ class Resumed(Record):
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
     that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
-    ended, `error` why one brought no image.
+    ended, `error` why one brought no image. `then` are the commands that make of images what was asked for.
     """
 
     id: str
@@ -51,6 +58,7 @@ class Resumed(Record):
     waiting: Tuple[str, ...] = ()
     task: Optional[Task] = None
     error: Optional[GptImage2Error] = None
+    then: Tuple[str, ...] = ()
 
 
 class Resumer:
@@ -93,7 +101,7 @@ class Resumer:
             note=left.note,
             known=[image.sha256 for image in saved],
         )
-        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings))
+        answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
@@ -112,20 +120,22 @@ class Resumer:
         images = (*saved, *collector.images)
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
+        task = task and shown_task(task, host.settings.secrets)
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error: Optional[GptImage2Error] = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
         if attempt is not None and not (images or waiting or task):
-            billed = judge(attempt).billed
-            error = failed_task(attempt, left.base_url, host.settings.secrets)
+            rule = judge(attempt)
+            billed = rule.billed
+            error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
         settings = host.settings
         result = Result(
             command=left.command,
             model=left.model,
             images=images,
             usage=answer.usage,
-            svg_usage=answer.svg_usage,
+            svg_usage=told_usage(answer.svg_usage, host.settings.secrets),
             billed=billed,
             http_status=left.status,
             attempts=1,
@@ -140,7 +150,8 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+        then = tuple(filter(None, (left.then(image, image in new) for image in images)))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error, then)
 
     def _was_sandbox(self, left: Left) -> bool:
         """Whether the sandbox answered; where there is no answer, whether it is there now."""
@@ -155,6 +166,8 @@ class Resumer:
         task by the answer to the call itself."""
         poll = _poll_of(left, host.settings)
         task = told or (Task(left.task, TaskState.UNDER_WAY) if left.task else None)
+        if task is None and left.status == TASK_ACCEPTED:
+            task = task_at(ResponseHead(left.status, left.headers))
         if task is None:
             return None
         if not left.task:  # its process ended before it had understood that
@@ -164,6 +177,7 @@ class Resumer:
         asked_at = (*told_addresses(task, left.base_url, left.header, poll), *left.addresses_of_task)
         poller = TaskPoller(
             self._downloader(left, host),
+            host.settings.query if _is_at_home(left, host.settings) else (),
             collector,
             self._host.stop,
             poll,
@@ -198,7 +212,6 @@ class Resumer:
             host.curl,
             base_url=left.base_url,
             auth_headers=settings.auth_headers if is_at_home else (),
-            query=settings.query if is_at_home else (),
             remaining_s=lambda: self._until_s - time.monotonic(),
         )
 
@@ -225,16 +238,36 @@ def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
     return settings.poll if _is_at_home(left, settings) else None
 
 
-def _read_answer(left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll]) -> Answer:
+def _read_answer(
+    left: Left, plan: OutputPlan, collector: ImageCollector, poll: Optional[Poll], until_s: float
+) -> Answer:
     """What the answer holds, as far as it had come; images that are still in it are saved."""
     spool = Spool(plan.rescue_folder, left.folder / "read")
     reader = AnswerReader(collector, spool, poll, len(left.numbers))
     reader.head_came(ResponseHead(left.status or 0, {}))
-    for block in left.body():
+    for block in _unpacked(left):
         reader.feed(block)
+        if time.monotonic() > until_s:
+            break
     answer = reader.close()
     spool.discard()
-    return answer
+    # An address in a refusal is that of its documentation.
+    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
+
+
+def _unpacked(left: Left) -> Iterator[bytes]:
+    """The body of an answer; decompressed where it was left as it came, by a script that lay alone."""
+    body = left.body()
+    first = next(body, b"")
+    whole = chain([first], body)
+    if not first.startswith(_COMPRESSED):
+        yield from whole
+        return
+    decoder = BodyDecoder(left.header("content-encoding"))
+    with suppress(BadEncoding):
+        for block in whole:
+            yield from decoder.feed(block)
+        yield from decoder.finish()
 
 
 def _keep_answer(left: Left, plan: OutputPlan) -> Tuple[str, ...]:
@@ -250,6 +283,8 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
     """What a later call says of what it finished in passing."""
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for commands in resumed.then:
+        yield f"the picture that was asked for is still to be made: {show(commands, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
     if resumed.task is not None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Callable, List, Optional, Sequence, Set
+from typing import Callable, List, Optional, Sequence, Set, Tuple
 
+from ..base.about import called
+from ..base.errors import NetworkError
 from ..base.interrupt import StopSwitch
+from ..base.outcome import Billed
 from ..base.record import replace
+from ..base.redact import show
 from ..outputs.collect import ImageCollector
 from ..outputs.store import Spool
+from ..settings.host_field import HostField, with_query
 from ..settings.poll import Poll
-from ..wire.messages import TransferEnd
-from .download import Downloader, DownloadFailed
+from ..wire.messages import Received, ResponseHead, TransferEnd
+from .download import MAX_REDIRECTS, REDIRECTS, Downloader, DownloadFailed, readable_address
 from .response import AnswerReader
 from .retry import Attempt, server_wait_s
-from .task import Task, TaskState
+from .task import TASK_PENDING, Task, TaskState
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 10.0
@@ -39,13 +44,14 @@ class TaskPoller:
     """Asks after one task of `asked` images: where its host says, at `told`, and while nobody knows of it
     where others are asked, at `known`.
 
-    `new_spool` makes the place where an answer goes; the last one is `spool`. `on_task` is told how far the
-    task is, each time.
+    `query` goes with every request to the server itself. `new_spool` makes the place where an answer goes;
+    the last one is `spool`. `on_task` is told how far the task is, each time.
     """
 
     def __init__(
         self,
         downloader: Downloader,
+        query: Tuple[HostField, ...],
         collector: ImageCollector,
         stop: StopSwitch,
         poll: Optional[Poll],
@@ -54,6 +60,7 @@ class TaskPoller:
         asked: int,
     ) -> None:
         self._downloader = downloader
+        self._query = query
         self._collector = collector
         self._stop = stop
         self._poll = poll
@@ -137,7 +144,7 @@ class TaskPoller:
             self.spool.discard()
         self.spool = spool = self._new_spool()
         reader = AnswerReader(self._collector, spool, self._poll, self._asked_for, task_id)
-        received = self._downloader.ask(address, reader.feed, reader.head_came)
+        received = _ask_at(self._downloader, self._query, address, reader.feed, reader.head_came)
         answer = reader.close()
         is_refusal = received.head is not None and received.head.status >= 300
         task = answer.task
@@ -172,3 +179,55 @@ class TaskPoller:
             return attempt.answer.task.state is TaskState.DONE
         is_page = attempt.answer.shape == "html"
         return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
+
+
+def pending_error(task: Task, in_flight: str) -> NetworkError:
+    """The error for a task that has not ended in time; `in_flight` is what `resume` calls it."""
+    how = f"which has not ended ({show(task.in_words)})"
+    hint = f"{called()} resume {in_flight}".rstrip() + " goes on with it; do not send the request again"
+    if not task.is_found:
+        how = "and does not tell how far it is at any known address"
+        hint = f'name the address in the config, "poll": {{"path": "/…/{{id}}"}}; then {hint}'
+    return NetworkError(
+        f"the host accepted the request as task {show(task.id)}, {how}",
+        hint=hint,
+        code=TASK_PENDING,
+        billed=Billed.MAYBE,
+    )
+
+
+def _ask_at(
+    downloader: Downloader,
+    query: Tuple[HostField, ...],
+    url: str,
+    take: Callable[[bytes], object],
+    on_head: Callable[[ResponseHead], object],
+) -> Received:
+    """Asks at an address how far a task is, and where it is sent on from there; key, headers and query
+    go to the server itself, and to nobody else.
+
+    `DownloadFailed` where it leads to a private network, or nowhere.
+    """
+    address = readable_address(url, downloader.base)
+    for _ in range(MAX_REDIRECTS + 1):
+        following: List[str] = []
+
+        def head_came(head: ResponseHead, following: List[str] = following) -> None:
+            if head.status in REDIRECTS and head.headers.get("location"):
+                following.append(head.headers["location"])
+            else:
+                on_head(head)
+
+        is_home = downloader.home is not None and address.origin == downloader.home.origin
+        if is_home:
+            address = readable_address(with_query(address.url, query), "")
+        received = downloader.request(
+            address,
+            (("Accept", "application/json, image/*"), *(downloader.auth_headers if is_home else ())),
+            lambda chunk, following=following: None if following else take(chunk),
+            head_came,
+        )
+        if not following:
+            return received
+        address = readable_address(following[0], address.url)
+    raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")

@@ -7,12 +7,13 @@ the headers say), `b64_json`, `url` as an address or a data URI, an error under 
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 from ..api.images import needs_more, sniff_format
+from ..base.errors import UsageError
 from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
-from ..base.untrusted import first_json
+from ..base.untrusted import first_json, members
 from ..outputs.collect import ImageCollector
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
@@ -22,7 +23,7 @@ from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
 from .findings import ImageFinder, is_image_file
 from .server_error import ServerError, read_server_error
-from .task import TASK_ACCEPTED, Task, TaskState, read_task
+from .task import TASK_ACCEPTED, Task, TaskState
 from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
@@ -31,12 +32,16 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
+_MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
+#: The fields of answers and events with images, as the API documents them: neither task nor error.
+_OF_IMAGES = (
+    r"b64_json|background|created(_at)?|data|model|output_format|partial_image_index|quality|revised_prompt|size"
+    r"|type|url|usage"
+)
 
 
 class Answer(Record):
@@ -91,6 +96,8 @@ class AnswerReader:
         ] = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
         self._status = 0
+        #: That what reads other words than the API's own does not lie beside the script.
+        self._alone: Optional[UsageError] = None
         #: Whether all has come, although the connection is still open.
         self.is_over = False
 
@@ -111,7 +118,11 @@ class AnswerReader:
             self._head = head
 
     def close(self) -> Answer:
-        """What the body was, once it has ended or been cut."""
+        """What the body was, once it has ended or been cut.
+
+        Raises:
+            UsageError: it holds no image, and what could tell why does not lie beside the script.
+        """
         if self._feed is None and self._choose(self._head, at_end=True):
             assert self._feed is not None
             self._feed(self._head)
@@ -140,6 +151,8 @@ class AnswerReader:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
             elif self._finder.said:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
+            elif self._alone is not None and self._status < 300:
+                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -179,7 +192,12 @@ class AnswerReader:
         if place.path not in (("error",), ("error", "message")):
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
-        return _ErrorWords(self._keep_text, quoted, self._quote_ended)
+        try:
+            from .quoted import ErrorWords
+
+            return ErrorWords(self._keep_text, quoted, self._quote_ended)
+        except UsageError:  # the script lies alone
+            return self._finder.wants(place)
 
     def _quote_ended(self, quoted: Answer) -> None:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
@@ -207,7 +225,7 @@ class AnswerReader:
         """Commits an image at once where it is known to be final; in an event that may show only later."""
         if is_preview:
             self._collector.preview(writer, 0)
-        elif self._shape == "sse" and not self._is_completed():
+        elif self._shape == "sse" and len(self._undecided) < _MOST_UNDECIDED and not self._is_completed():
             self._undecided.append((writer, place))
         else:
             self._collector.finish(writer, place)
@@ -253,11 +271,7 @@ class AnswerReader:
         has_all = self._is_completed() and len(self._collector.images) >= self._asked
         self.is_over = self.is_over or is_last or has_all
         document = first_json(bytes(self._document).decode("utf-8", "replace"))
-        is_accepted = self._status == TASK_ACCEPTED
-        in_stream = self._shape == "sse"
-        task = read_task(document, is_accepted, self._poll, self._task_id, in_stream)
-        task = task or self._answer.task  # that of an earlier event
-        error = read_server_error(document, task)
+        task, error = self._told_by(document)
         found = self._finder.document_ended(counts=error is None and not is_preview)
         if document is None and not is_last:
             return  # it was cut, is too long to be held, or nests too deep: what was seen of it counts
@@ -275,6 +289,22 @@ class AnswerReader:
             task=task,
         )
 
+    def _told_by(self, document: object) -> Tuple[Optional[Task], Optional[ServerError]]:
+        """The task that a document, or an earlier event, tells of, and what it says went wrong."""
+        task, is_accepted = self._answer.task, self._status == TASK_ACCEPTED
+        is_special = is_accepted or self._poll is not None or self._task_id
+        says_nothing = not document or isinstance(document, (str, float, int)) or _is_of_images(document)
+        if says_nothing and not is_special:
+            return task, None
+        try:
+            from .task_words import read_task
+
+            in_stream = self._shape == "sse"
+            task = read_task(document, is_accepted, self._poll, self._task_id, in_stream) or task
+        except UsageError as alone:
+            self._alone = alone
+        return task, read_server_error(document, task)
+
     def _is_last_event(self) -> bool:
         """Whether nothing comes after an event, however long the connection stays open."""
         if self._shape != "sse":
@@ -283,36 +313,24 @@ class AnswerReader:
         return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
 
 
-class _ErrorWords:
-    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+def _is_of_images(document: object) -> bool:
+    """Whether a document has the form of the API's answers and events with images, and nothing more."""
+    fields = members(document)
+    items: Any = fields.get("data", [fields])
+    return (
+        _has_known_fields(fields) and isinstance(items, list) and all(map(_is_image, cast(List[Any], items)))
+    )
 
-    def __init__(
-        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
-    ) -> None:
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
 
-    def __call__(self, piece: Optional[bytes]) -> None:
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
+def _is_image(item: object) -> bool:
+    fields = members(item)
+    return _has_known_fields(fields) and any(
+        isinstance(fields.get(name), str) for name in ("b64_json", "url")
+    )
+
+
+def _has_known_fields(fields: Dict[str, Any]) -> bool:
+    return all(re.fullmatch(_OF_IMAGES, name) for name in fields)
 
 
 def _add_usage(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:

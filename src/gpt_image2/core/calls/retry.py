@@ -213,8 +213,8 @@ RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "request-timeout",
-        "408: the server gave up waiting",
-        lambda a: a.said_status == 408,
+        "408, or 499 of a gateway: somebody gave up waiting",
+        lambda a: a.said_status in (408, 499),
         Billed.MAYBE,
         Again.OPT_IN,
     ),

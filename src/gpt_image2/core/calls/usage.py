@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterable, Optional
 
 from ..base.outcome import SvgUsage, Usage
+from ..base.record import replace
+from ..base.redact import show
 from ..base.untrusted import count_of, members
 
 #: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
@@ -61,6 +63,11 @@ def read_svg_usage(document: object) -> Optional[SvgUsage]:
     whole = max(total or 0, tokens_in + tokens_out)
     name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
     return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
+
+
+def told_usage(usage: Optional[SvgUsage], secrets: Iterable[str]) -> Optional[SvgUsage]:
+    """The same with a name that may be shown and kept."""
+    return usage and replace(usage, model=show(usage.model, secrets))
 
 
 def _part(value: object) -> int:

@@ -14,8 +14,9 @@ from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.record import Record, replace
-from ..calls.exchange import Host, host_of, send_free
+from ..calls.exchange import Host, host_of
 from ..calls.explain import explain
+from ..calls.free import send_free
 from ..calls.retry import Again, Attempt, judge
 from ..outputs.files import free_bytes, prepare_folder
 from ..settings.base_url import is_sandbox
@@ -25,8 +26,10 @@ from ..wire.addresses import resolve_addresses
 from ..wire.curl import MIN_VERSION, Curl, curl_version, find_curl
 from ..wire.messages import HttpRequest
 from .options import ServerFlags
+from .package_extras import extras_there
 
 CHECK_TIMEOUT_S = 30.0
+_THE_SANDBOX = "this is the sandbox: any key will do, its pictures are placeholders, nothing is charged"
 _MIN_FREE_BYTES = 500 * 1024 * 1024
 
 
@@ -55,6 +58,7 @@ def examine(flags: ServerFlags, stop: StopSwitch) -> Iterator[Check]:
     folder = state_folder(os.environ)
     yield _state_folder(folder)
     yield _disk(folder)
+    yield _extras()
     if curl.status == "fail":
         return
     name = _name_lookup(settings)
@@ -68,13 +72,17 @@ def verdict(checks: List[Check]) -> ExitCode:
     return next((check.exit_code for check in checks if check.status == "fail"), ExitCode.OK)
 
 
-def not_tested(checks: List[Check]) -> List[str]:
-    """What these checks say nothing of, in words."""
+def not_tested(checks: List[Check], price: str) -> List[str]:
+    """What these checks say nothing of, in words; `price` is that of a probe."""
     passed = {check.name for check in checks if check.status == "ok"}
     facts = (
         ("connection", "whether the host can be reached"),
         ("api", "whether the key is accepted"),
-        ("probe", "whether the key may make images with the model, and has money left: doctor --probe --yes"),
+        (
+            "probe",
+            "whether images can be made: the key may lack the model, or money; "
+            f"doctor --probe --yes makes one for {price}",
+        ),
         ("", "whether an output folder other than the state folder can be written"),
     )
     return [fact for name, fact in facts if name not in passed]
@@ -138,6 +146,13 @@ def _disk(folder: Path) -> Check:
     return Check("disk", "ok", detail)
 
 
+def _extras() -> Check:
+    """Which optional parts of the package are there; none is needed for a call."""
+    there, missing = extras_there()
+    detail = f"installed: {', '.join(there) or 'none'}; not: {', '.join(missing) or 'none'} (none is needed)"
+    return Check("extras", "ok", detail)
+
+
 def _name_lookup(settings: Settings) -> Check:
     """Looks the host's name up; names the proxy where one does that."""
     curl = Curl(os.environ, settings.secrets, StopSwitch())
@@ -176,7 +191,7 @@ def _network(settings: Settings, stop: StopSwitch) -> Iterator[Check]:
         models = cast(Dict[str, Any], document).get("data")
         count = len(cast(List[Any], models)) if isinstance(models, list) else 0
         rehearsal = attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
-        key = "this is the sandbox, which takes any key" if rehearsal else "the key is accepted"
+        key = _THE_SANDBOX if rehearsal else "the key is accepted"
         yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
     elif attempt.status in (404, 405) or attempt.status == 200:
         detail = f"GET /models: HTTP {attempt.status}; the key was not checked"

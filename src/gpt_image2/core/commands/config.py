@@ -95,6 +95,7 @@ def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
         "image_field": settings.image_field,
         "streams": YES_NO[settings.streams],
         "history": YES_NO[settings.history],
+        "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
         **_host_values(settings),

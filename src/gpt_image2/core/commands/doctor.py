@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Sequence
 
-from ..base.errors import UsageError
+from ..base.errors import ConfigError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..settings.config import Settings
@@ -50,6 +50,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         from .probe import probe_in_words
 
         raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
+    price = _price_of_probe(args)  # now: nothing may go wrong behind a probe
     checks: List[Check] = []
     billed = Billed.NO
     found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
@@ -62,7 +63,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
-    untested = [] if args.forget else not_tested(checks)
+    untested = [] if args.forget else not_tested(checks, price)
     if untested:
         output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)
@@ -80,6 +81,15 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         }
     )
     return verdict(checks)
+
+
+def _price_of_probe(args: ServerFlags) -> str:
+    from .probe import price_in_words
+
+    try:
+        return price_in_words(args.settings())
+    except ConfigError:
+        return "the price of a small one"
 
 
 def _forget(settings: Settings) -> Check:

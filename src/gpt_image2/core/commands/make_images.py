@@ -8,18 +8,15 @@ from contextlib import ExitStack, suppress
 from typing import Any, Callable, Dict, Optional, Sequence
 
 from ..base.about import called
-from ..base.errors import ConfigError, OutputError, UsageError
+from ..base.errors import OutputError, UsageError
 from ..base.interrupt import StopSwitch
-from ..base.outcome import Billed, ExitCode, Result
+from ..base.outcome import ExitCode, Result
 from ..base.record import replace
-from ..base.redact import mask_secrets, show
+from ..base.redact import show
 from ..calls.client import Client
-from ..calls.exchange import describe
-from ..calls.under_way import PreparedCall
 from ..ledger.entries import STDOUT, check_unchanged
 from ..settings.keys import KEY_VARIABLE
-from ..telling.as_json import estimate_json, result_json
-from ..telling.in_words import cost_in_words
+from ..telling.as_json import result_json
 from ..telling.output import Output
 from ..telling.streams import detach
 from .options import ImageCommand, client_of, read_image_command
@@ -64,7 +61,9 @@ def make_images(command: ImageCommand, output: Output, stop: StopSwitch) -> int:
         if size != asked_size:
             output.say(f"size {asked_size or 'auto'} is {size}")
         if command.dry_run:
-            _show_dry_run(asked, client, command, output, finishing)
+            from .dry_run import show_unsent
+
+            show_unsent(asked, client, command, output, finishing)
             return ExitCode.OK
         with output.observer(results=command.output != "-") as observer:
             if finishing is not None:
@@ -158,44 +157,3 @@ def _pour(result: Result) -> None:
         failure.result = result
         raise failure from None
     os.unlink(image.path)
-
-
-def _show_dry_run(
-    prepared: PreparedCall, client: Client, command: ImageCommand, output: Output, finishing: Any
-) -> None:
-    settings, request = client.settings, prepared.request
-    warnings = prepared.warnings
-    try:
-        settings.require_key()
-    except ConfigError as error:
-        warnings += (error.message,)
-    url, body = describe(settings, request)
-    headers = settings.shown_headers
-    estimate = request.estimate(settings.prices)
-    outputs = [str(prepared.plan.path(index)) for index in range(1, request.count + 1)]
-    body = mask_secrets(body, settings.secrets)
-    kind = "multipart/form-data" if request.images else "application/json"
-    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
-    output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    further: Dict[str, object] = {} if finishing is None else finishing.show_price(output)
-    for path in outputs:
-        output.result(f"Output: {path}")
-    output.result("Nothing was sent.")
-    for warning in warnings:
-        output.warn(warning)
-    output.finish(
-        {
-            "ok": True,
-            "command": command.command,
-            "dry_run": True,
-            "url": url,
-            "headers": headers,
-            "body": body,
-            "outputs": outputs,
-            "cost_usd": estimate_json(estimate),
-            **further,
-            "billed": Billed.NO.value,
-            "warnings": list(warnings),
-        }
-    )

@@ -96,6 +96,7 @@ class ImageCommand(CallFlags):
     extend: Optional[str]
     to: Optional[str]
     target: str  # of `history redo`: an id or a file
+    missing: bool  # of `history redo`
 
     command: str
     request: ImageRequest

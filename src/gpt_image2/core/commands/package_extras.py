@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence
+from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence, Tuple
 
-from ..base.about import INSTALL_HINT
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
-from ..base.optional_part import PICTURES_INSTALL, import_part, installed
+from ..base.optional_part import has_part, import_part, installed
 from ..settings.base_url import OWN_SANDBOXES
 from ..settings.places import state_folder
 from ..telling.output import Output
@@ -20,33 +19,47 @@ SANDBOX_KEY = "sandbox"
 
 
 class Extra(NamedTuple):
-    """A layer above core: its module, and the command that installs it."""
+    """A layer above core: its module, and the extra of the package that has what it needs, if any."""
 
     module: str
-    install: str = INSTALL_HINT
+    extra: str
 
-
-_CLUSTER = INSTALL_HINT.format(extra="cluster")
 
 #: The commands that come with an optional part of the package.
 EXTRAS = {
-    "sandbox": Extra("gpt_image2.sandbox"),
-    "studio": Extra("gpt_image2.studio"),
-    "mcp": Extra("gpt_image2.mcp"),
-    "install-skill": Extra("gpt_image2.skill", "pip install gpt-image2"),
+    "sandbox": Extra("gpt_image2.sandbox", "sandbox"),
+    "studio": Extra("gpt_image2.studio", "studio"),
+    "mcp": Extra("gpt_image2.mcp", "mcp"),
+    "install-skill": Extra("gpt_image2.skill", ""),
     **{
-        name: Extra(f"gpt_image2.pictures.commands.{name}", PICTURES_INSTALL)
+        name: Extra(f"gpt_image2.pictures.commands.{name}", "pictures")
         for name in ("mask", "compose", "check", "cutout", "fit", "sheet", "show")
     },
-    "object storage": Extra("gpt_image2.cluster.commands.run", _CLUSTER),
-    "batch plan": Extra("gpt_image2.cluster.commands.plan", _CLUSTER),
-    "batch report": Extra("gpt_image2.cluster.commands.report", _CLUSTER),
+    "object storage": Extra("gpt_image2.cluster.commands.run", "cluster"),
+    "batch plan": Extra("gpt_image2.cluster.commands.plan", "cluster"),
+    "batch report": Extra("gpt_image2.cluster.commands.report", "cluster"),
 }
+
+
+#: What the extras of the package bring, by their names.
+_BRING = {
+    "pictures": ("numpy", "PIL"),
+    "sandbox": ("starlette", "uvicorn", "PIL", "python_multipart"),
+    "studio": ("starlette", "uvicorn", "numpy"),
+    "mcp": ("mcp",),
+    "cluster": ("obstore", "pyarrow"),
+}
+
+
+def extras_there() -> Tuple[List[str], List[str]]:
+    """The names of the extras that are installed here, and of the others. Loads none."""
+    there = [name for name, modules in _BRING.items() if all(map(has_part, ("gpt_image2", *modules)))]
+    return there, [name for name in _BRING if name not in there]
 
 
 def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
     """Runs the command of an optional part, which prints for itself; its exit code."""
-    with installed(name, EXTRAS[name].install):
+    with installed(name, EXTRAS[name].extra):
         main: Callable[[List[str]], int] = import_part(EXTRAS[name].module).main
         package = import_part("gpt_image2.core.dispatch")
         if package.UsageError is not UsageError:  # this is the script: what the package raises, it knows
@@ -57,7 +70,7 @@ def run_extra(name: str, words: Sequence[str], _output: Output, _stop: StopSwitc
 def run_beyond(words: Sequence[str], command: ServerFlags, output: Output, stop: StopSwitch) -> int:
     """Runs a batch whose results go to object storage; its exit code."""
     part = EXTRAS["object storage"]
-    with installed("object storage", part.install):
+    with installed("object storage", part.extra):
         run: Callable[[ServerFlags, Output, StopSwitch], int] = import_part(part.module).run
         package = import_part("gpt_image2.core.dispatch")
     if package.UsageError is not UsageError:  # as above
@@ -70,7 +83,7 @@ def start_sandbox(keeps: bool = False) -> Generator[str, None, None]:
     """A sandbox that runs in this context; its base URL. Where it `keeps` them, its batches are there again
     in the next one that does."""
     with ExitStack() as stack:
-        with installed("sandbox", EXTRAS["sandbox"].install):
+        with installed("sandbox", "sandbox"):
             sandbox = import_part(EXTRAS["sandbox"].module)
             serve: Callable[..., ContextManager[str]] = sandbox.serve_in_thread
             folder = state_folder(os.environ) / "sandbox" if keeps else None

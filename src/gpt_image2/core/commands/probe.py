@@ -184,9 +184,12 @@ def _input(path: Path, shade: int) -> InputImage:
 
 
 def probe_in_words(settings: Settings) -> str:
+    return f"--probe makes one low-quality image for {price_in_words(settings)}"
+
+
+def price_in_words(settings: Settings) -> str:
     price = probe_request(settings).estimate(settings.prices)
-    cost = f"about ${price.high_usd:.3f}" if price else "an unknown price"
-    return f"--probe makes one low-quality image for {cost}"
+    return f"about ${price.high_usd:.3f}" if price else "an unknown price"
 
 
 def probe_and_tell(settings: Settings, stop: StopSwitch, output: Output) -> Tuple[Check, Billed]:

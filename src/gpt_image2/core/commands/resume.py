@@ -12,8 +12,8 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..base.redact import show
 from ..calls.exchange import host_of
-from ..calls.explain import pending_error
 from ..calls.leftovers import Resumed, Resumer
+from ..calls.polling import pending_error
 from ..calls.task import Task
 from ..ledger.recording import Ledger
 from ..settings.config import load_settings
@@ -108,6 +108,8 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    for commands in resumed.then:
+        output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
         output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
     for place in resumed.kept:
@@ -126,6 +128,7 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "then": list(resumed.then),
         "task": _task_json(resumed.task),
         "error": failure_json(resumed.error),
     }

@@ -1,4 +1,4 @@
-"""The commands `history` (with `show`, `redo` and `forget`), `spend` and `cost`."""
+"""The commands `history` (with `show`, `redo` and `forget`) and `spend`."""
 
 from __future__ import annotations
 
@@ -8,32 +8,27 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Dict, Optional, Sequence, Set, Tuple
 
-from ..api.checks import checked
-from ..api.cost import BATCH_DISCOUNT
 from ..api.read_fields import request_from_fields
 from ..api.request import REQUEST_FIELDS, ImageRequest
+from ..base.about import called
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
 from ..commands.make_images import make_images
-from ..commands.options import ImageCommand, request_of
+from ..commands.options import ImageCommand
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..ledger.derived import DerivedPicture
-from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile
+from ..ledger.entries import SANDBOX_HOST, STDOUT, InputFile, Status
 from ..outputs.left import left_behind
 from ..outputs.naming import extension
-from ..settings.config import load_settings
 from ..settings.places import state_folder
-from ..telling.as_json import estimate_json
-from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from .compare import run_compare, what_is_reported
+from ..telling.tables import line_of
 from .formatting import derivation, details, listing, request_json, spending_json, spending_table
 from .options import (
-    cost_parser,
     forget_parser,
     history_parser,
     read_redo_command,
@@ -48,8 +43,6 @@ from .search import (
     request_by_id,
 )
 from .spending import is_rehearsal, spending_rows, sum_of, sums_by
-
-_ANY_PROMPT = "-"
 
 
 def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
@@ -120,7 +113,12 @@ def run_redo(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
     past, image_path, _ = _found(command.target)
     if past is None:
         raise _no_such_request(command.target)
+    has_own_output = command.output is not None
     fill_in(command, past, image_path)
+    if command.missing:
+        output_of_missing = _ask_for_missing(command, past, image_path)
+        if not has_own_output and past.output != STDOUT:
+            command.output = output_of_missing
     url = past.base_url if command.sandbox else command.settings().base_url
     if past.host == SANDBOX_HOST and url != past.base_url and command.base_url is None:
         raise UsageError(
@@ -139,72 +137,31 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         rows = spending_rows(_opened(stack), query.since)
     rehearsals = sum_of(filter(is_rehearsal, rows), "sandbox")
     real = [row for row in rows if not is_rehearsal(row)]
-    total, everything = sum_of(real, "total"), sum_of(rows, "everything")
-    is_by_host = query.by == "host"
-    foot = [total] if is_by_host or not rehearsals.requests else [total, rehearsals]
-    for line in spending_table(query.by, sums_by(rows if is_by_host else real, query.by), foot):
+    total = sum_of(real, "real money" if rehearsals.requests else "total")
+    groups = sums_by(rows if query.by == "host" else real, query.by)
+    foot = [total] if total.requests or not rehearsals.requests else []
+    if rehearsals.requests and query.by != "host":
+        foot.append(rehearsals)
+    for line in spending_table(query.by, groups, foot, total):
         output.result(line)
     if rehearsals.requests:
-        output.result("what the sandbox made cost no real money, and is not in the total")
+        cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
+        made = f"What the sandbox made are placeholders: no real money was spent on them ({cost})."
+        output.result(line_of([made]))
     output.finish(
         {
             "ok": True,
             "command": "spend",
             "by": query.by,
             "since": query.since,
-            "groups": [spending_json(one) for one in sums_by(rows, query.by)],
-            "requests": everything.requests,
-            "images": everything.images,
-            "tokens": everything.tokens,
-            "total_usd": round(everything.cost_usd, 6),
+            "groups": [spending_json(one) for one in groups],
+            "requests": total.requests,
+            "images": total.images,
+            "tokens": total.tokens,
+            "total_usd": round(total.cost_usd, 6),
             "sandbox_usd": round(rehearsals.cost_usd, 6),
             "unknown_cost": total.unknown_cost,
             "maybe_billed": total.maybe_billed,
-        }
-    )
-    return ExitCode.OK
-
-
-def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
-    query = cost_parser().parse_args(list(words))
-    if query.words is not None and query.prompt is not None:
-        raise UsageError("the prompt is given twice", hint="give PROMPT or --prompt, not both")
-    prompt = query.prompt if query.words is None else query.words
-    settings = load_settings(os.environ, config=query.config, profile=query.profile)
-    asked = request_of(query, _ANY_PROMPT if prompt is None else prompt)
-    request, warnings = checked(replace(asked, model=asked.model or settings.model))
-    if prompt is None:
-        request = replace(request, prompt="")
-    if query.compare:
-        only = request if asked.model else replace(request, model="")
-        return run_compare(only, settings.prices, BATCH_DISCOUNT if query.batch else 1.0, output)
-    estimate = request.estimate(settings.prices)
-    if estimate is not None:
-        notes = [
-            estimate.note,
-            "the prompt is not counted" if prompt is None else "",
-            "by the Batch API" if query.batch else "",
-        ]
-        estimate = replace(
-            estimate.at(BATCH_DISCOUNT if query.batch else 1.0), note="; ".join(filter(None, notes))
-        )
-    for warning in warnings:
-        output.warn(warning)
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
-    if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
-    output.finish(
-        {
-            "ok": True,
-            "command": "cost",
-            "model": request.model,
-            "size": request.effective_size,
-            "quality": request.effective_quality,
-            "n": request.count,
-            "batch": query.batch,
-            "cost_usd": estimate_json(estimate),
-            "note": estimate.note if estimate else what_is_reported(request.model),
-            "warnings": list(warnings),
         }
     )
     return ExitCode.OK
@@ -269,6 +226,38 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
     command.command = "edit" if command.sources else "generate"
     kept = (*inputs, *beside.values())
     command.expected_sha256 = tuple((file.path or file.source, file.sha256) for file in kept)
+
+
+def _ask_for_missing(command: ImageCommand, past: PastRequest, image_path: Optional[str]) -> str:
+    """Asks for the images alone that `past` did not deliver, nor another since by the name that was meant.
+
+    Returns the output to ask for: of one image the name that was meant for it; of more that of all, each of
+    which then has the next number that is free.
+    """
+    was = Path(past.output)
+    folder = Path(image_path).parent if image_path else was.parent
+    asked = request_from_fields(past.prompt, past.model, past.fields).count
+    names = [was.name] if asked == 1 else [f"{was.stem}-{at}{was.suffix}" for at in range(1, asked + 1)]
+    there = {image.number for image in past.images}
+    missing = [
+        str(folder / name)
+        for number, name in enumerate(names, 1)
+        if number not in there and not (asked > 1 and os.path.lexists(str(folder / name)))
+    ]
+    if past.status == Status.PENDING.value:
+        raise UsageError(
+            f"request {past.id} has not ended", hint=f"{called()} resume fetches its images, for free"
+        )
+    if not missing:
+        raise UsageError(
+            f"request {past.id} lacks no image; nothing was sent", hint="leave --missing out to paint it anew"
+        )
+    if command.request.count not in (asked, len(missing)):
+        raise UsageError(
+            f"{len(missing)} images are missing, not {command.request.count}", hint="leave --n out"
+        )
+    command.request = replace(command.request, n=len(missing))
+    return missing[0] if len(missing) == 1 else str(folder / was.name)
 
 
 def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:

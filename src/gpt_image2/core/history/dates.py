@@ -10,7 +10,8 @@ from ..ledger.entries import utc_text
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _HINT = (
-    "give a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now (7d, 12h, 30m)"
+    "give `today`, a date (2026-11-25), a local date-time (2026-11-25T14:30), or a span back from now "
+    "(7d, 12h, 30m)"
 )
 
 
@@ -18,6 +19,8 @@ def read_moment(text: str, now_s: float) -> str:
     """The moment that a text names, as the ledger writes it; a date-time without a zone is local."""
     from datetime import datetime
 
+    if text.strip().lower() == "today":
+        text = datetime.fromtimestamp(now_s).strftime("%Y-%m-%d")
     span = _SPAN.fullmatch(text.strip().lower())
     try:
         if span:

@@ -25,7 +25,7 @@ from .dates import read_moment
 from .spending import GROUPINGS
 
 DEFAULT_LIMIT = 20
-_WHEN_HELP = "a date, a date-time, or a span back from now: 7d, 12h, 30m"
+_WHEN_HELP = "today, a date, a date-time, or a span back from now: 7d, 12h, 30m"
 
 #: The commands below `history`, with what each does in a line.
 HISTORY_COMMANDS: Tuple[Tuple[str, str], ...] = (
@@ -77,11 +77,17 @@ def forget_parser() -> Parser:
 
 def spend_parser() -> Parser:
     parser = parser_of("spend", "Add up what the requests of the history cost.", epilog="")
-    parser.add_argument("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
-    parser.add_argument(
-        "--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}"
+    add = parser.add_argument
+    add("--by", choices=tuple(GROUPINGS), default="day", help="a sum for each (default day)")
+    add("--since", type=_moment, metavar="WHEN", help=f"only requests from then on: {_WHEN_HELP}")
+    add(
+        "--today",
+        dest="since",
+        action="store_const",
+        const=_moment("today"),
+        help="the same as --since today",
     )
-    add_output_flags(parser.add_argument)
+    add_output_flags(add)
     return parser
 
 
@@ -93,7 +99,15 @@ def cost_parser() -> Parser:
     add("--prompt", metavar="TEXT", help="the prompt, by a flag")
     add("--quality", help="low, medium, high, auto (default); xhigh, max from 2.5 on")
     add("--size", help=f"WxH, auto (default), a ratio, or {', '.join(SIZE_NAMES)}")
-    add("--n", type=int, metavar="N", help="number of images, 1 to 10 (default 1)")
+    add("--sizes", metavar="RATIO", help="a table of the legal sizes of a ratio (16:9), small to large")
+    add("--n", type=int, metavar="N", help="number of images in all, of one call or of many (default 1)")
+    add(
+        "--image",
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="an input image of an edit, which costs too, by an estimate; repeatable",
+    )
     add("--model", help=f"default {DEFAULT_MODEL}, or what the settings say")
     add("--compare", action="store_true", help="a table of all models and qualities")
     add("--stream", action="store_true", help="as a stream, with previews")
@@ -106,10 +120,16 @@ def cost_parser() -> Parser:
 
 #: The parser of each command below `history`.
 def redo_parser() -> Parser:
-    description = "Send a request of the history again, with the flags given here in place of its own."
+    description = (
+        "Send a request of the history again, with the flags given here in place of its own: it is painted "
+        "and paid for anew. The picture gets a free name beside the one that it made."
+    )
     parser = parser_of("history redo", description, "ID|FILE [changes]")
     parser.add_argument("target", metavar="ID|FILE", help="the request's id, or an image that it made")
     parser.add_argument("--prompt", metavar="TEXT", help="another prompt; - for stdin")
+    parser.add_argument(
+        "--missing", action="store_true", help="make only the images that the request did not deliver"
+    )
     add_image_flags(parser, is_edit=True)
     add_picture_flags(parser, is_edit=True)
     add_call_flags(parser)

@@ -59,6 +59,11 @@ class ImageCollector:
         #: Why images were lost: no folder took them.
         self.lost: Tuple[str, ...] = ()
 
+    @property
+    def sizes(self) -> Dict[ImageWriter, int]:
+        """How many bytes each image has that is under way."""
+        return {writer: writer.size_bytes for writer in self._writers}
+
     def begin(self, url: str = "") -> ImageWriter:
         """A writer for the next image, which is fetched from `url` where it did not come itself.
 
@@ -75,7 +80,10 @@ class ImageCollector:
         """A final image is whole: it gets its name, unless the same one came from another place of the answer
         or is known; one that was sent waits for `nothing_else_came`."""
         if writer.sha256 in self._inputs:
-            self._echoes.append((writer, place))
+            if any(writer.sha256 == echo.sha256 for echo, _ in self._echoes):
+                self._abandon(writer)
+            else:
+                self._echoes.append((writer, place))
             return
         if self._places.setdefault(writer.sha256, place) != place:
             self._abandon(writer)

@@ -15,15 +15,14 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Callable, Generator, Iterable, List, Optional, Tuple
 
-from ..api.images import is_whole_image
 from ..base.errors import OutputError, UsageError
-from .ours import check_replaceable, is_mine, open_ours, real_path, try_lock
-from .owned import STALE_S, owned_folder, taken_over
+from .ours import check_replaceable, is_mine, real_path, try_lock
+from .owned import STALE_S, owned_folder
 
 #: The code of an error before sending: no room for what is asked for.
 NO_SPACE = "no_space"
 
-_PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
+PART = r"(?s)^\.(?P<name>.+)\.gi2-[0-9a-f]{12}\.part$"
 _TEMP_PREFIX = "gpt-image-2-"
 _TEMP_FOLDER = _TEMP_PREFIX + r"[0-9a-f]{8}$"
 _MAX_PART_NAME_BYTES = 200
@@ -182,33 +181,32 @@ def sweep(folder: Path, rescue_folder: Path) -> List[str]:
 
     Stray parts in both folders are deleted, except whole images, which get a name in the rescue folder.
     """
-    rescued: List[str] = []
-    parts = {part.path: part.name for place in (folder, rescue_folder) for part in _stale(place, _PART)}
-    for path, part_name in parts.items():
-        match = re.match(_PART, part_name)
-        name = match.group("name") if match else part_name
-        with suppress(OSError):
-            if _is_same(path, os.path.join(os.path.dirname(path), name)):
-                os.unlink(path)  # it had got its name when its process was killed
-                continue
-            with os.fdopen(open_ours(Path(path), os.O_RDWR), "rb") as file:
-                if try_lock(file.fileno()) is False:
-                    continue  # its process lives
-                whole = is_whole_image(file)
-            if whole:
-                target = private_folder(rescue_folder) / shortened(f"{os.urandom(3).hex()}-{name}")
-                import shutil
-
-                shutil.move(path, str(target))
-                rescued.append(str(target))
-            else:
-                os.unlink(path)
+    parts = [part for place in (folder, rescue_folder) for part in _stale(place, PART)]
+    folders: List[str] = []
     with suppress(OSError):
-        for left in _stale(temp_place(), _TEMP_FOLDER):
-            abandoned = taken_over(Path(left.path))
-            if abandoned is not None:
-                abandoned.close()
-    return rescued
+        folders = _stale(temp_place(), _TEMP_FOLDER)
+    if not (parts or folders):
+        return []
+    try:
+        from .sweeping import clear
+
+        return clear(parts, folders, rescue_folder)
+    except UsageError:  # the script lies alone
+        return []
+
+
+def _stale(folder: Path, pattern: str) -> List[str]:
+    """The paths of what this user left in a folder under such a name, a day ago or longer."""
+    found: List[str] = []
+    with suppress(OSError), os.scandir(str(folder)) as entries:
+        for entry in entries:
+            if not re.match(pattern, entry.name):
+                continue
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
+                    found.append(entry.path)
+    return found
 
 
 def rescue_folders(rescue_folder: Path) -> List[Path]:
@@ -302,7 +300,7 @@ def move_aside(path: Path) -> Path:
         try:
             os.link(str(path), str(aside))
         except FileExistsError:
-            if not _is_same(str(path), str(aside)):
+            if not is_same(str(path), str(aside)):
                 continue  # else a call that was killed here had come so far
         except OSError:
             # A file system without hard links: a check and a rename is the best there is.
@@ -313,23 +311,9 @@ def move_aside(path: Path) -> Path:
     raise AssertionError("numbers do not end")
 
 
-def _is_same(path: str, other: str) -> bool:
+def is_same(path: str, other: str) -> bool:
     """Whether two paths are names of one file; a link is not what it leads to."""
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:
         return False
-
-
-def _stale(folder: Path, pattern: str) -> List[os.DirEntry[str]]:
-    """What this user left in a folder under such a name, a day ago or longer."""
-    found: List[os.DirEntry[str]] = []
-    with suppress(OSError), os.scandir(str(folder)) as entries:
-        for entry in entries:
-            if not re.match(pattern, entry.name):
-                continue
-            with suppress(OSError):
-                info = entry.stat(follow_symlinks=False)
-                if is_mine(info) and time.time() - info.st_mtime > STALE_S:
-                    found.append(entry)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Mapping, Optional, Set, Tuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from ..base.errors import ConfigError
 from ..base.record import Record
@@ -27,14 +27,12 @@ _AZURE_HOSTS = (
     ".services.ai.azure.com",
 )
 #: Endpoints below a base URL, as they are pasted from documentation and portals.
-_ENDPOINTS = (
+ENDPOINTS = (
     r"(/+(images/+(generations|edits|variations)|chat/+completions|completions|responses|models|embeddings"
     r"|audio/+(speech|transcriptions|translations)|files|batches))+$"
 )
-#: What portals and habit give for a resource at Azure instead of its base URL.
-_AZURE_STUBS = r"(/openai|/v1|/api/projects/[^/]+)?"
-_DEPLOYMENT = r"/openai/deployments/([^/]+)"
-_AZURE_PATH, _OFFICIAL_PATH = "/openai/v1", "/v1"
+AZURE_PATH = "/openai/v1"
+_OFFICIAL_ROOTS = ("https://api.openai.com", "https://api.openai.com:443")
 
 
 class BaseUrl(Record):
@@ -51,35 +49,19 @@ def read_base_url(url: str, source: str) -> BaseUrl:
 
     Raises:
         ConfigError: it cannot be one, or it carries credentials.
+        UsageError: it is none as it is, and the script lies alone.
     """
     problem = _base_url_problem(url)
     if problem:
-        raise _refused(source, problem)
-    parts = urlsplit(url)
-    path = re.sub(_ENDPOINTS, "", parts.path.rstrip("/"), flags=re.I)
-    is_endpoint = path != parts.path.rstrip("/")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    others = [name for name, _ in query if name != API_VERSION]
-    if others and not is_endpoint:
-        raise _refused(
-            source, f"has {', '.join(others)} in its query", 'give it as "query" in the config file'
-        )
-    versions = tuple(pair for pair in query if pair[0] == API_VERSION)
-    what, advice = "the address of an endpoint" if is_endpoint else "", ""
-    deployment = re.fullmatch(_DEPLOYMENT, path)
-    if is_azure(url) and (re.fullmatch(_AZURE_STUBS, path) or (deployment and not versions)):
-        what = "an Azure deployment" if deployment else "an Azure resource"
-        advice = f"; the deployment's name goes by --model {deployment.group(1)}" if deployment else ""
-        path = _AZURE_PATH  # whose versions are words; those that are dates belong to deployments
-        versions = tuple(pair for pair in versions if not pair[1][:1].isdigit())
-    elif is_official(url) and not path:
-        what, path = what or "a bare host", _OFFICIAL_PATH
-    if others:
-        advice += f"; {', '.join(others)} is left out"
-    base = f"{parts.scheme}://{parts.netloc}{path}"
-    return BaseUrl(
-        base, versions, f"base URL from {source} is {what}: {base} is used{advice}" if what else ""
-    )
+        raise refused(source, problem)
+    plain = url.rstrip("/")
+    is_stub = is_azure(url) and not plain.endswith(AZURE_PATH)
+    is_odd = is_stub or re.search(ENDPOINTS, plain, re.I) or plain.lower() in _OFFICIAL_ROOTS
+    if re.fullmatch(r"https?://[^?#]+", plain) and not is_odd:
+        return BaseUrl(plain)
+    from .pasted_url import read_pasted_url
+
+    return read_pasted_url(url, source)
 
 
 def is_azure(url: str) -> bool:
@@ -136,7 +118,8 @@ def _base_url_problem(url: str) -> Optional[str]:
     return "has a fragment (#)" if parts.fragment else None
 
 
-def _refused(
+def refused(
     source: str, problem: str, hint: str = f"expected something like {DEFAULT_BASE_URL}"
 ) -> ConfigError:
+    """The error for what cannot be a base URL."""
     return ConfigError(f"base URL from {source} {problem}", hint=hint, code="bad_base_url")

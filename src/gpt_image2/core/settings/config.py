@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
 from ..api.models import DEFAULT_MODEL, Prices
+from ..api.request import ImageRequest
 from ..base.errors import ConfigError
-from ..base.record import Record
+from ..base.record import Record, replace
 from ..base.redact import mask_key, show
 from .base_url import (
     API_VERSION,
     DEFAULT_BASE_URL,
-    has_same_origin,
     is_azure,
     is_loopback,
     read_base_url,
@@ -52,7 +52,8 @@ _DEFAULT = "default"
 class Settings(Record):
     """The effective settings of a call. `api_key` is None when no source gives one for this base URL.
 
-    `model` is that of requests which name none. `history` is whether calls are recorded. `prices` are the
+    `model` is that of requests which name none. `history` is whether calls are recorded, `stream` whether
+    each streams that can. `prices` are the
     list prices and those of the config file; `text_prices` are those of models that write SVGs.
     `sources` says in words where each setting comes from, by its name.
     """
@@ -65,6 +66,7 @@ class Settings(Record):
     sources: Mapping[str, str]
     config_file: Optional[ConfigFile]
     history: bool = True
+    stream: bool = False
     model: str = DEFAULT_MODEL
     prices: Mapping[str, Prices] = PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
@@ -81,6 +83,11 @@ class Settings(Record):
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r}, api_key={self.masked_key})"
+
+    def applied_to(self, request: ImageRequest) -> ImageRequest:
+        """The request with their model where it names none, and streamed where they say so and it can be."""
+        streams = request.stream or (self.stream and request.output_format not in ("gif", "svg"))
+        return replace(request, model=request.model or self.model, stream=streams)
 
     @property
     def secrets(self) -> Tuple[str, ...]:
@@ -171,8 +178,14 @@ def load_settings(
         key, problem = pick_key(env, file, api_key, file_first, url)
     except ConfigError as error:  # it matters only when something is sent
         key, problem, hint = None, error.message, error.hint
-    host_file, left_out = _file_for(file, url)
-    warnings += left_out
+    host_file: Optional[ConfigFile] = None
+    host_sources = {f"query.{name}": url_source for name, _ in read.query}
+    if file and (file.headers or file.query or file.poll):
+        from .of_host import file_for, sources_of
+
+        host_file, left_out = file_for(file, url)
+        warnings += left_out
+        host_sources.update(sources_of(host_file) if host_file else {})
     if key:
         check_key(*key)
     if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
@@ -195,13 +208,17 @@ def load_settings(
             "format_field": format_source,
             "image_field": _probe_source(facts) if facts and image_field else _DEFAULT,
             "streams": "not probed" if streams is None else "doctor --probe",
-            "history": file.source("history") if file and "history" in file.given else _DEFAULT,
+            **{
+                name: file.source(name) if file and name in file.given else _DEFAULT
+                for name in ("history", "stream")
+            },
             "prices": file.source("prices") if file and "prices" in file.given else _DEFAULT,
             "profile": file.profile_source if file and file.profile else _DEFAULT,
-            **_host_sources(host_file, read.query, url_source),
+            **host_sources,
         },
         config_file=file,
         history=file is None or file.history is not False,
+        stream=bool(file and file.stream),
         model=model,
         prices={**PRICES, **file.prices} if file else PRICES,
         text_prices=file.text_prices if file else NO_TEXT_PRICES,
@@ -215,45 +232,12 @@ def load_settings(
     )
 
 
-def _file_for(file: Optional[ConfigFile], url: str) -> Tuple[Optional[ConfigFile], List[str]]:
-    """The file whose headers, query and polling are for this base URL, and what to say where they are not."""
-    if file is None or not (file.headers or file.query or file.poll):
-        return None, []
-    owner = file.fields.get("base_url")
-    if owner is not None and not has_same_origin(owner, url):
-        what = f"headers, query and poll of {file.source('base_url')}"
-        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
-    path = file.poll.path if file.poll else ""
-    if path and not path.startswith("/") and not has_same_origin(path, url):
-        raise ConfigError(
-            f"config {file.path}: poll.path is the address of another host than {url}",
-            hint="write the path alone, such as /tasks/{id}",
-        )
-    return file, []
-
-
 def _whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
     """The parameters of every request: those that came with the base URL, and those of the file, which go
     first."""
     own = file.query if file else ()
     names = {field.name for field in own}
     return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
-
-
-def _host_sources(
-    file: Optional[ConfigFile], of_url: Tuple[Tuple[str, str], ...], url_source: str
-) -> Mapping[str, str]:
-    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
-    sources = {f"query.{name}": url_source for name, _ in of_url}
-    for kind, fields in (("headers", file.headers), ("query", file.query)) if file else ():
-        for field in fields:
-            named = f"{field.variable}, named by {kind} in " if field.variable else ""
-            sources[f"{kind}.{field.name}"] = named + file.source(kind) if file else ""
-            if field.is_key and kind == "headers":
-                sources["api_key"] = sources[f"{kind}.{field.name}"]
-    if file and file.poll:
-        sources["poll"] = file.source("poll")
-    return sources
 
 
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:

@@ -1,4 +1,4 @@
-"""Reads a config file: the fields in force and prices, and what is odd about it, by file, line and field."""
+"""Reads a config file: the fields in force, and what is odd about it, by file, line and field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
-from ..api.cost import NO_TEXT_PRICES, PRICES, TextPrices
+from ..api.cost import NO_TEXT_PRICES, TextPrices
 from ..api.models import Prices
 from ..base.errors import ConfigError
 from ..base.record import Record
@@ -25,6 +25,7 @@ CONFIG_FIELDS: Mapping[str, type] = {
     "format_field": str,
     "model": str,
     "history": bool,
+    "stream": bool,
     "prices": dict,
     "headers": dict,
     "query": dict,
@@ -50,14 +51,15 @@ NO_PRICES: Mapping[str, Prices] = {}
 class ConfigFile(Record):
     """A config file as read: its path, its known fields, and what is odd about it.
 
-    `fields` are those in force that hold text. `history` is None where the file does not say. `profile` is
-    the name of the one in force, empty without one; `of_profile` are the fields that it sets.
+    `fields` are those in force that hold text. `history` and `stream` are None where the file does not say.
+    `profile` is the name of the one in force, empty without one; `of_profile` are the fields that it sets.
     """
 
     path: str
     fields: Mapping[str, str]
     warnings: Tuple[str, ...] = ()
     history: Optional[bool] = None
+    stream: Optional[bool] = None
     prices: Mapping[str, Prices] = NO_PRICES
     text_prices: Mapping[str, TextPrices] = NO_TEXT_PRICES
     headers: Tuple[HostField, ...] = ()
@@ -72,7 +74,8 @@ class ConfigFile(Record):
     @property
     def given(self) -> Tuple[str, ...]:
         has_prices = bool(self.prices or self.text_prices)
-        others = (("history", self.history is not None), ("prices", has_prices))
+        flags = (("history", self.history is not None), ("stream", self.stream is not None))
+        others = (*flags, ("prices", has_prices))
         return (*self.fields, *(name for name, is_set in others if is_set))
 
     @property
@@ -126,14 +129,16 @@ def read_config_file(
             kind: read_host_fields(kind, fields.get(kind, {}), env, place) for kind in ("headers", "query")
         }
         extras["poll"] = read_poll(fields["poll"], place) if "poll" in fields else None
-    prices, text_prices = read_prices(fields.get("prices", {}), place)
+    if "prices" in fields:
+        from .price_fields import read_prices
+
+        extras["prices"], extras["text_prices"] = read_prices(fields["prices"], place)
     return ConfigFile(
         path=str(path),
         fields={name: value for name, value in fields.items() if CONFIG_FIELDS.get(name) is str and value},
         warnings=tuple(warnings),
         history=fields.get("history"),
-        prices=prices,
-        text_prices=text_prices,
+        stream=fields.get("stream"),
         profile=profile or "",
         profile_source=profile_source,
         of_profile=of_profile,
@@ -197,55 +202,3 @@ def _line_of(text: str, *names: str) -> int:
 
 def _json_type(value: object) -> str:
     return _KIND_NAMES.get(type(value), "a number")
-
-
-_MAX_USD = 1_000_000
-_PARTS, _TEXT_PARTS = Prices.__match_args__, TextPrices.__match_args__
-
-
-def read_prices(
-    content: Mapping[str, Any], place: Callable[..., str]
-) -> Tuple[Dict[str, Prices], Dict[str, TextPrices]]:
-    """Prices of image models and of language models, by model; a `text_out` makes it one of these. Parts that
-    are missing are those of the list price. `place` names the file and line of a field, given its name and
-    those around it, outermost first."""
-    prices: Dict[str, Prices] = {}
-    text_prices: Dict[str, TextPrices] = {}
-    for model, value in content.items():
-        if isinstance(value, dict) and "text_out" in value:
-            text_prices[model] = TextPrices(**_read_model(model, value, place, _TEXT_PARTS))
-        else:
-            prices[model] = Prices(**_read_model(model, value, place, _PARTS))
-    return prices, text_prices
-
-
-def _read_model(
-    model: str, content: Any, place: Callable[..., str], known: Tuple[str, ...]
-) -> Dict[str, float]:
-    name = f"prices.{model}"
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} must be an object",
-            hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
-        )
-    given = cast(Dict[str, Any], content)
-    for part, usd in given.items():
-        where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
-        if part not in known:
-            raise ConfigError(f"{where} is not known", hint=f"the parts are {', '.join(known)}")
-        is_number = isinstance(usd, (int, float)) and not isinstance(usd, bool)
-        if not is_number or not 0 <= usd <= _MAX_USD:
-            raise ConfigError(
-                f"{where} must be a number of USD per million tokens, from 0 to {_MAX_USD:,}",
-                hint="give it without quotes, or remove it for the list price",
-            )
-    parts: Dict[str, float] = dict(vars(PRICES[model])) if model in PRICES and known is _PARTS else {}
-    parts.update((part, float(usd)) for part, usd in given.items())
-    missing = [part for part in known if part not in parts]
-    if missing:
-        raise ConfigError(
-            f"{place('prices', model)}: field {name!r} lacks {', '.join(missing)}",
-            hint=f"{model} has no list price to fall back to; give all of its parts, or of a model that "
-            "writes SVGs text_in and text_out",
-        )
-    return parts

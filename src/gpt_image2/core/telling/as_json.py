@@ -1,34 +1,13 @@
-"""What happened, as `--json` and `--events` print it. Pure."""
+"""What happened, as `--json` prints it. Pure."""
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, Optional
 
 from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
-from ..base.events import (
-    Event,
-    HeadersReceived,
-    ImageSaved,
-    ModelImageSaved,
-    PartialImage,
-    RequestStarted,
-    RetryWaiting,
-    TaskUnderWay,
-    Warned,
-)
 from ..base.outcome import Result, SavedImage
-
-_EVENT_NAMES: Mapping[type, str] = {
-    RequestStarted: "request_started",
-    HeadersReceived: "headers_received",
-    RetryWaiting: "retry_waiting",
-    PartialImage: "partial_image",
-    TaskUnderWay: "task",
-    ImageSaved: "image_saved",
-    ModelImageSaved: "model_image_saved",
-    Warned: "warning",
-}
+from .in_words import SANDBOX_MADE_IT
 
 
 def image_json(image: SavedImage) -> Dict[str, object]:
@@ -74,7 +53,7 @@ def result_json(result: Result) -> Dict[str, object]:
         "request_id": result.request_id,
         "attempts": result.attempts,
         "elapsed_s": round(result.elapsed_s, 3),
-        "warnings": list(result.warnings),
+        "warnings": [*result.warnings, *([SANDBOX_MADE_IT] if result.sandbox and result.images else ())],
         **rehearsal,
     }
 
@@ -98,20 +77,3 @@ def failure_json(error: Optional[GptImage2Error]) -> Optional[Dict[str, object]]
         "http_status": error.http_status,
         "request_id": error.request_id,
     }
-
-
-def event_json(event: Event) -> Optional[Dict[str, object]]:
-    """An event of a call; None for the end of the call, which the command itself reports."""
-    name = _EVENT_NAMES.get(type(event))
-    if name is None:
-        return None
-    values: Dict[str, object] = dict(vars(event))
-    if isinstance(event, (ImageSaved, ModelImageSaved)):
-        values["image"] = image_json(event.image)
-    if isinstance(event, PartialImage):
-        del values["number"], values["part"]
-    if isinstance(event, HeadersReceived):
-        del values["limits"]
-        if event.limits:
-            values["limits"] = [dict(vars(limit)) for limit in event.limits]
-    return {"event": name, **values, "elapsed_s": round(event.elapsed_s, 3)}

@@ -8,6 +8,9 @@ from ..api.cost import CostEstimate
 from ..base.outcome import Result
 from ..base.redact import show
 
+#: What there is to say of what the sandbox made.
+SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are what pictures would cost"
+
 
 def saved_line(path: str, size_bytes: int) -> str:
     """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""

@@ -1,12 +1,11 @@
 """Where all that a command says goes: results to standard output, everything else to standard error.
 
-One class for people (`--quiet` leaves all but errors out), one for programs that read `--events`; in both,
-`--json` makes the result one object.
+This one is for people (`--quiet` leaves all but errors out), `events_output` for what reads `--events`;
+in both, `--json` makes the result one object.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -28,20 +27,28 @@ from ..base.events import (
     Warned,
 )
 from ..base.redact import show
-from .as_json import error_json, event_json
-from .in_words import ending_in_words, saved_line
+from .as_json import error_json
+from .in_words import SANDBOX_MADE_IT, ending_in_words, saved_line
 from .streams import prepare_streams, print_json, print_text, ticking
 
-HEARTBEAT_S = 15.0
 LINE_EVERY_S = 60.0
 _TICK_S = 1.0
 _RED, _YELLOW = "31", "33"
 
 
 def output_for(arguments: List[str]) -> Output:
+    """Where what a command says goes; the process ends where that is events and the script lies alone."""
     prepare_streams()
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return EventsOutput(flags) if "--events" in flags else Output(flags)
+    if "--events" not in flags:
+        return Output(flags)
+    try:
+        from .events_output import EventsOutput
+
+        return EventsOutput(flags)
+    except UsageError as alone:
+        Output(flags).fail(alone, arguments[0])
+        raise SystemExit(alone.exit_code) from None
 
 
 def _live_line() -> Any:
@@ -195,6 +202,8 @@ class Output:
             self.warn(show(event.message, limit=None))
         elif isinstance(event, Finished):
             self.say(ending_in_words(event.result))
+            if event.result.sandbox and event.result.images:
+                self.warn(SANDBOX_MADE_IT)
 
     def _print(self, text: str, label: str = "", colour: str = "") -> None:
         if label:
@@ -211,44 +220,3 @@ class Output:
         if self._line is not None:
             with self._lock:
                 self._line.clear()
-
-
-class EventsOutput(Output):
-    """For programs: one JSON object a line on standard error, and a heartbeat while nothing happens."""
-
-    def __init__(self, flags: List[str], heartbeat_s: float = HEARTBEAT_S) -> None:
-        super().__init__(flags)
-        self.is_live = False
-        self._heartbeat_s = heartbeat_s
-
-    def warn(self, text: str) -> None:
-        self.event({"event": "warning", "message": text})
-
-    def event(self, line: Mapping[str, object]) -> None:
-        self._write({**line, "elapsed_s": round(time.monotonic() - self._started_s, 3)})
-
-    def finish(
-        self, outcome: Mapping[str, object], rows: Optional[Iterable[Mapping[str, object]]] = None
-    ) -> None:
-        self.event({"event": "finished", **outcome})
-        super().finish(outcome, rows)
-
-    @contextmanager
-    def heartbeat(self) -> Generator[None, None, None]:
-        with ticking(lambda: self.event({"event": "heartbeat"}), self._heartbeat_s):
-            yield
-
-    _clock = heartbeat
-
-    def _hear(self, event: Event) -> None:
-        line = event_json(event)
-        if line is not None:
-            self._write(line)
-
-    def _print(self, text: str, label: str = "", colour: str = "") -> None:
-        """Nothing: lines in words are for people."""
-
-    def _write(self, line: Mapping[str, object]) -> None:
-        """One object on one line."""
-        with self._lock:
-            print_text(json.dumps(line) + "\n", sys.stderr)

@@ -22,12 +22,15 @@ from ..base.interrupt import StopSwitch
 from ..base.redact import is_maskable, show
 from .addresses import read_address
 from .curl_config import render_config
-from .decompress import BadEncoding, BodyDecoder
 from .heads import MAX_HEAD_BYTES, HeadReader
 from .messages import (
     BAD_ENCODING,
     BROKEN_ANSWER,
+    GZIP_START,
+    NO_ENCODING,
+    TIMED_OUT,
     TOO_LONG,
+    BadEncoding,
     HttpRequest,
     Received,
     ResponseHead,
@@ -39,6 +42,7 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
+_GRACE_S = 10.0  # for what came in time and is not read yet
 _TERMINATE_S = 2.0
 _BAD_OPTION = 2
 
@@ -96,14 +100,17 @@ class Curl:
             NetworkError: the environment names a proxy of an unknown kind.
         """
         started = time.monotonic()
-        size = 0
+        until = started + request.timeout_s + _GRACE_S
+        size, piece = 0, b""
+        pieces: Iterator[bytes] = iter(())
         transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
+            pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
             if head is not None:
                 on_head(head)
             try:
-                for piece in transfer.body(head.headers.get("content-encoding", "") if head else ""):
+                for piece in pieces:
                     if request.max_bytes is not None and size + len(piece) > request.max_bytes:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
@@ -111,18 +118,21 @@ class Curl:
                     if take(piece) is True:
                         transfer.cancel(0, "")
                         break
+                    if time.monotonic() > until:  # curl cannot tell while it waits for us to read
+                        transfer.cancel(TIMED_OUT, f"no end after {request.timeout_s:.0f} seconds")
+                        break
+                    piece = b""
             except BadEncoding as error:
                 transfer.cancel(BAD_ENCODING, str(error))
             end = transfer.end()
         except Exception:
             if salvage is not None:
-                transfer.salvage(salvage)
+                transfer.salvage(piece, pieces, salvage)
             raise
         finally:
             transfer.close()
-        too_old = _too_old_error(end)
-        if too_old is not None:
-            raise too_old
+        if end.exit_code == _BAD_OPTION and not end.sent:
+            raise _too_old_error(end)
         return Received(head, end, size, time.monotonic() - started)
 
 
@@ -138,7 +148,7 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
-        #: What was read last.
+        #: What was read last, and is not passed on yet.
         self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
@@ -209,17 +219,31 @@ class _Transfer:
 
         Raises:
             BadEncoding: it cannot be decompressed.
+            UsageError: nothing that could lies beside the script.
         """
+        first = self._read()
+        chunks = chain([first], iter(self._read, b"") if first else ())
+        if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
+            yield from chunks
+            return
+        from .decompress import BodyDecoder
+
         decoder = BodyDecoder(encoding)
-        for chunk in iter(self._read, b""):
+        for chunk in chunks:
             yield from decoder.feed(chunk)
+            self._piece = b""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
-    def salvage(self, keep: Callable[[bytes], object]) -> None:
-        """Gives the piece that was read last, and all that is still to come, to `keep`."""
+    def salvage(self, piece: bytes, pieces: Iterator[bytes], keep: Callable[[bytes], object]) -> None:
+        """Gives a piece, and all that is still to come, to `keep`; as it was compressed where `pieces` end
+        too early."""
         assert self._process.stdout is not None
+        keep(piece)
+        with suppress(Exception):  # what is raised here again is raised below
+            for further in pieces:
+                keep(further)
         read = partial(os.read, self._process.stdout.fileno(), _CHUNK_BYTES)
         for chunk in chain([self._piece], iter(read, b"")):
             keep(chunk)
@@ -358,14 +382,11 @@ def curl_version(path: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.groups() if part) if match else ()
 
 
-def _too_old_error(end: TransferEnd) -> Optional[ConfigError]:
-    """The error to show when curl itself refused our options, as a too old one does; None otherwise."""
-    if end.exit_code != _BAD_OPTION or end.sent:
-        return None
+def _too_old_error(end: TransferEnd) -> ConfigError:
+    """The error to show when curl itself refused our options, as a too old one does."""
     version = ".".join(map(str, curl_version(find_curl()))) or "unknown"
-    wanted = ".".join(map(str, MIN_VERSION))
     return ConfigError(
         f"curl {version} does not work here: {end.message}",
-        hint=f"install curl {wanted} or newer",
+        hint=f"install curl {'.'.join(map(str, MIN_VERSION))} or newer",
         code="curl_too_old",
     )

@@ -5,30 +5,28 @@ from __future__ import annotations
 import zlib
 from typing import Callable, Iterator, List
 
+from .messages import NO_ENCODING, BadEncoding
+
 _PIECE_BYTES = 1 << 16
 _FREE_BYTES = 64 << 20  # so much may come out of anything
 _MAX_RATIO = 200  # above it: an answer with images shrinks to no less than a half
 _MAX_LAYERS = 3
 _GZIP_START = b"\x1f\x8b"
 _JSON_STARTS = (b"{", b"[")  # no text that is compressed begins so
-_PLAIN = ("", "identity")
 _ZLIB = ("gzip", "x-gzip", "deflate")
-
-
-class BadEncoding(Exception):
-    """The body cannot be decompressed any further; the text says why."""
 
 
 class BodyDecoder:
     """`feed` the body as it came, then `finish`; both give it in pieces as it was meant.
 
     What is not compressed although the header says so passes as it is: gateways decompress and leave the
-    header. So does what is compressed in a way that only others know, for `finish` to refuse.
+    header. So does what is compressed in a way that only others know, for `finish` to refuse. What is gzip
+    without any header is taken for what it is: no image and no text begins like it.
     """
 
     def __init__(self, encoding: str) -> None:
         names = [name.strip().lower() for name in encoding.split(",")]
-        self._names = [name for name in names if name not in _PLAIN]
+        self._names = [name for name in names if name not in NO_ENCODING] or ["gzip"]
         self._unknown = [name for name in self._names[:_MAX_LAYERS] if name not in _ZLIB]
         self._unknown += self._names[_MAX_LAYERS:][:1]
         self._layers: List[_Inflater] = []

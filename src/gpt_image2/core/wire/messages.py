@@ -6,8 +6,17 @@ from typing import Mapping, Optional, Tuple
 
 from ..base.record import Record
 
-#: curl's own codes for a broken answer, a bad encoding, and a file that is too large.
-BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 56, 61, 63
+#: curl's own codes for time that ran out, a broken answer, a bad encoding, and a file that is too large.
+TIMED_OUT, BROKEN_ANSWER, BAD_ENCODING, TOO_LONG = 28, 56, 61, 63
+
+#: What the header says of a body that is not compressed.
+NO_ENCODING = ("", "identity")
+#: How gzip begins, and neither an image nor a text.
+GZIP_START = b"\x1f"
+
+
+class BadEncoding(Exception):
+    """A body cannot be decompressed any further; the text says why."""
 
 
 class FormPart(Record):

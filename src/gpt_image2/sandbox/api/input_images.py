@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gpt_image2.core.api import models, sizes
+from gpt_image2.core.api.ratios import nearest_legal_size
 
 from .errors import USER_ERROR, Refused, invalid, missing_parameter, unknown_parameter
 from .submission import Submission, Upload
@@ -77,7 +78,7 @@ class InputImages:
             return None
         width, height = self.first_size
         if max(width, height) > sizes.MAX_EDGE or width * height > sizes.MAX_PIXELS:
-            return sizes.nearest_legal_size(width, height)
+            return nearest_legal_size(width, height)
         return width, height
 
 

@@ -99,6 +99,27 @@ class CollectedFile:
 
         self._change(change)
 
+    def rename(self, name: str, to: str) -> str:
+        """Gives a collection another name, which is returned as it is kept.
+
+        Raises:
+            UsageError: there is no such collection, the other name is none or is another collection's, or the
+                file is not understood.
+            OSError: it cannot be written.
+        """
+        to = checked_name(to)
+
+        def change(now: Collected) -> Collected:
+            if name not in now.collections:
+                raise UsageError("there is no such collection any more", hint="choose another")
+            if to != name and to in now.collections:
+                raise UsageError("another collection has this name", hint="type another name")
+            renamed = {to if each == name else each: held for each, held in now.collections.items()}
+            return replace(now, collections=renamed)
+
+        self._change(change)
+        return to
+
     def dissolve(self, name: str) -> None:
         """Takes a collection away; its pictures stay. The errors are those of `collect`."""
 
@@ -171,7 +192,10 @@ def _as_bytes(collected: Collected) -> bytes:
 
 def _parsed(data: bytes) -> Collected:
     """What a file says; a `ValueError` where it is none of ours."""
-    document = json.loads(data)
+    try:
+        document = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError("no object")
     parts = cast("dict[str, Any]", document)

@@ -36,6 +36,7 @@ class Collecting:
         return [
             Route("/api/stars", self.star, methods=["POST"]),
             Route("/api/collections", self.collect, methods=["POST"]),
+            Route("/api/collections/rename", self.rename, methods=["POST"]),
             Route("/api/collections/dissolve", self.dissolve, methods=["POST"]),
         ]
 
@@ -52,6 +53,14 @@ class Collecting:
         name, is_in = _of_type(document, "name", str), _of_type(document, "is_in", bool)
         contents = await self._contents(document)
         return await self._done(partial(self._collected.collect, name, contents, is_in=is_in))
+
+    async def rename(self, request: Request) -> Response:
+        """`POST /api/collections/rename` of `{"name": NAME, "to": NAME}`: the name that is kept."""
+        document = await json_of(request)
+        name, to = (_of_type(document, each, str) for each in ("name", "to"))
+        kept = await anyio.to_thread.run_sync(self._collected.rename, name, to)
+        self._changed()
+        return JSONResponse({"name": kept})
 
     async def dissolve(self, request: Request) -> Response:
         """`POST /api/collections/dissolve` of `{"name": NAME}`: it goes, its pictures stay."""

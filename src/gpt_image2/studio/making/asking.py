@@ -46,14 +46,14 @@ class Asked:
         return ImageRequest(**fields)
 
     def as_json(self) -> dict[str, object]:
-        """As the page has sent it."""
+        """As the page has sent it, and as `asked_of` reads it."""
         return {
             "fields": {name: value for name, value in self.fields.items() if name != "stream"},
             "inputs": list(self.inputs),
             "names": list(self.names),
             "mask": self.mask,
             "markup": self.markup,
-            "wishes": dict(vars(self.wishes)) if self.wishes else {},
+            "wishes": {name: wish for name, wish in vars(self.wishes).items() if wish} if self.wishes else {},
         }
 
 

@@ -15,8 +15,10 @@ from .asking import Asked
 
 
 class State(str, Enum):
-    """Where a call is. A `queued` one has not been sent."""
+    """Where a call is. A `queued` one has not been sent; an `unsent` one neither, since the studio that it
+    was queued in has ended, and it waits for a click."""
 
+    UNSENT = "unsent"
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
@@ -49,7 +51,7 @@ class CallState:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.state not in (State.QUEUED, State.RUNNING)
+        return self.state not in (State.UNSENT, State.QUEUED, State.RUNNING)
 
     def sent(self, event: RequestStarted) -> None:
         """A request goes out."""

@@ -1,7 +1,8 @@
 """The calls of one studio: each click once, run side by side in threads, told as they go, cancelled.
 
 A call belongs to the studio and not to a page: it goes on when the page is closed, and is there when the page
-comes back. Its id was made in the page, so that a click which arrives twice is one call.
+comes back. Its id was made in the page, so that a click which arrives twice is one call. What the end of the
+studio keeps from being sent is there at the next start, and waits for another click.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -25,9 +26,10 @@ from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.commands.finishing import Finishing
 
 from ..settings import StudioSettings
-from .asking import Asked, with_names
+from .asking import Asked, asked_of, with_names
 from .call_state import CallState, State
 from .inputs import Inputs
+from .unsent import Unsent
 
 #: Further calls wait for their turn.
 MAX_AT_ONCE = 4
@@ -47,6 +49,11 @@ class Calls:
         self._calls: dict[str, CallState] = {}
         self._switches: dict[str, StopSwitch] = {}
         self._futures: dict[str, Future[None]] = {}
+        self._is_closing = False
+        self._unsent = Unsent(settings.own_dir / "unsent")
+        for call_id, document in self._unsent.left():
+            with suppress(UsageError):  # of another version; it is left as it is
+                self._calls[call_id] = CallState(call_id, asked_of(document), State.UNSENT)
         self._threads = ThreadPoolExecutor(MAX_AT_ONCE, "studio-call")
         self.output_dir = settings.output_dir
         self.budget = Budget(settings.max_cost_usd)
@@ -64,14 +71,20 @@ class Calls:
                     raise UsageError("this id belongs to another call", hint="reload the page")
                 return known.as_json()
             call = self._calls[call_id] = CallState(call_id, asked)
-            switch = self._switches[call_id] = StopSwitch()
+            self._unsent.keep(call_id, asked.as_json())
             self._forget_old()
-        self._changed(call)
-        future = self._threads.submit(self._run, call, switch)
+            self._switches[call_id] = StopSwitch()
+        return self._lined_up(call)
+
+    def send(self, call_id: str) -> Mapping[str, object] | None:
+        """Lines up a call that an earlier studio has not sent, once; its state, None where there is none."""
         with self._lock:
-            if call_id in self._switches:  # else it has ended already
-                self._futures[call_id] = future
-        return call.as_json()
+            call = self._calls.get(call_id)
+            if call is None or call.state is not State.UNSENT:
+                return call and call.as_json()
+            call.state = State.QUEUED
+            self._switches[call_id] = StopSwitch()
+        return self._lined_up(call)
 
     def all(self) -> list[Mapping[str, object]]:
         """The states of all calls, oldest first."""
@@ -92,37 +105,32 @@ class Calls:
             return
         switch.stop(signal.SIGTERM)
         if future is not None and future.cancel():
+            self._put_away(call_id)
             call.fail(InterruptedCall("cancelled before it was sent", signum=signal.SIGTERM))
             self._changed(call)
 
     def dismiss(self, call_id: str) -> None:
-        """Forgets a call that has ended."""
+        """Forgets a call that has ended, or was never sent."""
         with self._lock:
             call = self._calls.get(call_id)
-            if call is not None and call.has_ended:
-                del self._calls[call_id]
+            if call is None or not (call.has_ended or call.state is State.UNSENT):
+                return
+            del self._calls[call_id]
+        self._put_away(call_id)
 
-    def close(self) -> None:
-        """Ends every call, and returns when all have ended."""
+    def close(self) -> int:
+        """Ends every call, and returns when all have ended: how many wait for the next studio."""
         with self._lock:
+            self._is_closing = True
             switches = list(self._switches.values())
         for switch in switches:
             switch.stop(signal.SIGTERM)
         self._threads.shutdown(wait=True, cancel_futures=True)
+        return self._unsent.close()
 
-    def client(
-        self, stop: StopSwitch | None = None, observer: Callable[[Event], None] | None = None
-    ) -> Client:
+    def client(self) -> Client:
         """A client with the settings of this studio; the configuration is read anew."""
-        return Client(
-            config=self._settings.config,
-            profile=self._settings.profile,
-            base_url=self._settings.base_url,
-            api_key=self._settings.api_key,
-            timeout_s=self._settings.timeout_s,
-            observer=observer,
-            stop=stop,
-        )
+        return self._settings.client()
 
     def prepared(
         self, client: Client, asked: Asked, stack: ExitStack, say: Callable[[str], None] = lambda _: None
@@ -145,12 +153,26 @@ class Calls:
         prepared = client.prepare(request, f"{self.output_dir}/", no_clobber=True)
         return (prepared if finishing is None else finishing.set_aside(prepared)), finishing
 
+    def _lined_up(self, call: CallState) -> Mapping[str, object]:
+        """Has its turn come as soon as may be; the state."""
+        self._changed(call)
+        future = self._threads.submit(self._run, call, self._switches[call.id])
+        with self._lock:
+            if call.id in self._switches:  # else it has ended already
+                self._futures[call.id] = future
+        return call.as_json()
+
+    def _put_away(self, call_id: str) -> None:
+        """Nothing of a call is left to be sent."""
+        with suppress(GptImage2Error):
+            self._unsent.take(call_id)
+
     def _run(self, call: CallState, switch: StopSwitch) -> None:
         """One call in its thread, whose every ending is its state."""
         secrets: tuple[str, ...] = ()
         try:
             with ExitStack() as stack:
-                client = self.client(switch, lambda event: self._heard(call, event))
+                client = self._settings.client(switch, lambda event: self._heard(call, event))
                 secrets = client.settings.secrets
                 prepared, finishing = self.prepared(client, call.asked, stack, call.notes.append)
                 estimate = prepared.request.estimate(client.settings.prices)
@@ -160,6 +182,7 @@ class Calls:
                 )
                 if switch.is_set:
                     raise InterruptedCall("cancelled before it was sent", signum=signal.SIGTERM)
+                self._unsent.take(call.id)
                 hold.sent()
                 try:
                     streams = call.asked.request.stream
@@ -177,6 +200,8 @@ class Calls:
             # Nobody knows how far it had come.
             billed = Billed.MAYBE if call.state is State.RUNNING else Billed.NO
             call.fail(GptImage2Error(text, hint="look at the gallery before you try again", billed=billed))
+        if not self._is_closing:
+            self._put_away(call.id)
         with self._lock:
             self._switches.pop(call.id, None)
             self._futures.pop(call.id, None)

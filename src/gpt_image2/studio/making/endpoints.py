@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import anyio.to_thread
@@ -21,14 +22,18 @@ from gpt_image2.core.api.sizes import parse_size
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.record import replace as replace_record
 from gpt_image2.core.calls.client import Client
+from gpt_image2.core.history.search import request_by_id
+from gpt_image2.core.ledger.database import read_database
 from gpt_image2.core.telling.as_json import estimate_json
 
 from ..bodies import json_of, picture_of
 from ..gallery.picture_files import MEDIA_TYPES
 from .asking import Asked, asked_of, id_of
+from .call_state import State
 from .calls import Calls
 from .inputs import Inputs
 from .offline import Made, made_of
+from .reusing import reused
 
 _MOST_USD = 1_000_000.0
 
@@ -36,9 +41,10 @@ _MOST_USD = 1_000_000.0
 class CallEndpoints:
     """The endpoints of the calls of one studio."""
 
-    def __init__(self, calls: Calls, inputs: Inputs) -> None:
+    def __init__(self, calls: Calls, inputs: Inputs, ledger: Path) -> None:
         self._calls = calls
         self._inputs = inputs
+        self._ledger = ledger
         self._last: tuple[Asked, ImageRequest, tuple[str, ...]] | None = None
 
     def routes(self) -> list[Route]:
@@ -47,12 +53,14 @@ class CallEndpoints:
             Route("/api/price", self.price, methods=["POST"]),
             Route("/api/ceiling", self.ceiling, methods=["POST"]),
             Route("/api/calls", self.begin, methods=["POST"]),
+            Route("/api/calls/{call}/send", self.send, methods=["POST"]),
             Route("/api/calls/{call}/cancel", self.cancel, methods=["POST"]),
             Route("/api/calls/{call}/dismiss", self.dismiss, methods=["POST"]),
             Route("/api/calls/{call}/previews/{number:int}", self.preview, methods=["GET"]),
             Route("/api/inputs", self.add_input, methods=["POST"]),
             Route("/api/masks", self.paint, methods=["POST"]),
             Route("/api/pictures/{picture}/make", self.make, methods=["POST"]),
+            Route("/api/requests/{request:int}/reuse", self.reuse, methods=["POST"]),
             Route("/inputs/{input}", self.input, methods=["GET"]),
         ]
 
@@ -79,13 +87,22 @@ class CallEndpoints:
             await anyio.to_thread.run_sync(self._checked, asked)
         return JSONResponse(self._calls.begin(call_id, asked))
 
+    async def send(self, request: Request) -> Response:
+        """`POST /api/calls/ID/send`: begins what an earlier studio has not sent, after the same checks."""
+        call = self._calls.find(request.path_params["call"])
+        if call is None:
+            raise HTTPException(404, "there is no such call")
+        if call.state is State.UNSENT:
+            await anyio.to_thread.run_sync(self._checked, call.asked)
+        return JSONResponse(self._calls.send(call.id))
+
     async def cancel(self, request: Request) -> Response:
         """`POST /api/calls/ID/cancel`."""
         self._calls.cancel(request.path_params["call"])
         return JSONResponse({"ok": True})
 
     async def dismiss(self, request: Request) -> Response:
-        """`POST /api/calls/ID/dismiss`: an ended call is taken off the list."""
+        """`POST /api/calls/ID/dismiss`: a call that has ended or was never sent is taken off the list."""
         self._calls.dismiss(request.path_params["call"])
         return JSONResponse({"ok": True})
 
@@ -124,6 +141,17 @@ class CallEndpoints:
 
     def _made(self, picture: str, wish: Mapping[str, Any]) -> Made:
         return made_of(self._inputs.path(picture), wish, self._calls.output_dir, self._calls.client())
+
+    def reuse(self, request: Request) -> Response:
+        """`POST /api/requests/ID/reuse`: all that it was asked with, for the form (see `reused`)."""
+        database = read_database(self._ledger)
+        try:
+            past = request_by_id(database, request.path_params["request"])
+        finally:
+            database.close()
+        if past is None:
+            raise HTTPException(404, "there is no such request in the history")
+        return JSONResponse(reused(past, self._inputs))
 
     def input(self, request: Request) -> Response:
         """`GET /inputs/ID`: an input that was added."""

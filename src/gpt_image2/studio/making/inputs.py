@@ -7,16 +7,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
+from gpt_image2.core.ledger.entries import InputFile
 from gpt_image2.pictures.files import open_picture
 from gpt_image2.pictures.masks import mask_png
 from gpt_image2.pictures.uploads import for_upload
 
+from ..gallery.cards import ids_with_content
 from ..gallery.picture_files import PictureFiles, image_row
 from ..writing import temporary_folder, write_bytes
 from .masks import painted_mask
@@ -94,6 +97,24 @@ class Inputs:
         if path is None or not path.is_file():
             raise UsageError("an input image is gone", hint="take it out and add it again")
         return path
+
+    def found(self, file: InputFile) -> str | None:
+        """The id of what was sent once, by its content: of the gallery, of an input, or of the file that it
+        was read from, which becomes an input; None where it is there no more."""
+        database = read_database(self._ledger)
+        try:
+            known = ids_with_content(database, file.sha256)
+        finally:
+            database.close()
+        for each in (*known, f"in-{file.sha256}"):
+            with suppress(UsageError):
+                self.path(each)
+                return each
+        path = self._files.find(file.path, file.sha256, file.size_bytes) if file.path else None
+        if path is not None:
+            with suppress(UsageError, OSError):
+                return self.keep(path.read_bytes()).id
+        return None
 
     def _path(self, sha256: str) -> Path:
         return self._folder / sha256

@@ -1,12 +1,12 @@
 // Puts the page together.
 import { Compare, compareChosen } from "./compare/compare-view.js";
 import { Versions } from "./compare/versions-view.js";
-import { Detail } from "./detail-view.js";
-import { Gallery } from "./gallery-view.js";
+import { Detail } from "./gallery/detail-view.js";
+import { Gallery } from "./gallery/gallery-view.js";
 import { language, speak, t } from "./i18n.js";
 import { isDragged, startInputs } from "./inputs.js";
 import { Help, startKeys } from "./keys.js";
-import { start } from "./loading.js";
+import { start } from "./gallery/loading.js";
 import { Ceiling, Make } from "./make-view.js";
 import { MarkupEditor } from "./painting/markup-editor.js";
 import { MaskEditor } from "./painting/mask-editor.js";
@@ -14,18 +14,18 @@ import { startMaking } from "./making.js";
 import { Queue } from "./queue-view.js";
 import { Approval } from "./overview/approval-view.js";
 import { Settings, Spending } from "./overview/overview-view.js";
-import { Search } from "./search-view.js";
+import { Search } from "./gallery/search-view.js";
 import { approvals, connection, dialog, looked, running, studio, tab } from "./store.js";
 import { Toasts } from "./toasts.js";
-import { html, mount } from "./view.js";
+import { Part, html, mount } from "./view.js";
 
 function App() {
   return html`
     <${Head} />
     <${Notices} />
     <main class=${`tab-${tab.value}`}>
-      <div class="make-side"><${Make} /><${Queue} /><${Ceiling} /></div>
-      <div class="gallery-side"><${Search} /><${Gallery} /></div>
+      <${Part} class="make-side" view=${MakeSide} />
+      <div class="gallery-side"><${Part} class="searching" view=${Search} /><${Gallery} /></div>
     </main>
     <${Detail} />
     ${dialog.value === "help" && html`<${Help} />`}
@@ -38,6 +38,10 @@ function App() {
     ${isDragged.value && html`<div class="drop-here">${t("dropHere")}</div>`}
     <${Toasts} />
   `;
+}
+
+function MakeSide() {
+  return html`<${Make} /><${Queue} /><${Ceiling} />`;
 }
 
 function Head() {

@@ -1,5 +1,5 @@
 // Numbers and times as people read them.
-import { language } from "./i18n.js";
+import { language, t } from "./i18n.js";
 
 /** @param {number} usd */
 export function money(usd) {
@@ -23,4 +23,12 @@ export function when(moment) {
 /** @param {number} bytes */
 export function weight(bytes) {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1024)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** What a call costs. @param {import("./types.js").Price | null} price */
+export function priceInWords(price) {
+  if (!price) return "";
+  if (!price.estimate_usd) return t("priceUnknown");
+  const { low, high } = price.estimate_usd;
+  return money(low) === money(high) ? money(low) : `${money(low)} – ${money(high)}`;
 }

@@ -1,5 +1,5 @@
 // What the keyboard does; `?` lists it.
-import { focused } from "./gallery-view.js";
+import { focused } from "./gallery/gallery-view.js";
 import { t } from "./i18n.js";
 import { click } from "./making.js";
 import { Modal } from "./modal.js";

@@ -1,5 +1,5 @@
 // The form of the next click, with its price on the button.
-import { money, duration } from "./format.js";
+import { duration, money, priceInWords } from "./format.js";
 import { t } from "./i18n.js";
 import { Inputs } from "./inputs.js";
 import { change, click, form, isOverCeiling, isSending, model, price, problem, setCeiling } from "./making.js";
@@ -138,19 +138,10 @@ function Size() {
   </label>`;
 }
 
-/** What the next click costs, in words. */
-export function priceInWords() {
-  const estimate = price.value?.estimate_usd;
-  if (!price.value) return "";
-  if (!estimate) return t("priceUnknown");
-  const { low, high } = estimate;
-  return money(low) === money(high) ? money(low) : `${money(low)} – ${money(high)}`;
-}
-
 function Click() {
   const isEmpty = !form.value.prompt.trim();
   const over = isOverCeiling();
-  const words = priceInWords();
+  const words = priceInWords(price.value);
   const cannot = isEmpty || isSending.value || problem.value !== null || over || !price.value;
   return html`<div class="click">
     <button

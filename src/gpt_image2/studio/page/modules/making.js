@@ -1,7 +1,7 @@
 // The next click: its form, its price while it is typed, and that it is sent once and never a second time.
-import { ApiError, get, post } from "./api.js";
+import { ApiError, post } from "./api.js";
 import { t } from "./i18n.js";
-import { onCalls } from "./loading.js";
+import { onCalls } from "./gallery/loading.js";
 import { budget, calls, studio } from "./store.js";
 import { say } from "./toasts.js";
 import { effect, signal } from "./view.js";
@@ -12,7 +12,7 @@ const PRICE_WAIT_MS = 200;
 const TRIES_MS = [0, 500, 1000, 2000];
 
 /** @type {import("./types.js").Form} */
-const EMPTY = {
+export const EMPTY = {
   prompt: "",
   model: "",
   size: "",
@@ -190,6 +190,11 @@ function settleOutbox() {
   }
 }
 
+/** Sends what an earlier studio has not sent; a second click on it sends nothing. @param {string} id */
+export function send(id) {
+  post(`api/calls/${id}/send`, {}).catch((error) => say(`${error.message} ${error.hint}`.trim(), true));
+}
+
 /** @param {string} id */
 export function cancel(id) {
   post(`api/calls/${id}/cancel`, {}).catch(() => say(t("noAnswer"), true));
@@ -208,43 +213,4 @@ export function setCeiling(usd) {
   const known = budget.peek();
   if (known) budget.value = { ...known, max_cost_usd: usd };
   post("api/ceiling", { max_cost_usd: usd }).catch((error) => say(error.message, true));
-}
-
-/** Whether a picture can be had. @param {string} source */
-function isThere(source) {
-  return fetch(source).then((answer) => answer.ok, () => false);
-}
-
-/**
- * Fills the form with all that a request of the history has asked for; its inputs are looked for by content.
- * @param {number} request
- */
-export async function reuse(request) {
-  try {
-    const past = await get(`api/requests/${request}`);
-    /** @type {import("./types.js").Input[]} */
-    const inputs = [];
-    for (const file of past.inputs) {
-      const card = await get(`api/pictures/${file.sha256}`).catch(() => null);
-      const id = card?.id ?? `in-${file.sha256}`;
-      const source = card ? `thumbnails/${id}` : `inputs/${id}`;
-      if (await isThere(source)) inputs.push({ id, name: file.filename, source });
-    }
-    const { size, quality, n, output_format, background, partial_images } = past.fields;
-    change({
-      ...EMPTY,
-      prompt: past.prompt,
-      model: past.model === studio.peek()?.model ? "" : past.model,
-      size: size ?? "",
-      quality: quality ?? "",
-      n: n ?? 1,
-      output_format: output_format ?? "",
-      background: background ?? "",
-      partial_images: partial_images ?? 0,
-      inputs,
-    });
-    if (inputs.length < past.inputs.length) say(t("inputsMissing"), true);
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-  }
 }

@@ -1,11 +1,11 @@
 // The calls of this visit: what waits, what is under way with its previews, and how it ended.
-import { get } from "./api.js";
-import { duration, money } from "./format.js";
+import { get, post } from "./api.js";
+import { duration, money, priceInWords } from "./format.js";
 import { t } from "./i18n.js";
-import { cancel, change, dismiss } from "./making.js";
+import { cancel, change, dismiss, send } from "./making.js";
 import { calls, looked, now } from "./store.js";
 import { say } from "./toasts.js";
-import { html } from "./view.js";
+import { Component, html, signal } from "./view.js";
 
 /** Looks at a picture of a call. @param {string} sha256 */
 async function lookAt(sha256) {
@@ -29,13 +29,15 @@ export function Queue() {
 
 /** @param {{ call: import("./types.js").Call }} props */
 function One({ call }) {
-  const hasEnded = call.state !== "queued" && call.state !== "running";
+  const isUnsent = call.state === "unsent";
+  const hasEnded = !isUnsent && call.state !== "queued" && call.state !== "running";
   const since = call.sent_at_s ? now.value - call.sent_at_s : 0;
   const cost = call.cost_usd === null ? "" : money(call.cost_usd);
   return html`<li class=${`call ${call.state}`} data-call=${call.id}>
     <${Seen} call=${call} />
     <div class="what">
       <p class="words" dir="auto">${String(call.fields.prompt)}</p>
+      ${isUnsent && html`<${Unsent} call=${call} />`}
       ${call.state === "queued" && html`<p>${t("queued")}</p>`}
       ${call.state === "running" &&
       html`<p>
@@ -50,14 +52,40 @@ function One({ call }) {
       ${hasEnded && call.billed === "no" && html`<p>${t("notBilled")}</p>`}
       ${call.warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
       <div class="row">
-        ${!hasEnded && html`<button onClick=${() => cancel(call.id)}>${t("cancel")}</button>`}
+        ${!hasEnded && !isUnsent && html`<button onClick=${() => cancel(call.id)}>${t("cancel")}</button>`}
         ${call.state === "failed" &&
         call.billed === "no" &&
         html`<button onClick=${() => change({ prompt: String(call.fields.prompt) })}>${t("backToForm")}</button>`}
-        ${hasEnded && html`<button class="quiet" onClick=${() => dismiss(call.id)}>${t("dismiss")}</button>`}
+        ${(hasEnded || isUnsent) && html`<button class="quiet" onClick=${() => dismiss(call.id)}>${t("dismiss")}</button>`}
       </div>
     </div>
   </li>`;
+}
+
+/**
+ * What an earlier studio was ended before it could send: it waits for a click, which has its price on it.
+ * @extends {Component<{ call: import("./types.js").Call }>}
+ */
+class Unsent extends Component {
+  price = signal(/** @type {import("./types.js").Price | null} */ (null));
+  problem = signal("");
+
+  componentDidMount() {
+    const { fields, inputs, names, mask, markup, wishes } = this.props.call;
+    post("api/price", { fields, inputs, names, mask, markup, wishes }).then(
+      (found) => (this.price.value = found),
+      (error) => (this.problem.value = `${error.message} ${error.hint}`.trim()),
+    );
+  }
+
+  render() {
+    const words = priceInWords(this.price.value);
+    return html`<p>${t("unsent")}</p>
+      ${this.problem.value && html`<p class="problem">${this.problem.value}</p>`}
+      <div class="row">
+        <button disabled=${!this.price.value} onClick=${() => send(this.props.call.id)}>${t("send")} ${words}</button>
+      </div>`;
+  }
 }
 
 /** @param {{ call: import("./types.js").Call }} props */

@@ -24,9 +24,11 @@
  * @property {string} id
  * @property {Record<string, string | number | boolean>} fields
  * @property {string[]} inputs
+ * @property {string[]} names
  * @property {string | null} mask
  * @property {string | null} markup
- * @property {"queued" | "running" | "done" | "failed" | "cancelled"} state
+ * @property {Record<string, string | boolean>} wishes
+ * @property {"unsent" | "queued" | "running" | "done" | "failed" | "cancelled"} state
  * @property {string} model
  * @property {number} begun_at_s
  * @property {number | null} sent_at_s

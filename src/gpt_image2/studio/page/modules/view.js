@@ -14,3 +14,23 @@ export { Component, batch, computed, createRef, effect, signal };
 export function mount(view, into) {
   effect(() => render(html`<${view} />`, into));
 }
+
+/**
+ * A part of the page that stays for ever and is drawn by itself: what it has read draws nothing else anew.
+ * @extends {Component<{ view: () => unknown, class: string }>}
+ */
+export class Part extends Component {
+  frame = createRef();
+
+  componentDidMount() {
+    if (this.frame.current) mount(this.props.view, this.frame.current);
+  }
+
+  shouldComponentUpdate() {
+    return false;
+  }
+
+  render() {
+    return html`<div class=${this.props.class} ref=${this.frame}></div>`;
+  }
+}

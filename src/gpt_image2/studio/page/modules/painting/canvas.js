@@ -1,7 +1,7 @@
 // Draws a painting over its picture, in the pixels of the screen: what is painted costs no more for a large
 // picture than for a small one.
 
-/** @typedef {{ x: number, y: number, zoom: number }} View Where the picture's corner is, and its scale. */
+/** @typedef {Map<string, HTMLCanvasElement>} Inputs What was painted elsewhere, as large as the picture, by its id. */
 const TINT = "rgb(255, 0, 80)";
 /** How high text is, and how long an arrow's head, in radii of the line. */
 const TEXT_RADII = 10;
@@ -11,10 +11,10 @@ const HEAD_RADII = 8;
  * @param {CanvasRenderingContext2D} context
  * @param {ImageBitmap | HTMLImageElement} image
  * @param {[number, number]} size of the picture, in its pixels
- * @param {View} view
+ * @param {import("./viewport.js").View} view
  * @param {import("./drawing.js").Painting} painting
  * @param {HTMLCanvasElement} layer to draw the painting on first
- * @param {Map<string, HTMLImageElement>} inputs masks that were imported, by their ids
+ * @param {Inputs} inputs
  * @param {number} strength of what is painted, from 0 to 1
  */
 export function draw(context, image, size, view, painting, layer, inputs, strength) {
@@ -54,7 +54,7 @@ export function draw(context, image, size, view, painting, layer, inputs, streng
  * @param {CanvasRenderingContext2D} mask
  * @param {import("./drawing.js").Item} item
  * @param {[number, number]} size
- * @param {Map<string, HTMLImageElement>} inputs
+ * @param {Inputs} inputs
  */
 function paint(mask, item, size, inputs) {
   mask.fillStyle = mask.strokeStyle = item.colour ?? TINT;
@@ -86,7 +86,7 @@ function paint(mask, item, size, inputs) {
     mask.fill("evenodd");
   } else if (item.input) {
     const image = inputs.get(item.input);
-    if (image?.complete) mask.drawImage(image, 0, 0, ...size);
+    if (image) mask.drawImage(image, 0, 0, ...size);
   }
 }
 
@@ -110,43 +110,45 @@ function paintArrow(mask, from, to, radius) {
 }
 
 /**
+ * A brush at its true size.
+ * @param {CanvasRenderingContext2D} context
+ * @param {[number, number]} at
+ * @param {number} radius
+ */
+export function drawCursor(context, at, radius) {
+  for (const [colour, width] of /** @type {const} */ ([["#000", 3], ["#fff", 1.5]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width * devicePixelRatio;
+    context.beginPath();
+    context.arc(...at, radius, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+/**
  * What was drawn, alone, on a transparent picture of a size; null where nothing is seen of it.
  * @param {import("./drawing.js").Item[]} items
  * @param {[number, number]} size
+ * @param {Inputs} inputs
  * @returns {HTMLCanvasElement | null}
  */
-export function alone(items, size) {
+export function alone(items, size, inputs) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = size;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  for (const item of items) paint(context, item, size, new Map());
+  for (const item of items) paint(context, item, size, inputs);
   const { data } = context.getImageData(0, 0, ...size);
   for (let at = 3; at < data.length; at += 4) if (data[at]) return canvas;
   return null;
 }
 
 /**
- * The view in which the whole picture is seen.
- * @param {[number, number]} size
- * @param {number} width
- * @param {number} height
- * @returns {View}
+ * What a mask lets be edited, where it is clear, in the colour of what is painted.
+ * @param {HTMLCanvasElement} mask is changed to it
  */
-export function whole(size, width, height) {
-  const zoom = Math.min(width / size[0], height / size[1]) * 0.96;
-  return { zoom, x: (width - size[0] * zoom) / 2, y: (height - size[1] * zoom) / 2 };
-}
-
-/**
- * The view with another scale, the same point of the picture under the pointer.
- * @param {View} view
- * @param {number} factor
- * @param {number} x
- * @param {number} y
- * @returns {View}
- */
-export function zoomed(view, factor, x, y) {
-  const zoom = Math.min(Math.max(view.zoom * factor, 0.02), 40);
-  const real = zoom / view.zoom;
-  return { zoom, x: x - (x - view.x) * real, y: y - (y - view.y) * real };
+export function tinted(mask) {
+  const context = /** @type {CanvasRenderingContext2D} */ (mask.getContext("2d"));
+  context.globalCompositeOperation = "source-out";
+  context.fillStyle = TINT;
+  context.fillRect(0, 0, mask.width, mask.height);
 }

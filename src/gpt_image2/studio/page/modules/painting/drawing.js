@@ -94,3 +94,23 @@ export function asPlan({ items, invert, grow, feather }) {
 export function box([x1, y1], [x2, y2]) {
   return [Math.min(x1, x2), Math.min(y1, y2), Math.max(1, Math.abs(x2 - x1)), Math.max(1, Math.abs(y2 - y1))];
 }
+
+/**
+ * Follows a pointer that draws an item, which is changed.
+ * @param {Item} wet
+ * @param {[number, number]} start
+ * @param {[number, number]} point
+ */
+export function extend(wet, start, point) {
+  if (wet.rect) wet.rect = box(start, point);
+  else if (wet.ellipse) wet.ellipse = box(start, point);
+  else if (wet.arrow) wet.arrow = [start, point];
+  else if (wet.at) wet.at = point;
+  else (wet.stroke ?? wet.polygon ?? []).push(point);
+}
+
+/** Whether an item is more than a slip of the pointer. @param {Item} item */
+export function isSomething({ polygon, arrow }) {
+  if (arrow) return arrow[0][0] !== arrow[1][0] || arrow[0][1] !== arrow[1][1];
+  return !polygon || polygon.length > 2;
+}

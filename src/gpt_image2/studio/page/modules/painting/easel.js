@@ -5,8 +5,10 @@ import { form } from "../making.js";
 import { dialog } from "../store.js";
 import { say } from "../toasts.js";
 import { Component, createRef, html, signal } from "../view.js";
-import { draw, whole, zoomed } from "./canvas.js";
-import { add, begin, box, items, move, painting, step } from "./drawing.js";
+import { draw, drawCursor } from "./canvas.js";
+import { add, begin, extend, isSomething, items, move, painting, step } from "./drawing.js";
+import { moved } from "./pen.js";
+import { Viewport } from "./viewport.js";
 
 const STEP = 1.15;
 
@@ -23,16 +25,17 @@ export class Easel extends Component {
   strength = 1;
   layer = document.createElement("canvas");
   image = new Image();
-  /** @type {import("./canvas.js").View} */ view = { x: 0, y: 0, zoom: 1 };
+  port = new Viewport();
   /** @type {[number, number]} */ size = [0, 0];
   /** The item that is being painted. @type {import("./drawing.js").Item | null} */ wet = null;
   /** @type {[number, number]} */ start = [0, 0];
-  /** Pointers that are down, in pixels of the screen. @type {Map<number, [number, number]>} */ pointers = new Map();
   /** @type {[number, number] | null} */ hover = null;
+  /** How large the keyboard's pen is shown, in pixels of the screen; 0 while it is not used. */
+  penRadius = 0;
   isPanning = false;
   isSpaceDown = false;
   isWaiting = false;
-  /** @type {Map<string, HTMLImageElement>} */ inputs = new Map();
+  /** @type {import("./canvas.js").Inputs} */ inputs = new Map();
   /** @type {ResizeObserver | null} */ watched = null;
 
   /** What was drawn before. @returns {import("./drawing.js").Painting | null} */
@@ -70,11 +73,16 @@ export class Easel extends Component {
       await this.use();
       dialog.value = "";
     } catch (error) {
-      const hint = /** @type {{ hint?: string }} */ (error).hint ?? "";
-      say(`${error instanceof Error ? error.message : error} ${hint}`.trim(), true);
+      this.tell(error);
     } finally {
       this.isKeeping.value = false;
     }
+  }
+
+  /** @param {unknown} error */
+  tell(error) {
+    const hint = /** @type {{ hint?: string }} */ (error).hint ?? "";
+    say(`${error instanceof Error ? error.message : error} ${hint}`.trim(), true);
   }
 
   get frame() {
@@ -96,7 +104,12 @@ export class Easel extends Component {
     this.image.src = input.source.replace(/^thumbnails\//, "pictures/");
     this.watched = new ResizeObserver(() => this.fit());
     this.watched.observe(this.frame);
-    this.frame.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
+    const onWheel = (/** @type {WheelEvent} */ event) => {
+      event.preventDefault();
+      this.port.zoom(Math.exp(-event.deltaY / 400), this.at(event));
+      this.redraw();
+    };
+    this.frame.addEventListener("wheel", onWheel, { passive: false });
   }
 
   componentWillUnmount() {
@@ -108,7 +121,7 @@ export class Easel extends Component {
     if (!frame || !this.size[0]) return;
     frame.width = Math.round(frame.clientWidth * devicePixelRatio);
     frame.height = Math.round(frame.clientHeight * devicePixelRatio);
-    this.view = whole(this.size, frame.width, frame.height);
+    this.port.fit(this.size, frame.width, frame.height);
     this.redraw();
   }
 
@@ -121,21 +134,10 @@ export class Easel extends Component {
       if (!context || !this.size[0]) return;
       const now = painting(this.drawing.peek());
       if (this.wet) now.items = [...now.items, this.wet];
-      draw(context, this.image, this.size, this.view, now, this.layer, this.inputs, this.strength);
-      this.drawCursor(context);
+      draw(context, this.image, this.size, this.port.view, now, this.layer, this.inputs, this.strength);
+      const radius = this.isBrush() ? this.radius.peek() * this.port.view.zoom : this.penRadius;
+      if (this.hover && radius) drawCursor(context, this.hover, radius);
     });
-  }
-
-  /** The brush at its true size. @param {CanvasRenderingContext2D} context */
-  drawCursor(context) {
-    if (!this.hover || !this.isBrush()) return;
-    for (const [colour, width] of /** @type {const} */ ([["#000", 3], ["#fff", 1.5]])) {
-      context.strokeStyle = colour;
-      context.lineWidth = width * devicePixelRatio;
-      context.beginPath();
-      context.arc(...this.hover, this.radius.peek() * this.view.zoom, 0, 2 * Math.PI);
-      context.stroke();
-    }
   }
 
   /** Where a pointer is, in pixels of the screen. @param {MouseEvent} event @returns {[number, number]} */
@@ -144,81 +146,59 @@ export class Easel extends Component {
     return [(event.clientX - place.left) * devicePixelRatio, (event.clientY - place.top) * devicePixelRatio];
   }
 
-  /** The same in pixels of the picture. @param {[number, number]} at @returns {[number, number]} */
-  on([x, y]) {
-    const { view } = this;
-    return [Math.round(((x - view.x) / view.zoom) * 10) / 10, Math.round(((y - view.y) / view.zoom) * 10) / 10];
-  }
-
   /** @param {PointerEvent} event */
   onDown(event) {
     event.preventDefault();
     this.frame.focus();
     this.frame.setPointerCapture(event.pointerId);
     const at = this.at(event);
-    this.pointers.set(event.pointerId, at);
-    if (this.pointers.size === 2) this.wet = null; // two fingers move the picture
+    const { pointers } = this.port;
+    pointers.set(event.pointerId, at);
+    if (pointers.size === 2) this.wet = null; // two fingers move the picture
     this.isPanning = this.isSpaceDown || event.button === 1;
-    if (this.isPanning || this.pointers.size > 1 || event.button > 1) return;
-    const point = this.on(at);
-    this.start = point;
-    this.wet = this.begun(point, event.button === 2 || event.altKey);
+    if (this.isPanning || pointers.size > 1 || event.button > 1) return;
+    this.begin(at, event.button === 2 || event.altKey);
     this.redraw();
+  }
+
+  /** Begins an item. @param {[number, number]} at in pixels of the screen @param {boolean} isErasing */
+  begin(at, isErasing) {
+    this.start = this.port.on(at);
+    this.wet = this.begun(this.start, isErasing);
+  }
+
+  /** Goes on with the item. @param {[number, number]} at in pixels of the screen */
+  follow(at) {
+    if (this.wet) extend(this.wet, this.start, this.port.on(at));
+  }
+
+  /** Ends the item. */
+  finish() {
+    const { wet } = this;
+    this.wet = null;
+    if (wet && isSomething(wet)) this.drawing.value = add(this.drawing.peek(), wet);
   }
 
   /** @param {PointerEvent} event */
   onMove(event) {
     const at = this.at(event);
-    const before = this.pointers.get(event.pointerId);
+    const { pointers } = this.port;
     this.hover = event.pointerType === "touch" ? null : at;
-    if (before && (this.isPanning || this.pointers.size === 2)) this.pan(event.pointerId, before, at);
-    if (before) this.pointers.set(event.pointerId, at);
-    if (this.wet) this.grown(this.wet, event);
+    this.penRadius = 0;
+    if (this.isPanning || pointers.size === 2) this.port.drag(event.pointerId, at);
+    if (pointers.has(event.pointerId)) pointers.set(event.pointerId, at);
+    if (pointers.has(event.pointerId)) {
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const each of events.length ? events : [event]) this.follow(this.at(each));
+    }
     this.redraw();
-  }
-
-  /** @param {number} id @param {[number, number]} before @param {[number, number]} at */
-  pan(id, before, at) {
-    const other = [...this.pointers].find(([each]) => each !== id)?.[1];
-    if (!other) {
-      this.view = { ...this.view, x: this.view.x + at[0] - before[0], y: this.view.y + at[1] - before[1] };
-      return;
-    }
-    const far = Math.hypot(before[0] - other[0], before[1] - other[1]);
-    const farNow = Math.hypot(at[0] - other[0], at[1] - other[1]);
-    const middle = [(before[0] + other[0]) / 2, (before[1] + other[1]) / 2];
-    const view = zoomed(this.view, far ? farNow / far : 1, middle[0] ?? 0, middle[1] ?? 0);
-    this.view = { ...view, x: view.x + (at[0] - before[0]) / 2, y: view.y + (at[1] - before[1]) / 2 };
-  }
-
-  /** @param {import("./drawing.js").Item} wet @param {PointerEvent} event */
-  grown(wet, event) {
-    const events = event.getCoalescedEvents?.() ?? [];
-    for (const each of events.length ? events : [event]) {
-      const point = this.on(this.at(each));
-      if (wet.rect) wet.rect = box(this.start, point);
-      else if (wet.ellipse) wet.ellipse = box(this.start, point);
-      else if (wet.arrow) wet.arrow = [this.start, point];
-      else if (wet.at) wet.at = point;
-      else (wet.stroke ?? wet.polygon ?? []).push(point);
-    }
   }
 
   /** @param {PointerEvent} event */
   onUp(event) {
-    this.pointers.delete(event.pointerId);
-    if (!this.pointers.size) this.isPanning = false;
-    const { wet } = this;
-    this.wet = null;
-    const isTooLittle = (wet?.polygon && wet.polygon.length < 3) || (wet?.arrow && isPoint(wet.arrow));
-    if (wet && !isTooLittle) this.drawing.value = add(this.drawing.peek(), wet);
-    this.redraw();
-  }
-
-  /** @param {WheelEvent} event */
-  onWheel(event) {
-    event.preventDefault();
-    this.view = zoomed(this.view, Math.exp(-event.deltaY / 400), ...this.at(event));
+    this.port.pointers.delete(event.pointerId);
+    if (!this.port.pointers.size) this.isPanning = false;
+    this.finish();
     this.redraw();
   }
 
@@ -229,6 +209,7 @@ export class Easel extends Component {
     if (isUndo) this.turn(event.shiftKey ? 1 : -1);
     else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y") this.turn(1);
     else if (event.ctrlKey || event.metaKey) return;
+    else if (moved(this, event)) return event.preventDefault();
     else if (event.key === "[") this.resize(1 / STEP);
     else if (event.key === "]") this.resize(STEP);
     else if (event.key === "+") this.zoom(STEP);
@@ -248,7 +229,7 @@ export class Easel extends Component {
 
   /** @param {number} factor */
   zoom(factor) {
-    this.view = zoomed(this.view, factor, this.frame.width / 2, this.frame.height / 2);
+    this.port.zoom(factor, [this.frame.width / 2, this.frame.height / 2]);
     this.redraw();
   }
 
@@ -264,12 +245,22 @@ export class Easel extends Component {
     this.redraw();
   }
 
-  /** @param {string} id */
+  /** Fetches what was painted elsewhere. @param {string} id */
   see(id) {
     const image = new Image();
-    image.onload = () => this.redraw();
+    image.onload = () => {
+      const layer = document.createElement("canvas");
+      [layer.width, layer.height] = [image.naturalWidth, image.naturalHeight];
+      layer.getContext("2d")?.drawImage(image, 0, 0);
+      this.inputs.set(id, this.asPainted(layer));
+      this.redraw();
+    };
     image.src = `inputs/${id}`;
-    this.inputs.set(id, image);
+  }
+
+  /** How it looks among what is drawn. @param {HTMLCanvasElement} layer */
+  asPainted(layer) {
+    return layer;
   }
 
   /** The picture with what is drawn on it. @param {string} label */
@@ -290,28 +281,4 @@ export class Easel extends Component {
       onContextMenu=${(/** @type {Event} */ event) => event.preventDefault()}
     ></canvas>`;
   }
-
-  /** The tools that every editor has; `others` come after the size. @param {unknown} others */
-  common(others) {
-    const now = this.drawing.value;
-    return html`<label>
-        ${t("brushSize")}
-        <input
-          type="range"
-          min="1"
-          max="400"
-          value=${this.radius.value}
-          onInput=${(/** @type {any} */ event) => (this.radius.value = Number(event.target.value))}
-        />
-      </label>
-      ${others}
-      <button onClick=${() => this.replace([])}>${t("clear")}</button>
-      <button disabled=${now.at === 0} onClick=${() => this.turn(-1)}>${t("undo")}</button>
-      <button disabled=${now.at === now.steps.length - 1} onClick=${() => this.turn(1)}>${t("redo")}</button>`;
-  }
-}
-
-/** @param {[[number, number], [number, number]]} arrow */
-function isPoint([from, to]) {
-  return from[0] === to[0] && from[1] === to[1];
 }

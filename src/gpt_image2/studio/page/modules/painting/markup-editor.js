@@ -7,6 +7,7 @@ import { Modal } from "../modal.js";
 import { dialog } from "../store.js";
 import { createRef, html, signal } from "../view.js";
 import { alone } from "./canvas.js";
+import { commonTools } from "./common-tools.js";
 import { add, items, painting } from "./drawing.js";
 import { Easel } from "./easel.js";
 
@@ -58,7 +59,7 @@ export class MarkupEditor extends Easel {
   /** Puts the text into the middle of what is seen. */
   write() {
     const { frame } = this;
-    const item = this.written(this.on([frame.width / 2, frame.height / 2]));
+    const item = this.written(this.port.on([frame.width / 2, frame.height / 2]));
     if (!item) return;
     this.drawing.value = add(this.drawing.peek(), item);
     this.redraw();
@@ -79,7 +80,7 @@ export class MarkupEditor extends Easel {
 
   async use() {
     const now = painting(this.drawing.peek());
-    const drawn = alone(now.items, this.size);
+    const drawn = alone(now.items, this.size, this.inputs);
     if (!drawn) throw new Error(t("nothingDrawn"));
     const { id } = await post("api/inputs", await asPng(drawn));
     change({ markup: { id, painting: now } });
@@ -127,7 +128,7 @@ export class MarkupEditor extends Easel {
             }}
           />
         </label>
-        ${this.common(null)}
+        ${commonTools(this, null)}
       </div>
       ${this.stage(t("markupCanvas"))}
       <div class="row foot">

@@ -6,6 +6,8 @@ import { Modal } from "../modal.js";
 import { dialog } from "../store.js";
 import { say } from "../toasts.js";
 import { html, signal } from "../view.js";
+import { tinted } from "./canvas.js";
+import { commonTools } from "./common-tools.js";
 import { add, asPlan, box, items, painting } from "./drawing.js";
 import { Easel } from "./easel.js";
 
@@ -55,14 +57,25 @@ export class MaskEditor extends Easel {
     this.redraw();
   }
 
+  /** @param {HTMLCanvasElement} layer */
+  asPainted(layer) {
+    tinted(layer);
+    return layer;
+  }
+
   /** @param {File} file */
   async importMask(file) {
+    const [input] = form.peek().inputs;
+    if (!input) return;
     try {
-      const { id } = await post("api/inputs", file);
+      const { id: added } = await post("api/inputs", file);
+      // Masks are black, white or clear where they edit; from now on it is clear.
+      const items = [{ input: added, op: "add" }];
+      const { id } = await post("api/masks", { picture: input.id, painting: { items } });
       this.see(id);
       this.drawing.value = add(this.drawing.peek(), { input: id, op: "add" });
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error), true);
+      this.tell(error);
     }
   }
 
@@ -90,7 +103,7 @@ export class MaskEditor extends Easel {
             ${t(`tool_${name}`)}
           </button>`,
         )}
-        ${this.common(html`<button onClick=${() => this.replace([...items(now), { rect: [0, 0, ...this.size], op: "add" }])}>${t("fill")}</button>
+        ${commonTools(this, html`<button onClick=${() => this.replace([...items(now), { rect: [0, 0, ...this.size], op: "add" }])}>${t("fill")}</button>
           <button aria-pressed=${now.invert} onClick=${() => this.set({ invert: !now.invert })}>${t("invert")}</button>`)}
         <${Pixels} name="feather" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />
         <${Pixels} name="grow" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />

@@ -1,10 +1,10 @@
 // Stars and collections: what the page asks for, and the controls for it. The server keeps them, by the content
 // of the pictures; the gallery is loaded anew in every window after each change.
-import { ApiError, post } from "./api.js";
-import { t } from "./i18n.js";
-import { choices, filters, gallery, looked } from "./store.js";
-import { say, sayUndoable } from "./toasts.js";
-import { batch, html, signal } from "./view.js";
+import { ApiError, post } from "../api.js";
+import { t } from "../i18n.js";
+import { choices, filters, gallery, looked } from "../store.js";
+import { say, sayUndoable } from "../toasts.js";
+import { batch, html, signal } from "../view.js";
 
 const MOST_NAME = 80;
 
@@ -30,10 +30,10 @@ async function done(path, body) {
 /**
  * Shows a change at once: what is looked at may be in the gallery no more when that is loaded anew.
  * @param {readonly string[]} ids
- * @param {(card: import("./types.js").Card) => Partial<import("./types.js").Card>} change
+ * @param {(card: import("../types.js").Card) => Partial<import("../types.js").Card>} change
  */
 function mark(ids, change) {
-  /** @template {import("./types.js").Card | null | undefined} T @param {T} card */
+  /** @template {import("../types.js").Card | null | undefined} T @param {T} card */
   const changed = (card) => (card && ids.includes(card.id) ? { ...card, ...change(card) } : card);
   batch(() => {
     gallery.value = { ...gallery.peek(), cards: gallery.peek().cards.map(changed) };
@@ -64,6 +64,21 @@ export async function collect(ids, name, is_in) {
     const others = card.collections.filter((each) => each !== name);
     return { collections: is_in ? [...others, name] : others };
   });
+}
+
+/**
+ * Gives a collection another name, under which it is looked at further.
+ * @param {string} name
+ * @param {string} to
+ */
+export async function rename(name, to) {
+  try {
+    const renamed = await post("api/collections/rename", { name, to });
+    if (filters.peek().collection === name) filters.value = { ...filters.peek(), collection: renamed.name };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    say(`${error.message} ${error.hint}`.trim(), true);
+  }
 }
 
 /** A collection is not to go after all. @param {string} name */
@@ -113,7 +128,22 @@ export function Collect({ ids, place }) {
   </form>`;
 }
 
-/** The star and the collections of one picture. @param {{ card: import("./types.js").Card }} props */
+/** A field for another name of a collection. @param {{ name: string }} props */
+export function Rename({ name }) {
+  return html`<form
+    class="row collect"
+    onSubmit=${(/** @type {any} */ event) => {
+      event.preventDefault();
+      const to = event.target.elements.to.value.trim();
+      if (to && to !== name) rename(name, to);
+    }}
+  >
+    <input name="to" required maxlength=${MOST_NAME} autocomplete="off" dir="auto" aria-label=${t("newName")} placeholder=${t("newName")} />
+    <button>${t("rename")}</button>
+  </form>`;
+}
+
+/** The star and the collections of one picture. @param {{ card: import("../types.js").Card }} props */
 export function Marks({ card }) {
   const { is_starred } = card;
   return html`<div class="marks">

@@ -1,16 +1,18 @@
 // One picture, large: what was asked beside what came, and what can be done with it.
-import { get, post } from "./api.js";
+import { get, post } from "../api.js";
 import { Marks, star } from "./collecting.js";
-import { money, weight, when } from "./format.js";
-import { costInWords, gone } from "./gallery-view.js";
-import { t } from "./i18n.js";
-import { addInput } from "./inputs.js";
+import { money, weight, when } from "../format.js";
+import { costInWords } from "./card-view.js";
+import { gone } from "./gallery-view.js";
+import { t } from "../i18n.js";
+import { addInput } from "../inputs.js";
 import { need } from "./loading.js";
-import { change, form, reuse } from "./making.js";
-import { chosen, dialog, gallery, hidden, looked, tab } from "./store.js";
-import { say, sayUndoable } from "./toasts.js";
-import { Modal } from "./modal.js";
-import { effect, html, signal } from "./view.js";
+import { change, form } from "../making.js";
+import { reuse } from "../reusing.js";
+import { chosen, dialog, gallery, hidden, looked, tab } from "../store.js";
+import { say, sayUndoable } from "../toasts.js";
+import { Modal } from "../modal.js";
+import { effect, html, signal } from "../view.js";
 
 /** All that is known of the request that is looked at. */
 const past = signal(/** @type {any} */ (null));
@@ -42,7 +44,7 @@ effect(() => {
   if (card && now && marksOf(now) !== marksOf(card)) looked.value = now;
 });
 
-/** @param {import("./types.js").Card} card */
+/** @param {import("../types.js").Card} card */
 const marksOf = (card) => JSON.stringify([card.is_starred, [...card.collections].sort()]);
 
 /** @param {number} step */
@@ -81,18 +83,18 @@ function takeAway(ids, text, path) {
   sayUndoable(text, () => tried(post(path, {}, { keepalive: true })), show);
 }
 
-/** @param {import("./types.js").Card} card */
+/** @param {import("../types.js").Card} card */
 function forget(card) {
   const ids = gallery.peek().cards.flatMap((each) => (each?.request === card.request ? [each.id] : []));
   takeAway(ids, t("forgotten"), `api/requests/${card.request}/forget`);
 }
 
-/** @param {import("./types.js").Card} card */
+/** @param {import("../types.js").Card} card */
 function remove(card) {
   takeAway([card.id], t("deleted"), `api/pictures/${card.id}/delete`);
 }
 
-/** @param {import("./types.js").Card} card */
+/** @param {import("../types.js").Card} card */
 function useAsInput(card) {
   addInput({ id: card.id, name: [...card.prompt].slice(0, 40).join("") || card.id, source: `thumbnails/${card.id}` });
   toForm();
@@ -100,7 +102,7 @@ function useAsInput(card) {
 
 /**
  * Makes something of a picture without a call, and looks at it.
- * @param {import("./types.js").Card} card
+ * @param {import("../types.js").Card} card
  * @param {object} wish
  */
 function make(card, wish) {
@@ -111,7 +113,7 @@ function make(card, wish) {
   tried(work);
 }
 
-/** The same words on this picture: a variation of it. @param {import("./types.js").Card} card */
+/** The same words on this picture: a variation of it. @param {import("../types.js").Card} card */
 function vary(card) {
   useAsInput(card);
   change({ prompt: past.peek()?.prompt ?? card.prompt, inputs: form.peek().inputs.slice(-1) });
@@ -158,7 +160,7 @@ export function Detail() {
   </${Modal}>`;
 }
 
-/** @param {{ card: import("./types.js").Card }} props */
+/** @param {{ card: import("../types.js").Card }} props */
 function Facts({ card }) {
   const known = past.value?.id === card.request ? past.value : null;
   const { picture } = card;
@@ -180,7 +182,7 @@ function Facts({ card }) {
   </dl>`;
 }
 
-/** @param {{ card: import("./types.js").Card }} props */
+/** @param {{ card: import("../types.js").Card }} props */
 function Actions({ card }) {
   const { request } = card;
   const others = chosen.value.filter((id) => id !== card.id);

@@ -1,7 +1,7 @@
 // Loads the gallery as it is scrolled, and hears what happens in the studio.
-import { get } from "./api.js";
-import { batch, effect } from "./view.js";
-import { approvals, budget, calls, choices, connection, filters, gallery, now, running, studio } from "./store.js";
+import { get } from "../api.js";
+import { batch, effect } from "../view.js";
+import { approvals, budget, calls, choices, connection, filters, gallery, now, running, studio } from "../store.js";
 
 export const PAGE = 100;
 const CLOCK_MS = 500;
@@ -70,7 +70,7 @@ async function load(page, of, isOther = false) {
     const old = isOther ? [] : gallery.peek().cards;
     const cards = old.slice(0, found.total);
     cards.length = found.total;
-    found.cards.forEach((/** @type {import("./types.js").Card} */ card, /** @type {number} */ at) => {
+    found.cards.forEach((/** @type {import("../types.js").Card} */ card, /** @type {number} */ at) => {
       cards[page * PAGE + at] = card;
     });
     const { total, requests, cost_usd, maybe_billed } = found;
@@ -92,7 +92,7 @@ function heard(event) {
     now.value = Date.now() / 1000;
     if (event.budget) budget.value = event.budget;
     if (event.kind === "calls") {
-      calls.value = new Map(event.calls.map((/** @type {import("./types.js").Call} */ call) => [call.id, call]));
+      calls.value = new Map(event.calls.map((/** @type {import("../types.js").Call} */ call) => [call.id, call]));
       onCalls.forEach((hear) => hear());
       reload(false);
     } else if (event.kind === "call") {

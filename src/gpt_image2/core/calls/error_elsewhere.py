@@ -1,0 +1,70 @@
+"""What a server says went wrong, elsewhere than in an `error`. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Optional, Tuple, Union, cast
+
+from ..base.untrusted import members
+from .server_error import CODES_OF_SUCCESS, ServerError, error_of, said_text
+from .task import Task, TaskState
+from .task_words import read_task
+
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+
+
+def error_elsewhere(fields: Dict[str, Any], task: Optional[Task]) -> Optional[ServerError]:
+    """The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
+    that is known."""
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    if named and not _has_result(fields) and not _goes_well(fields, task):
+        return error_of(fields, named)
+    return _reason_elsewhere(fields)
+
+
+def _goes_well(fields: Dict[str, Any], task: Optional[Task]) -> bool:
+    """Whether an answer tells of a task that has not failed: its message is no error then."""
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields: Dict[str, Any]) -> bool:
+    """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
+    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
+    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """A reason in one of the places where answers without an error and without an image give it."""
+    for path in _REASONS:
+        value: Any = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = cast(Dict[str, Any], value).get(step)
+            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
+                value = cast(List[Any], value)[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
+    data: Any = fields.get("data")
+    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(said_text(reason))
+    return None

@@ -1,0 +1,43 @@
+"""What a config file says of its host alone: headers, query, and how tasks are asked for. Pure."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from ..base.errors import ConfigError
+from ..base.redact import show
+from .base_url import has_same_origin
+from .config_file import ConfigFile
+
+
+def file_for(file: ConfigFile, url: str) -> Tuple[Optional[ConfigFile], List[str]]:
+    """The file, where what it says of its host is for this base URL, and what to say where it is not.
+
+    Raises:
+        ConfigError: it names another host for polling.
+    """
+    owner = file.fields.get("base_url")
+    if owner is not None and not has_same_origin(owner, url):
+        what = f"headers, query and poll of {file.source('base_url')}"
+        return None, [f"{what} are not used: they belong to {show(owner)}, and this goes to {url}"]
+    path = file.poll.path if file.poll else ""
+    if path and not path.startswith("/") and not has_same_origin(path, url):
+        raise ConfigError(
+            f"config {file.path}: poll.path is the address of another host than {url}",
+            hint="write the path alone, such as /tasks/{id}",
+        )
+    return file, []
+
+
+def sources_of(file: ConfigFile) -> Mapping[str, str]:
+    """Where the headers, the query and the polling come from, by what `config --show` calls them."""
+    sources: Dict[str, str] = {}
+    for kind, fields in (("headers", file.headers), ("query", file.query)):
+        for field in fields:
+            named = f"{field.variable}, named by {kind} in " if field.variable else ""
+            sources[f"{kind}.{field.name}"] = named + file.source(kind)
+            if field.is_key and kind == "headers":
+                sources["api_key"] = sources[f"{kind}.{field.name}"]
+    if file.poll:
+        sources["poll"] = file.source("poll")
+    return sources
