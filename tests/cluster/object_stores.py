@@ -43,12 +43,15 @@ def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
 
-    app = DomainDispatcherApplication(create_backend_app)
+    app, one_by_one = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def answer(environ: Dict[str, Any], start_response: Any) -> Any:
         if not keeps_conditions:
             environ.pop("HTTP_IF_NONE_MATCH", None)
-        return app(environ, start_response)
+        if "HTTP_IF_NONE_MATCH" not in environ:
+            return app(environ, start_response)
+        with one_by_one:  # moto looks and writes in two steps, S3 in one
+            return app(environ, start_response)
 
     server = waitress.create_server(answer, host="127.0.0.1", port=0, threads=16)
     # Not waited for: it goes on as long as a client keeps its connection.
