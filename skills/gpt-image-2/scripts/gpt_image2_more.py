@@ -34,7 +34,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from html import escape
 from itertools import accumulate, chain, count, islice
-from math import inf
+from math import inf, log
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -5227,6 +5227,74 @@ def _call_json(resumed):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# batch/evidence
+#
+# Whether refusals that do not say so are for a limit or by chance: Wald's sequential probability ratio test.
+#
+# Each outcome is weighed by how likely it is in either case. By chance a request is refused as often as any
+# other. A limit refuses what comes right behind a refused request, and does not refuse what keeps to a pace
+# that got through. Pure.
+#
+# Source: A. Wald, "Sequential Tests of Statistical Hypotheses", Ann. Math. Statist. 16 (2), 1945.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
+_UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
+_LEAST_LOST, _MOST_LOST = 3, 24
+_OF_LATE = 128  # requests
+
+
+class Evidence:
+    # What the outcomes of requests tell.
+
+    def __init__(self):
+        self._log_odds = 0.0
+        self._passed, self._refused = 3.0, 1.0  # before anything is known
+
+    @property
+    def is_limit(self):
+        return self._log_odds >= _SURE_ODDS
+
+    @property
+    def leans(self):
+        # Whether a limit is the more likely.
+        return self._log_odds > 0
+
+    @property
+    def is_chance(self):
+        return self._log_odds <= -_SURE_ODDS
+
+    @property
+    def share(self):
+        # Of all requests of late, those that were refused.
+        return self._refused / (self._passed + self._refused)
+
+    def most_lost(self, lost):
+        # So many refused on end, of which so many are counted already, are no chance.
+        refused = max(1.0, self._refused - lost)
+        needed = _UNLIKELY / -log(refused / (refused + self._passed))
+        return int(min(_MOST_LOST, max(_LEAST_LOST, needed)))
+
+    def add(self, is_refused, limit_refuses):
+        # A request was let through or refused; a limit refuses it with this probability, 0 where that
+        # cannot be said.
+        if limit_refuses:
+            chance, limit = self.share, limit_refuses
+            odds = limit / chance if is_refused else (1 - limit) / (1 - chance)
+            self._log_odds = max(-_MOST_ODDS, min(_MOST_ODDS, self._log_odds + log(odds)))
+        self._refused += is_refused
+        self._passed += not is_refused
+        if self._passed + self._refused >= _OF_LATE:  # what is long ago counts less
+            self._passed, self._refused = self._passed / 2, self._refused / 2
+
+    def doubt(self):
+        # Things may have changed: all is open again, but for the share.
+        self._log_odds = 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------
 # batch/job
 #
 # One job: what a line of a jobs file says of it, checked and typed.
@@ -5429,13 +5497,12 @@ def _typed(value, name, kind):
 
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 64  # requests until it is back: after it has fallen, at first, at most
-_TRIED = 8  # refusals that there would have been by now if they were chance: it is a limit
+_SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
+_SECONDS_COUNT = 3.0  # count as one of them
+_GUESSES = 3  # measures, after which a pace should be right
+SURE_IMAGES = 16  # that tell a rate surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
-_LIMITED, _BY_CHANCE = 0.9, 0.7  # of those refused: it is a limit, it is chance
-_LEAST_PASSED, _LEAST_REFUSED = 2, 6  # of those, to know it
-_OF_LATE = 32  # requests
 
 
 class Departure:
@@ -5444,7 +5511,9 @@ class Departure:
     def __init__(self, images, sent_s):
         self.images = images
         self.sent_s = sent_s
-        self.has_ended = self.is_refused = False
+        self.has_ended = self.is_refused = self.is_counted = False
+        #: Whether it asked if others may go again.
+        self.is_asking = False
         #: Whether it kept to a pace that should have been let through, and how much time it took up there.
         self.is_within = False
         self.took_s = 0.0
@@ -5458,108 +5527,64 @@ class Measure:
     def __init__(self, since_s, later):
         self.since_s = since_s
         self.images = sum(each.images for each in later)
-        self.requests = len(later)
         self.refusals = 0
 
     def add(self, departure):
         self.images += departure.images
-        self.requests += 1
 
     def refuse(self, departure):
         self.images -= departure.images
-        self.requests -= 1
         self.refusals += 1
-
-    @property
-    def share(self):
-        # Of all requests, those that were refused.
-        return self.refusals / max(1, self.requests + self.refusals)
-
-
-class Outcomes:
-    # How many were let through of late, and how many refused.
-
-    def __init__(self):
-        self.passed = self.refused = 0.0
-
-    @property
-    def share(self):
-        return self.refused / max(1.0, self.passed + self.refused)
-
-    @property
-    def is_chance(self):
-        # Whether they are refused by chance, of requests that went right behind refused ones.
-        return self.passed >= _LEAST_PASSED and self.share <= _BY_CHANCE
-
-    @property
-    def is_limited(self):
-        # Whether they are refused for a limit.
-        return self.refused >= _LEAST_REFUSED and self.share >= _LIMITED
-
-    def add(self, is_refused):
-        self.refused += is_refused
-        self.passed += not is_refused
-        if self.passed + self.refused >= _OF_LATE:  # what is long ago counts less
-            self.passed, self.refused = self.passed / 2, self.refused / 2
-
-    def turn(self):
-        # One that counted as let through was refused.
-        self.refused += 1
-        self.passed -= 1
 
 
 class KeptPace:
     # A pace that was measured, in images a second, and how far it is gone beyond: see the module.
 
-    def __init__(self, per_s, share, now_s):
+    def __init__(self, per_s, now_s):
         self.per_s = per_s
         self.best_per_s = per_s
-        self.is_confirmed = False  # refusals have gone away, so it is a limit
         self.gain = 1.0  # times this pace requests go now
         self.next_s = self._since_s = now_s
+        self.is_guess = True  # not measured between two refusals yet
         self._steady = _USUAL  # requests until it is reached
         self._dip = _FIRST_DIP  # of it at first
-        self._sent = 0
-        self._share = share  # of requests that were refused before it was tried
-        self._within = Outcomes()  # requests that kept to it
-        self.behind = Outcomes()  # requests that went right behind refused ones
+        self._sent = self._measures = 0
 
     def take(self, departure, most_per_s):
         self._sent += 1
-        # After a fall a second counts as a request: it may be slow for no reason.
-        seconds = departure.sent_s - self._since_s if self._steady == _SHORT else 0.0
+        # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
+        is_doubtful = self.is_guess or self._steady == _SHORT
+        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
         ahead = max(self._sent, seconds) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
-        if departure.is_within:
-            self._within.add(False)
-            self.is_confirmed = self.is_confirmed or self._within.passed * self._share >= _TRIED
+        self.is_guess = self.is_guess and self._sent <= SURE_IMAGES
         per_s = min(most_per_s, self.per_s * min(FREE, self.gain))
         departure.took_s = departure.images / per_s
         self.next_s = max(self.next_s, departure.sent_s) + departure.took_s
 
-    def refuse_within(self, departure):
-        # A request that kept to it was refused: another one may go in its place.
-        self._within.turn()
+    def give_back(self, departure):
+        # A request was refused by chance: another one may go in its place.
         self.next_s -= departure.took_s
 
-    @property
-    def is_in_vain(self):
-        # Whether as large a share as before is refused, or half of it.
-        return self._within.refused >= 2 and self._within.share >= self._share / 2
-
-    def measure(self, per_s, now_s):
-        if per_s >= FALL * self.best_per_s:
+    def measure(self, per_s, now_s, is_sure):
+        if self.is_guess:  # what was there at first may have been in it
+            self.best_per_s = max(per_s, self.per_s / 4)
+            self.per_s = self.best_per_s
+        elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
+            self.per_s = per_s
             self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
-            per_s = self.best_per_s = max(per_s, self.per_s / 2)
+            self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self.per_s, self._dip = per_s, _DIP
+        self._measures += 1
+        self.is_guess = self.is_guess and not is_sure and self._measures < _GUESSES
+        self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
-        self.next_s = now_s + 1 / per_s
+        self.next_s = now_s + 1 / self.per_s
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5567,23 +5592,21 @@ class KeptPace:
 #
 # A limit that a server tells nobody of: whether there is one, and how much it lets through.
 #
-# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
-# set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which: `evidence`
+# weighs how likely each outcome is in either case. The pace is set by what gets through, not by what is
+# refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
 #
 # - At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
-# - After a few refusals the rate that got through is tried as a pace. It is measured from the first request
-#   that gets through after a refusal to the first one after a later refusal: between two moments at which a
-#   limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
-#   `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
-# - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
-#   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
-#   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
-#   cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
-# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
-#   after longer and longer ones.
-#
-# Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
-# behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+# - When it is most likely a limit, or after a few refusals that tell neither, the rate that got through is
+#   tried as a pace (a rate is judged by trying it, as in PCC: Dong et al., NSDI 2015). It is measured from the
+#   first request that gets through after a refusal to the first one after a later refusal: between two moments
+#   at which a limit was used up, just the limit got through, be it a bucket or a window (so BBR measures
+#   policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+# - Where it is most likely chance, all is open again. A limit is approached from below, kept for a while and
+#   passed, faster and faster, until a refusal says that it is time to measure again (the cubic of RFC 9438).
+#   The longer it has been as measured, the longer it is kept: at last one in about 200 is refused.
+# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for; else after
+#   longer and longer ones, but at the end of a window, where that is known.
 #
 # Pure: no clock. A request that is not refused within a while counts as let through.
 # ------------------------------------------------------------------------------------------------------------
@@ -5592,13 +5615,19 @@ class KeptPace:
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
-_LOST, _LOST_BY_CHANCE = 6, 16  # refusals on end until nobody goes: as a rule, and where they are chance
-_MOST_WAIT_S, _LONGER = 30.0, 1.3  # until one asks again, and how much longer than the last time
+_LOST = 6  # refusals on end until nobody goes, while nothing is known
+_MOST_WAIT_S = 30.0  # until one asks again
+_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
+_GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
+_MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_RARELY, _SOMETIMES = 0.02, 0.15  # so often a limit refuses what keeps to its pace: measured, and guessed
+_AT_FIRST_S = 2.0  # by which a rate is taken for lower while hardly anything has got through
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
@@ -5610,25 +5639,31 @@ class HiddenLimit:
         self._has_pace = has_pace
         self.pace = None  # None: open
         self.last_through_s = 0.0  # when what was let through last had been sent
+        self._evidence = Evidence()
         self._recent = deque(maxlen=_RECENT)
+        self._last = None  # that was counted
         self._measure = None
         self._patience = _FEW
         self._open_until_s = 0.0
         self._guesses = True  # nobody tells what refusals are for
         self._is_told = False  # a refusal since the last measure said that it was for a limit
         self._shut_until_s = None
+        self._least_per_s, self._most_per_s = 0.0, inf  # of a pace: known to get through, allowed in any case
+        self._asked_image_s = 1.0  # how long a limit would take for one image, when it was shut
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
         self._resumes_s = None  # what goes then or later and gets through begins anew
         self._grace_s = None
-        self._behind_until_s = 0.0  # what goes by then goes right behind a refused request
-        self._behind = deque()  # what went right behind refusals
-        self._went_behind = Outcomes()  # while it is open
 
     @property
     def is_chance(self):
         # Whether refusals have been found to be chance.
         return self.pace is None and self._patience == _MANY
+
+    @property
+    def is_limited(self):
+        # Whether refusals are evidently for a limit.
+        return self._evidence.is_limit
 
     def shut_s(self, now_s):
         # For how many seconds nobody goes.
@@ -5648,16 +5683,18 @@ class HiddenLimit:
     def start(self, images, now_s, most_per_s):
         # A request goes out, where no more than so many images a second are allowed in any case.
         departure = Departure(images, now_s)
+        departure.is_asking = self._shut_until_s is not None
+        if len(self._recent) == _RECENT:
+            self._count(self._recent[0], now_s)
         self._recent.append(departure)
-        if self._measure is not None:
-            self._measure.add(departure)
-        if now_s <= self._behind_until_s:
-            self._behind.append(departure)
-        self._behind_until_s = 0.0
+        if self._measure is None:
+            self._measure = Measure(now_s, [])
+        self._measure.add(departure)
+        self._most_per_s = most_per_s
         if self.pace is not None:
             self.pace.take(departure, most_per_s)
             if self.pace.gain > FREE and self._ahead_s(self.pace, now_s) > _FREE_S:
-                self._open(_FEW)
+                self._open(_FEW, now_s)
         return departure
 
     def forget(self):
@@ -5672,18 +5709,12 @@ class HiddenLimit:
         departure.is_refused = True
         grace_s = min(_MOST_GRACE_S, max(_LEAST_GRACE_S, 3 * (now_s - departure.sent_s)))
         self._grace_s = max(grace_s, 0.9 * (self._grace_s or 0.0))
-        self._look(now_s)
         if self._measure is not None and departure.sent_s >= self._measure.since_s:
             self._measure.refuse(departure)
         self._is_told = self._is_told or bool(is_limit)
         self._guesses = is_limit is None
-        if self._shut_until_s is not None:
-            self._shut(wait_s, now_s)
-            return
-        if self._measure is None and self._resumes_s is None:
-            self._resumes_s = now_s
-        self._behind_until_s = departure.sent_s + _BEHIND * min(2 * (wait_s or inf), self._image_s(now_s))
-        if self._shuts(departure, is_limit, now_s):
+        self._look(now_s)
+        if self._shut_until_s is not None or self._shuts(departure, is_limit, now_s):
             self._shut(wait_s, now_s)
 
     def _shuts(self, departure, is_limit, now_s):
@@ -5691,30 +5722,38 @@ class HiddenLimit:
         if is_limit:
             return True
         lost, pace = self._lost(now_s), self.pace
+        is_lost = lost >= self._evidence.most_lost(lost)
         if is_limit is False:
             self._patience = _MANY
             if pace is not None:
-                pace.refuse_within(departure)
-            return lost >= _LOST_BY_CHANCE
-        if pace is None:
-            if not self.is_chance:
-                return lost >= _LOST or self._is_due(now_s)
-            if lost < _LOST_BY_CHANCE and not self.is_limited:
-                return self._is_due(now_s)
-            self._open(_FEW, now_s)
+                pace.give_back(departure)
+            return is_lost
+        if pace is not None:
+            if departure.is_within and not self.is_limited:
+                pace.give_back(departure)
+                return is_lost or (lost > 1 and self._evidence.leans)
             return True
-        if not departure.is_within:
+        if not self.is_chance:
+            return is_lost or lost >= _LOST or self.is_limited or self._is_due(now_s)
+        if is_lost or self.is_limited or self._is_due(now_s):
+            self._evidence.doubt()
+            self._patience = _FEW
             return True
-        pace.refuse_within(departure)
-        if pace.is_in_vain and not pace.is_confirmed and pace.behind.is_chance:
-            self._open(_MANY, now_s)
-            return False
-        return lost >= _LOST or (pace.is_in_vain and pace.is_confirmed)
+        return False
 
     def _ahead_s(self, pace, now_s):
         # By how many seconds of the pace more has got through than it lets through.
         measure = self._measure
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
+
+    def _own_wait_s(self, image_s, now_s):
+        # How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
+        # that is in vain, until what was used is paid for, as at the end of a window.
+        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
+        if self.pace is not None and self._vain:
+            wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
+        began_s = self._measure.since_s if self._measure else now_s
+        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _AFTER_S)
 
     def _is_due(self, now_s):
         # Whether a pace is to be tried.
@@ -5725,24 +5764,26 @@ class HiddenLimit:
         return self._is_told or (self._guesses and is_due)
 
     def _open(self, patience, now_s=None):
-        # No pace is kept until so many more refusals; since `now_s` there is something to measure.
-        self.pace = self._measure = self._shut_until_s = None
-        self._went_behind = Outcomes()
-        self._resumes_s = now_s
-        self._patience = min(_MANY, patience)
-        self._open_until_s = (now_s or 0.0) + _CALM_S if self.is_chance else 0.0
+        # No pace is kept until so many more refusals; from `now_s` on there is something to measure.
+        self._least_per_s = self.pace.per_s if self.pace is not None else 0.0
+        self.pace = self._shut_until_s = self._resumes_s = None
+        self._vain = 0
+        self._measure = None if now_s is None else Measure(now_s, [])
+        self._patience = patience
+        self._open_until_s = (now_s or 0.0) + _CALM_S if patience == _MANY else 0.0
 
     def _shut(self, wait_s, now_s):
         # Nobody goes for a while; then one by one, until one gets through.
         until_s = self._shut_until_s
         if until_s is None or now_s >= until_s:
             self.is_asked = wait_s is not None
+            if not self._vain:
+                self._asked_image_s = self._image_s(now_s)
+            image_s = self._asked_image_s
             if wait_s is None:
-                unit_s = 1.0 if self.pace is None else 1 / self.pace.per_s
-                wait_s = min(_MOST_WAIT_S, unit_s * _LONGER**self._vain)
-            else:  # others may come at the very moment that the server names: in vain, so we come later
-                most_s = min(self._image_s(now_s), max(1.0, wait_s))
-                wait_s += most_s * (1 - _LONGER**-self._vain)
+                wait_s = self._own_wait_s(image_s, now_s)
+            else:  # others may come at the very moment that the server names, and again when we come in vain
+                wait_s += min(image_s, max(1.0, wait_s)) * (_GOLDEN * self._vain % 1)
             self._vain += 1
         if wait_s is not None:
             self._shut_until_s = max(until_s or 0.0, now_s + wait_s)
@@ -5750,15 +5791,11 @@ class HiddenLimit:
             self._resumes_s = self._shut_until_s
 
     def _look(self, now_s):
-        # Takes in what has got through by now.
-        while self._behind and self._is_known(self._behind[0], now_s):
-            is_refused = self._behind.popleft().is_refused
-            if self.pace is not None:
-                self.pace.behind.add(is_refused)
-                continue
-            self._went_behind.add(is_refused)
-            if not self.is_chance and self._went_behind.is_chance:
-                self._open(_MANY, now_s)
+        # Takes in what has got through by now, in the order of sending.
+        for departure in self._recent:
+            if not self._is_known(departure, now_s):
+                break
+            self._count(departure, now_s)
         for departure in reversed(self._recent):
             if self._is_through(departure, now_s):
                 self.last_through_s = max(self.last_through_s, departure.sent_s)
@@ -5770,11 +5807,26 @@ class HiddenLimit:
             if first is not None:
                 self._resume(first)
 
+    def _count(self, departure, now_s):
+        # Takes in what the outcome of a request tells.
+        if departure.is_counted:
+            return
+        departure.is_counted = True
+        last, self._last = self._last, departure
+        limit_refuses = 0.0
+        if last is not None and not departure.is_asking:
+            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
+            if last.is_refused and images <= _BEHIND:
+                limit_refuses = 1 - max(_RARELY, images)
+            elif departure.is_within:
+                limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        self._evidence.add(departure.is_refused, limit_refuses)
+        if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
+            self._open(_MANY, now_s)
+
     def _resume(self, first):
         # The first request after a refusal has got through: what there was until then is measured.
         self._resumes_s = self._shut_until_s = None
-        # A rate that is mostly our own waiting is none.
-        least_images = max(_LEAST_IMAGES, 2 * self._vain)
         self._vain = 0
         later = [each for each in self._recent if each.sent_s >= first.sent_s and not each.is_refused]
         begins, measure, pace = Measure(first.sent_s, later), self._measure, self.pace
@@ -5782,30 +5834,31 @@ class HiddenLimit:
             self._measure = begins
             return
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
-        if images < least_images or (pace is None and not self._is_due(first.sent_s)):
+        per_s = max(1, images) / max(0.001, seconds)
+        if images < _LEAST_IMAGES and not (self._guesses and self.is_limited):
             return
-        per_s = images / max(0.001, seconds)
-        is_limited = self._is_told or (pace is not None and pace.behind.is_limited)
+        if pace is None and not (self._guesses or self._is_told):
+            return
         self._measure, self._is_told = begins, False
         if pace is None:
-            self.pace = pace = KeptPace(per_s, measure.share, first.sent_s)
-        elif per_s < FALL * pace.best_per_s and not is_limited:
-            self._open(4 * self._patience, first.sent_s)
+            if images < _LEAST_IMAGES:
+                per_s = max(per_s, self._least_per_s)
+            self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
-        else:
-            pace.measure(per_s, first.sent_s)
+        if images < _LEAST_IMAGES:
+            per_s = max(per_s, pace.per_s / 2)
+        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+            self._evidence.doubt()  # a limit would have let as much through as before
+        pace.measure(per_s, first.sent_s, is_sure=images >= SURE_IMAGES)
 
     def _image_s(self, now_s):
         # How long a limit would take for one image, as far as is known.
         if self.pace is not None:
             return 1 / self.pace.per_s
         measure = self._measure
-        return 1.0 if measure is None else (now_s - measure.since_s) / max(1, measure.images)
-
-    @property
-    def is_limited(self):
-        # Whether refusals are evidently for a limit.
-        return self._went_behind.is_limited
+        return (
+            1.0 if measure is None else (now_s - measure.since_s + _AT_FIRST_S) / (max(0, measure.images) + 1)
+        )
 
     def _most_in_doubt(self, now_s):
         # How many requests may be out of which it is not known yet whether they get through: one while it is
@@ -5813,11 +5866,10 @@ class HiddenLimit:
         # is known of the limit.
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        is_unhurt = self._measure is None and self._resumes_s is None
-        if self.pace is not None or is_unhurt:
+        if self.pace is not None or self._measure is None or not self._measure.refusals:
             return inf
         if self.is_chance:
-            return _LOST_BY_CHANCE  # so many would show that it is not
+            return _MOST_IN_DOUBT
         most = 1
         for departure in reversed(self._recent):
             if departure.is_refused:
@@ -5827,12 +5879,11 @@ class HiddenLimit:
 
     def _lost(self, now_s):
         # How many requests on end were refused, in the order of sending.
-        lost, last_s = 0, inf
+        lost = 0
         for departure in reversed(self._recent):
             if departure.is_refused:
                 lost += 1
-                last_s = min(last_s, departure.sent_s)
-            elif self._is_through(departure, now_s) or departure.sent_s < last_s < inf:
+            elif lost or self._is_through(departure, now_s):
                 break  # a later one is refused already, so this one most likely is through
         return lost
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from math import log
 
-_SURE, _MOST = 4.0, 6.0  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -22,19 +23,20 @@ class Evidence:
 
     def __init__(self) -> None:
         self._log_odds = 0.0
-        self._passed, self._refused = 3.0, 1.0
+        self._passed, self._refused = 3.0, 1.0  # before anything is known
 
     @property
     def is_limit(self) -> bool:
-        return self._log_odds >= _SURE
+        return self._log_odds >= _SURE_ODDS
 
     @property
     def leans(self) -> bool:
+        """Whether a limit is the more likely."""
         return self._log_odds > 0
 
     @property
     def is_chance(self) -> bool:
-        return self._log_odds <= -_SURE
+        return self._log_odds <= -_SURE_ODDS
 
     @property
     def share(self) -> float:
@@ -53,7 +55,7 @@ class Evidence:
         if limit_refuses:
             chance, limit = self.share, limit_refuses
             odds = limit / chance if is_refused else (1 - limit) / (1 - chance)
-            self._log_odds = max(-_MOST, min(_MOST, self._log_odds + log(odds)))
+            self._log_odds = max(-_MOST_ODDS, min(_MOST_ODDS, self._log_odds + log(odds)))
         self._refused += is_refused
         self._passed += not is_refused
         if self._passed + self._refused >= _OF_LATE:  # what is long ago counts less
