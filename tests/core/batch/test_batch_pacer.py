@@ -148,7 +148,7 @@ def test_where_nothing_is_told_less_than_two_of_a_hundred_are_refused(tells: Tup
         outcome = outcome_of(Run(clock, server, 600, 4, 2.0 + 0.03 * seed, seed=seed), clock)
         assert outcome.elapsed_s <= 540 / 0.97
         shares.append(outcome.share_refused)
-    assert mean(shares) <= 0.018 and max(shares) <= 0.025
+    assert mean(shares) <= 0.018 and max(shares) <= 0.03
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
