@@ -4437,15 +4437,16 @@ def is_same(path, other):
 
 
 def adopt(
-    notes, plan
+    notes, plan, inputs=()
 ):
     # The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
+    # What has the SHA-256 of an input was sent, and not made.
     images = []
     previews = []
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part):
+        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue
@@ -5043,8 +5044,10 @@ class ImageCollector:
     def nothing_else_came(self):
         # Images that were sent are the result after all, where there is no other.
         echoes, self._echoes = self._echoes, []
+        if self.images or not echoes:
+            return
         self._inputs.clear()
-        for echo in [] if self.images else echoes:
+        for echo in echoes:
             self.finish(*echo)
 
     def comes_again(self):
@@ -9287,8 +9290,11 @@ class CallUnderWay:
         #: Is told the id of a task as soon as the host has accepted it.
         self.on_accepted = lambda _: None
 
-    def begin_sending(self, request, numbers):
-        # One more request is about to be sent, for the images with these numbers.
+    def begin_sending(
+        self, request, numbers, inputs
+    ):
+        # One more request is about to be sent, for the images with these numbers, from inputs with these
+        # SHA-256.
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -9300,6 +9306,7 @@ class CallUnderWay:
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
+                "inputs": inputs,
                 "output": {
                     "folder": str(plan.folder),
                     "stem": plan.stem,
@@ -9405,7 +9412,8 @@ class Lane:
     def send(self):
         # Sends it once; how it ended.
         call = self._call
-        sending = call.begin_sending(self._request, self._numbers)
+        inputs = [sha256_of(image.path) for image in self._request.images]
+        sending = call.begin_sending(self._request, self._numbers, inputs)
         collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
@@ -9415,7 +9423,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
-            inputs=[sha256_of(image.path) for image in self._request.images],
+            inputs=inputs,
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)

@@ -319,6 +319,7 @@ from gpt_image2 import (
     today,
     told_usage,
     try_lock,
+    typical_seconds,
     utc_text,
     value_at,
     with_query,
@@ -1661,6 +1662,8 @@ class Left:
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
         self.numbers = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        #: The SHA-256 of the images that were sent.
+        self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
         self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
@@ -3333,13 +3336,14 @@ class Resumer:
     def _finish(self, left):
         host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
-        saved, kept = adopt(left.notes, plan)
+        saved, kept = adopt(left.notes, plan, left.inputs)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
             note=left.note,
             known=[image.sha256 for image in saved],
+            inputs=left.inputs,
         )
         answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt = None
@@ -6747,7 +6751,7 @@ class PlannedJob(Record):
     # the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
     # there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
     # numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
-    # USD, None where a price is unknown.
+    # USD, None where a price is unknown; `typical_s` is how long such a call takes.
 
     number: int
     line: int
@@ -6764,6 +6768,7 @@ class PlannedJob(Record):
     offset: int = 0
     replaces: bool = False
     own_name: str = ""
+    typical_s: float = 0.0
 
     def entry(self, event, **fields):
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -6783,12 +6788,14 @@ CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROW
 
 
 class Share(Record):
-    # Jobs, images and cost of one quality; the cost is None where a price is unknown.
+    # Jobs, images and cost of one quality, and how long its calls take one by one; the cost is None where a
+    # price is unknown.
 
     quality: str
     jobs: int
     images: int
     cost_usd: Optional[CostEstimate]
+    one_by_one_s: float
 
 
 class Plan:
@@ -6911,12 +6918,12 @@ class Plan:
 
     def shares(self):
         query = (
-            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
-            " WHERE state = ? GROUP BY quality ORDER BY quality"
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd),"
+            " sum(typical_s) FROM jobs WHERE state = ? GROUP BY quality ORDER BY quality"
         )
         return [
-            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None, seconds)
+            for quality, jobs, images, low, high, priced, seconds in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state=None):
@@ -7615,6 +7622,7 @@ class _Planner:
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
             own_name=own_name,
+            typical_s=typical_seconds(request.model, request.effective_quality),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -7681,7 +7689,6 @@ def _content_hash(path, size_bytes, mtime_ns):
 #: Why nothing more is started, besides the code of an error.
 INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0
@@ -7775,15 +7782,22 @@ def sum_of_shares(shares):
     cost = None
     if len(costs) == len(shares):
         cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+    jobs, images = sum(share.jobs for share in shares), sum(share.images for share in shares)
+    return Share("all", jobs, images, cost, sum(share.one_by_one_s for share in shares))
+
+
+def share_json(share):
+    # Jobs, images and cost of one quality as JSON.
+    cost_usd = estimate_json(share.cost_usd)
+    return {"quality": share.quality, "jobs": share.jobs, "images": share.images, "cost_usd": cost_usd}
 
 
 def estimated_s(shares, concurrency, images_per_minute):
     # How many seconds a run would take.
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    seconds = sum(one_by_one_s) / concurrency
+    total = sum_of_shares(shares)
+    seconds = total.one_by_one_s / concurrency
     if images_per_minute:
-        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+        seconds = max(seconds, total.images / images_per_minute * MINUTE_S)
     return seconds
 
 
@@ -8332,7 +8346,7 @@ def _dry_run(command, jobs, output):
     ]
     facts = {
         "cost_usd": estimate_json(cost),
-        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "by_quality": list(map(share_json, shares)),
         "estimated_s": round(seconds, 1),
     }
     return show_dry_run(output, "batch run", jobs, lines, facts)

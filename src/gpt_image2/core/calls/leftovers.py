@@ -92,13 +92,14 @@ class Resumer:
     def _finish(self, left: Left) -> Resumed:
         host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
-        saved, kept = adopt(left.notes, plan)
+        saved, kept = adopt(left.notes, plan, left.inputs)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
             note=left.note,
             known=[image.sha256 for image in saved],
+            inputs=left.inputs,
         )
         answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt: Optional[Attempt] = None

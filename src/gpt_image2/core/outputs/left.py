@@ -33,6 +33,8 @@ class Left:
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
         self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        #: The SHA-256 of the images that were sent.
+        self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         head = _read_object(folder / HEAD)
