@@ -5388,7 +5388,7 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    # What is known of a request before it is sent.
+    # What is known of a request before it is sent. `profile` is empty without one.
     #
     # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
@@ -5406,6 +5406,7 @@ class Opening(Record):
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
     sandbox: bool = False
+    profile: str = ""
 
 
 class Ending(Record):
@@ -5418,7 +5419,7 @@ class Ending(Record):
 
 
 def opening_of(
-    base_url, request, plan, estimate
+    base_url, profile, request, plan, estimate
 ):
     # The opening of a checked request; its input files are read to hash them.
     return Opening(
@@ -5430,6 +5431,7 @@ def opening_of(
         mask=None if request.mask is None else input_file(request.mask),
         markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
+        profile=profile,
     )
 
 
@@ -5658,8 +5660,10 @@ _VERSION_4 = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
+#: Which of the user's servers it was, by the name of its profile.
+_VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -5869,8 +5873,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -6003,6 +6007,7 @@ class Ledger:
                 estimate.high_usd if estimate else None,
                 opening.discount,
                 opening.batch_id,
+                opening.profile or None,
             ),
         )
 
@@ -7628,7 +7633,7 @@ def _error_of(defect, said, saved, asked, billed):
 #: faster than the text.
 _ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
 _UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
-_MOST_FINDINGS = 1000
+_MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
@@ -7731,7 +7736,8 @@ class ImageFinder:
         with_image, self._with_image = self._with_image, set()
         if counts:
             alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+            room = _MOST_IN_ALL - len(self._findings)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:room]
         return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self):
@@ -7828,6 +7834,8 @@ def _keys(path):
 
 
 _EVENT_BYTES = 1 << 20
+#: No stream has so many: what follows them is kept unread, which is quick.
+_MOST_EVENTS = 100_000
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
@@ -7886,6 +7894,7 @@ class AnswerReader:
         self._feed = None
         self._shape = "empty"
         self._sse = None
+        self._events = 0
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
         self._json = JsonSplitter(self._wants, self._keep)
         self._body = None  # of an answer that is no JSON
@@ -7998,7 +8007,10 @@ class AnswerReader:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data):
-        self._json.feed(data)
+        if self._events < _MOST_EVENTS:
+            self._json.feed(data)
+        else:
+            self._spool.write(data)
 
     def _keep(self, data):
         self._spool.write(data)
@@ -8043,6 +8055,7 @@ class AnswerReader:
     def _event_ended(self):
         if not self._document and not self._undecided:
             return
+        self._events += 1
         if self._is_preview():
             index = re.search(_PARTIAL_INDEX, self._document)
             for writer, _ in self._undecided:
@@ -10039,7 +10052,7 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
-            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
             opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)

@@ -1700,6 +1700,13 @@ class Left:
         return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
 
     @property
+    def age_s(self):
+        # How long ago it was sent, in seconds; 0 where that cannot be told.
+        with suppress(OSError):
+            return max(0.0, time.time() - (self.folder / ASKED).stat().st_mtime)
+        return 0.0
+
+    @property
     def was_tried(self):
         # Whether somebody tried to finish it and could not.
         return (self.folder / TRIED).exists()
@@ -3239,6 +3246,16 @@ def pending_error(task, in_flight):
     )
 
 
+def lost_error(task):
+    # The error for a task that no known address has known for too long.
+    return NetworkError(
+        f"no known address has known of task {show(task.id)} for more than a day: it is given up",
+        hint="look for the image, and what it cost, on the host's own page",
+        code="task_lost",
+        billed=Billed.MAYBE,
+    )
+
+
 def _ask_at(
     downloader,
     query,
@@ -3285,6 +3302,8 @@ def _ask_at(
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: A task that no address has known for so long is given up: hosts keep theirs for a day or less.
+_LOST_S = 86_400.0
 #: How gzip, and what servers call deflate, begin.
 _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
@@ -3365,14 +3384,18 @@ class Resumer:
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
         task = task and shown_task(task, host.settings.secrets)
+        lost = task if task and not task.is_found and left.age_s >= _LOST_S else None
+        task = None if lost else task
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
-        if attempt is not None and not (images or waiting or task):
+        if attempt is not None and not (images or waiting or task or lost):
             rule = judge(attempt)
             billed = rule.billed
             error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
+        if lost is not None and not (images or waiting):
+            billed, error = Billed.MAYBE, lost_error(lost)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -5029,6 +5052,7 @@ def _recorded(probe, settings, picture):
         return probe.run()
     opening = Opening(
         base_url=settings.base_url,
+        profile=settings.profile,
         command=PROBE_COMMAND,
         request=probe.request,
         output=str(picture),
@@ -5201,7 +5225,8 @@ def _say(resumed, output):
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
     if resumed.task is not None:
-        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
+        found = "the host is still at work on" if resumed.task.is_found else "no known address knows of"
+        output.say(f"{resumed.id}: {found} task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
 
@@ -8527,18 +8552,25 @@ class PastRequest(Record):
     discount: float
     batch_id: Optional[str]
     task_id: Optional[str]
+    profile: Optional[str]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
 
 def find_requests(
-    database, search, since, limit
+    database,
+    search,
+    since,
+    limit,
+    profile=None,
 ):
-    # The requests from `since` on whose prompt or image path holds a text in any case, newest first.
+    # The requests from `since` on whose prompt or image path holds a text in any case, of one profile or of
+    # all, newest first.
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
+        "SELECT * FROM requests WHERE started_at >= ? AND (? IS NULL OR profile = ?)"
+        " ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", profile, profile, at_most),
     )
     found = []
     for row in rows:
@@ -8682,6 +8714,7 @@ def details(past):
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
+        *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
@@ -8953,6 +8986,7 @@ def history_parser():
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
     )
+    parser.add_argument("--profile", metavar="NAME", help="only those of this profile")
     parser.add_argument(
         "--limit",
         type=int,
@@ -9085,11 +9119,14 @@ def run_list(words, output, _):
             f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
         )
     with ExitStack() as stack:
-        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
+        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit, flags.profile)
     for line in listing(found):
         output.result(line)
     if not found:
-        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
+        output.say(
+            "nothing is in the history"
+            + (" that fits" if flags.search or flags.since or flags.profile else "")
+        )
     return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 
@@ -10929,6 +10966,7 @@ class ResultSaver:
         known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
+            profile=self._settings.profile,
             command=command,
             request=request,
             output=str(self._folder.path / job.planned.name),

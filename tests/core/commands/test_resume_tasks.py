@@ -197,3 +197,21 @@ def test_two_resumes_side_by_side_do_not_fetch_twice(home: Home, host: TaskHost)
         host.release_polls()
         assert process.wait() == 0
     assert [path.name for path in home.cwd.iterdir()] == ["cat.png"]
+
+
+def test_a_task_that_no_address_knows_is_told_as_that_and_given_up_after_a_day(
+    home: Home, host: TaskHost
+) -> None:
+    host.tells = lambda task_id, nth: answer({"error": {"message": "no such task"}}, 404)
+    start_without_waiting(home, host)
+    young = home.run("resume", "--no-wait", base_url=host.base_url)
+    assert (young.code, row_of(home)["status"]) == (7, "pending")
+    assert "no known address knows of task task_1" in young.stderr and "at work" not in young.stderr
+    assert '"poll"' in young.stderr
+    (left,) = (home.state / "inflight").iterdir()
+    os.utime(str(left / "asked.json"), (1, 1))
+    old = home.run("resume", "--no-wait", "--json", base_url=host.base_url)
+    assert (old.code, old.json["error"]["code"]) == (7, "task_lost")
+    row = row_of(home)
+    assert (row["status"], row["error_code"], row["billed"], host.hits) == ("failed", "task_lost", "maybe", 1)
+    assert home.run("resume", "--json", base_url=host.base_url).json["calls"] == []

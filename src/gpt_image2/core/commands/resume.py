@@ -109,7 +109,8 @@ def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
     if resumed.task is not None:
-        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
+        found = "the host is still at work on" if resumed.task.is_found else "no known address knows of"
+        output.say(f"{resumed.id}: {found} task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
 
