@@ -83,7 +83,7 @@ litellm: setup  ## Drive a real LiteLLM proxy, the newest, in front of the sandb
 
 cluster: setup  ## Run batches beyond one machine on the newest Ray and Daft, and the model of claims for longer
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-cluster
-	$(BIN)/uv pip install --quiet --upgrade --python .venv-cluster --editable '.[ray,daft,sandbox,test-core]' 'moto[s3]' flask flask-cors
+	$(BIN)/uv pip install --quiet --upgrade --python .venv-cluster --editable '.[ray,daft,sandbox,test-core]' 'moto[s3]' flask flask-cors waitress
 	.venv-cluster/bin/python -m pytest tests/cluster --full --timeout 900
 
 bench: setup  ## Measure side by side with others; QUICK=1 for a first look (bench/RESULTS.md)

@@ -34,10 +34,17 @@ SIDES = {
         *("calls.budget", "calls.causes", "calls.error_elsewhere", "calls.free", "calls.leftovers"),
         *("calls.polling", "calls.quoted", "calls.side_by_side", "calls.task_words", "ledger.derived"),
         *("settings.of_host", "settings.pasted_url", "settings.price_fields", "settings.profiles"),
-        *("commands.checks", "commands.doctor", "commands.dry_run", "commands.finishing"),
+        *("commands.checks", "commands.doctor", "commands.dry_run"),
+        *("commands.finish_later", "commands.finishing"),
         *("commands.further_calls", "commands.mistakes", "commands.package_extras", "commands.picture_flags"),
-        *("commands.probe", "commands.profiles", "commands.resume", "commands.showing"),
-        *("telling.events_output", "telling.live_line", "wire.decompress"),
+        *(
+            "commands.probe",
+            "commands.profiles",
+            "commands.resume",
+            "commands.showing",
+            "commands.steps_ahead",
+        ),
+        *("telling.events_output", "telling.live_line", "telling.tables", "wire.decompress"),
     ),
 }
 

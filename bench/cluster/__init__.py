@@ -1,1 +1,1 @@
-"""Batches beyond one machine, measured: `python -m bench.cluster kills|overhead|money|pace [JOBS]`."""
+"""Batches beyond one machine, measured: `python -m bench.cluster kills|limits|overhead [JOBS]`."""

@@ -1,8 +1,8 @@
-"""What a job costs in time and processor beyond the call: four workers at an address, beside `batch run` into a
-folder with as many calls at once.
+"""What a job costs in time and processor beyond the call: four workers at an address, beside `batch run` into
+a folder with as many calls at once.
 
-The processor's time is that of the workers and of all that they start (`curl`), by the kernel's count when each
-has ended; that of the S3 server and of the sandbox, which elsewhere are other machines, stands beside it.
+The processor's time is that of the workers and of all that they start (`curl`), by the kernel's count when
+each has ended; that of the S3 server and of the sandbox, which elsewhere are other machines, stands beside.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def run(jobs: int) -> list[str]:
             print(way, told[-1], flush=True)
     base = _median(spent[_ONE])
     lines = [
-        f"{jobs} jobs, calls of {LATENCY_S} s, {_CALLS} at once in all; the median of {_ROUNDS} runs each, in "
-        "turn. Processor: the workers with all that they start; S3 (moto) and the sandbox run on the same "
+        f"{jobs} jobs, calls of {LATENCY_S} s, {_CALLS} at once in all; the median of {_ROUNDS} runs each, "
+        "in turn. Processor: the workers with all that they start; S3 (moto) and the sandbox run on the same "
         "machine.",
         "",
         "| way | s on the wall | × | processor, ms a job | × | S3 server, ms a job | sandbox, ms a job |",
@@ -74,11 +74,11 @@ def _run(way: str, root: Path, site: Site, jobs: int) -> Spent:
     processes = [
         subprocess.Popen(
             command,
-            env={**os.environ, "HOME": new_home(root, number)},
+            env={**os.environ, "HOME": new_home(root)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for number, command in enumerate(commands, 1)
+        for command in commands
     ]
     used_s = 0.0
     for process in processes:

@@ -1,5 +1,5 @@
-"""The servers of a measurement, and what can be asked of them: a sandbox as the API, moto as S3, each a process
-of its own."""
+"""The servers of a measurement, and what can be asked of them: a sandbox as the API, moto as S3, each a
+process of its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.request import urlopen
 
 from gpt_image2.cluster.store.claims import State, read_claim
@@ -50,11 +51,17 @@ class Site(NamedTuple):
         pids = [int(name.split("-")[-3]) for name in names if "/desk-" not in name]
         return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
+    def hits(self) -> int:
+        """How many paid requests there were."""
+        return int(self._log()["hits"])
+
     def paid(self) -> Counter[str]:
         """The paid requests, by their prompt."""
+        return Counter(str(each["prompt"]) for each in self._log()["requests"])
+
+    def _log(self) -> dict[str, Any]:
         with urlopen(f"{self.base_url[: -len('/v1')]}/_sandbox/log") as answer:  # noqa: S310
-            log = json.loads(answer.read())
-        return Counter(str(each["prompt"]) for each in log["requests"])
+            return json.loads(answer.read())
 
     def sent(self) -> int:
         """How many claims say `sent`."""
@@ -73,17 +80,20 @@ class Site(NamedTuple):
         return sum(found.name not in named for found in objects.list("images/"))
 
 
+class _Started(NamedTuple):
+    said: str
+    pid: int
+
+
 @contextmanager
 def servers(root: Path, *flags: str) -> Generator[Site, None, None]:
     """A sandbox, with these flags, and an S3 server; the environment leads to both."""
     sandbox = [sys.executable, "-m", "gpt_image2.sandbox", "--port", "0", "--latency", str(LATENCY_S), *flags]
     env = {**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{_SUPPORT}"}
-    with (
-        _started(sandbox, os.environ, "Sandbox: ") as (api, sandbox_pid),
-        _started([sys.executable, "-c", _S3], env, "http://") as (store, s3_pid),
-    ):
-        endpoint, bucket = store.split()
-        site = Site(api.split()[1], f"{bucket}/run", sandbox_pid, s3_pid)
+    s3 = [sys.executable, "-c", _S3]
+    with _started(sandbox, os.environ, "Sandbox: ") as api, _started(s3, env, "http://") as store:
+        endpoint, bucket = store.said.split()
+        site = Site(api.said.split()[1], f"{bucket}/run", api.pid, store.pid)
         os.environ.update(
             AWS_ACCESS_KEY_ID="test-id",
             AWS_SECRET_ACCESS_KEY="test-secret",  # noqa: S106
@@ -91,15 +101,13 @@ def servers(root: Path, *flags: str) -> Generator[Site, None, None]:
             AWS_ENDPOINT_URL=endpoint,
             GPT_IMAGE2_BASE_URL=site.base_url,
             GPT_IMAGE2_API_KEY=KEY,
-            HOME=new_home(root, 0),
+            HOME=new_home(root),
         )
         yield site
 
 
 @contextmanager
-def _started(
-    command: list[str], env: Mapping[str, str], begins: str
-) -> Generator[tuple[str, int], None, None]:
+def _started(command: list[str], env: Mapping[str, str], begins: str) -> Generator[_Started, None, None]:
     """A server while the context is entered; the line that it says when it is there, and its process."""
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -107,7 +115,7 @@ def _started(
         assert server.stdout is not None
         said = next((line for line in server.stdout if line.startswith(begins)), None)
         assert said is not None, f"{command} did not start"
-        yield said, server.pid
+        yield _Started(said, server.pid)
         server.terminate()
 
 
@@ -124,11 +132,9 @@ def write_jobs(root: Path, jobs: int) -> Path:
     return path
 
 
-def new_home(root: Path, number: int) -> str:
+def new_home(root: Path) -> str:
     """A home folder, as a machine of its own has one."""
-    home = root / f"home-{number}"
-    home.mkdir()
-    return str(home)
+    return tempfile.mkdtemp(prefix="home-", dir=root)
 
 
 def cpu_s(pid: int) -> float:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Warned,
     )
     from .library.options import (
+        Areas,
         Background,
         BatchOptions,
         CallOptions,
@@ -64,10 +65,12 @@ if TYPE_CHECKING:
         Output,
         OutputFormat,
         PaceOptions,
+        PictureOptions,
         PillowImage,
         Quality,
         RequestOptions,
         Size,
+        SourceOptions,
         StreamOptions,
         SvgEffort,
     )
@@ -90,9 +93,9 @@ else:
         " UsageError",
         "library.events": "Event Finished HeadersReceived ImageSaved Observer PartialImage RateLimit"
         " RequestStarted RetryWaiting TaskUnderWay Warned",
-        "library.options": "Background BatchOptions CallOptions ClientOptions Complexity EditOptions"
+        "library.options": "Areas Background BatchOptions CallOptions ClientOptions Complexity EditOptions"
         " GenerateOptions ImageInput ImageInputs Job Model Moderation Output OutputFormat PaceOptions"
-        " PillowImage Quality RequestOptions Size StreamOptions SvgEffort",
+        " PictureOptions PillowImage Quality RequestOptions Size SourceOptions StreamOptions SvgEffort",
         "library.outcome": "Result SavedImage",
         "library.pictures": "check cutout mask",
         "library.records": "Moment PastCall ResumedCall Spend SpendingGroup",
@@ -114,6 +117,7 @@ else:
 __all__ = [
     "VERSION",
     "ApiError",
+    "Areas",
     "AsyncClient",
     "AuthenticationError",
     "Background",
@@ -155,6 +159,7 @@ __all__ = [
     "PartialError",
     "PartialImage",
     "PastCall",
+    "PictureOptions",
     "PillowImage",
     "Quality",
     "QuotaError",
@@ -170,6 +175,7 @@ __all__ = [
     "SavedImage",
     "Settings",
     "Size",
+    "SourceOptions",
     "Spend",
     "SpendingGroup",
     "StreamOptions",

@@ -102,7 +102,7 @@ def questions(state_dir: Path) -> list[Question]:
             if not _is_locked(path):
                 path.unlink(missing_ok=True)
                 continue
-            with suppress(OSError, ValueError, TypeError):
+            with suppress(OSError, ValueError, TypeError, RecursionError):
                 fields: dict[str, Any] = json.loads(path.read_bytes())
                 fields["id"] = match[1]
                 found.append(Question(**fields))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import itertools
-import logging
 import re
 import subprocess
 import threading
@@ -38,42 +37,26 @@ class S3:
 
 
 @contextmanager
-def serve_s3() -> Iterator[S3]:
-    """Such a server while the context is entered."""
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    _be_quiet()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield S3(f"http://{host}:{port}")
-    finally:
-        server.stop()
-
-
-@contextmanager
-def serve_s3_that_writes_over() -> Iterator[S3]:
-    """The same, but it takes no notice of conditions, as some servers do that speak S3."""
+def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
+    """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
+    some servers do that speak S3."""
+    import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
 
     app = DomainDispatcherApplication(create_backend_app)
 
-    def without_conditions(environ: Dict[str, Any], start_response: Any) -> Any:
-        environ.pop("HTTP_IF_NONE_MATCH", None)
+    def answer(environ: Dict[str, Any], start_response: Any) -> Any:
+        if not keeps_conditions:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         return app(environ, start_response)
 
-    _be_quiet()
-    server = make_server("127.0.0.1", 0, without_conditions, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    server = waitress.create_server(answer, host="127.0.0.1", port=0, threads=16)
+    # Not waited for: it goes on as long as a client keeps its connection.
+    threading.Thread(target=server.run, daemon=True).start()
     try:
-        yield S3(f"http://127.0.0.1:{server.server_port}")
+        yield S3(f"http://127.0.0.1:{server.effective_port}")
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
 
 
 class Azure:
@@ -119,7 +102,3 @@ def serve_azure(node: str, program: Path) -> Iterator[Azure]:
             yield Azure(found.group(1))
         finally:
             server.terminate()
-
-
-def _be_quiet() -> None:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -8,7 +9,8 @@ from functools import partial
 import pytest
 from faulty import WAIT_S
 
-from gpt_image2.cluster.store.claims import Claims, State
+from gpt_image2.cluster.jobs.results import read_result
+from gpt_image2.cluster.store.claims import Claims, State, read_claim
 from gpt_image2.cluster.store.found import StoreError
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Presence, Times
@@ -97,3 +99,9 @@ def test_a_worker_that_is_silent_for_long_is_dead(address: str) -> None:
     deadline = time.monotonic() + WAIT_S
     while other.is_alive("silent"):
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("read", [read_claim, partial(read_result, folder="out")])
+def test_an_object_that_nests_without_end_is_not_readable(read: Callable[[bytes], object]) -> None:
+    with pytest.raises(StoreError, match="not readable"):
+        read(b"[" * 200_000)

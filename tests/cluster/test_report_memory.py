@@ -1,12 +1,13 @@
-"""A report of very many jobs, in a process of its own whose memory is looked at."""
+"""A report and a plan of very many jobs, each in a process of its own whose memory is looked at."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from harness import Home
 
 _MANY = r'''
 import json, re, sys
@@ -45,19 +46,39 @@ with ManifestFile(str(folder / "m.parquet")) as table, ManifestFile(str(folder /
     for rows in read_back(Store(), folder, sums):
         table.write(rows)
         lines.write(rows)
-# Not `ru_maxrss`: that begins with what the process had that started this one.
-peak_kb = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]
-print(sums.jobs, sums.images, int(peak_kb) // 1024)
+print(sums.jobs, sums.images, end=" ")
 '''
+_PLANNED = r"""
+import contextlib, io, json, re, sys
+from pathlib import Path
+from gpt_image2.core.cli import main
+
+jobs, folder = int(sys.argv[1]), Path(sys.argv[2])
+with open(folder / "jobs.jsonl", "w") as file:
+    for number in range(jobs):
+        job = {"id": f"{number}", "prompt": f"{number} {'p' * 400}", "quality": "low"}
+        file.write(json.dumps(job) + "\n")
+words = ["batch", "plan", str(folder / "jobs.jsonl"), "--json", "--split", str(folder), "--deadline", "1h"]
+with contextlib.redirect_stdout(io.StringIO()) as told:
+    assert main(words) == 0
+outcome = json.loads(told.getvalue())
+lines = sum(1 for path in outcome["files"] for _ in open(path))
+print(outcome["jobs"], lines, end=" ")
+"""
+_PEAK = r"""
+# Not `ru_maxrss`: that begins with what the process had that started this one.
+print(int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 @pytest.mark.timeout(1800)
-def test_a_report_of_very_many_jobs_takes_little_memory(tmp_path: Path, in_full: bool) -> None:
-    jobs = 1_000_000 if in_full else 15_000
-    done = subprocess.run(
-        [sys.executable, "-c", _MANY, str(jobs), str(tmp_path)], capture_output=True, check=True
-    )
-    counted, images, mebibytes = map(int, done.stdout.split())
-    assert (counted, images) == (jobs, jobs)
+@pytest.mark.parametrize("program", [_MANY, _PLANNED], ids=["report", "plan"])
+def test_very_many_jobs_take_little_memory(home: Home, in_full: bool, program: str) -> None:
+    jobs = 1_000_000 if in_full else 5_000
+    words = [sys.executable, "-c", program + _PEAK, str(jobs), str(home.cwd)]
+    env = home.environment(None, {"PYTHONPATH": os.environ.get("PYTHONPATH"), "PYTHONWARNINGS": None})
+    done = subprocess.run(words, env=env, cwd=home.cwd, capture_output=True, check=True)
+    counted, told, mebibytes = map(int, done.stdout.split())
+    assert (counted, told) == (jobs, jobs)
     assert mebibytes < 300

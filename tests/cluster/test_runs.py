@@ -10,7 +10,7 @@ import pytest
 from batching import Painter, picture, sha256
 from faulty import WAIT_S
 from harness import KEY, SCRIPT, Home, install_line
-from object_stores import serve_s3_that_writes_over
+from object_stores import serve_s3
 from pictures import png
 from servers import Answer, Request, refusal
 from worksites import Site, ended, jobs, status_by_id
@@ -292,7 +292,7 @@ def test_a_store_that_makes_no_object_once_is_for_one_process(
 def test_a_store_that_writes_over_what_is_there_is_refused_before_anything_is_sent(
     home: Home, capfd: object, monkeypatch: pytest.MonkeyPatch, painter: Painter
 ) -> None:
-    with serve_s3_that_writes_over() as server:
+    with serve_s3(keeps_conditions=False) as server:
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         site = Site(home, f"{server.bucket()}/run", capfd, monkeypatch)

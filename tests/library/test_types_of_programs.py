@@ -22,6 +22,7 @@ import gpt_image2
 from gpt_image2 import AsyncClient, Client
 from gpt_image2.core.api import models, sizes
 from gpt_image2.core.api.request import REQUEST_FIELDS
+from gpt_image2.core.commands.picture_flags import WISH_FIELDS
 from gpt_image2.library import options
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,7 @@ def test_every_field_of_the_api_is_an_option_of_calls_and_of_jobs() -> None:
         "markup",
         "output",
         "id",
+        *WISH_FIELDS,
     }
 
 

@@ -133,7 +133,7 @@ async def test_what_was_not_billed_does_not_count(place: Place, sandbox: Sandbox
         assert (await spent(client))["left_usd"] == 1.0
 
 
-@pytest.mark.parametrize("unknown", [{"model": "gpt-image-3"}, {"quality": "ultra"}])
+@pytest.mark.parametrize("unknown", [{"model": "gpt-image-3"}, {"model": "gpt-image-3", "quality": "ultra"}])
 async def test_an_unknown_price_is_refused_under_a_cap_only(
     place: Place, sandbox: Sandbox, unknown: dict[str, str]
 ) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -30,6 +31,9 @@ from mcp_driving import (
 )
 from PIL import Image
 from processes import curls_of
+
+from gpt_image2.mcp import preview as preview_module
+from gpt_image2.mcp.preview import make_preview
 
 pytestmark = pytest.mark.anyio
 
@@ -159,6 +163,18 @@ async def test_the_preview_of_noise_is_small_too(place: Place, sandbox: Sandbox)
         result = await call(place, sandbox.base_url, "get_image", {"path": name})
         (preview,) = previews_of(result)
         assert len(preview.data) <= 200 * 1024
+
+
+def test_an_image_of_which_no_preview_can_be_made_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    Image.new("RGB", (64, 64)).save(tmp_path / "cat.png")
+    assert make_preview(str(tmp_path / "cat.png")) is not None
+    monkeypatch.setattr(preview_module, "_saved", fail)
+    assert make_preview(str(tmp_path / "cat.png")) is None
 
 
 async def test_an_svg_is_only_linked_and_a_gif_is_shown_by_one_frame(place: Place, sandbox: Sandbox) -> None:

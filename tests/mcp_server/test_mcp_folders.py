@@ -50,6 +50,13 @@ async def test_a_name_that_is_not_below_the_output_folder_is_refused(
     assert place.written() == []
 
 
+async def test_a_name_that_no_file_can_have_is_refused_as_such(place: Place, sandbox: Sandbox) -> None:
+    result = await generate(place, sandbox.base_url, output="a" * 300)
+    assert (result.is_error, result.structured_content["error"]["code"]) == (True, "usage")
+    assert "a shorter name" in result.structured_content["error"]["hint"]
+    assert place.written() == []
+
+
 @pytest.mark.parametrize("output", ["out/cat.png", "out/", "out", "out/deep/cat.png"])
 async def test_a_folder_that_is_a_link_to_elsewhere_is_refused(
     place: Place, sandbox: Sandbox, output: str

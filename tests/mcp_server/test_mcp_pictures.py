@@ -21,6 +21,7 @@ from PIL import Image
 from servers import Recorder
 
 from gpt_image2.core.api.cost import estimate_cost
+from gpt_image2.core.commands.picture_flags import WISH_FIELDS
 from gpt_image2.mcp import picture_tools, resources
 
 pytestmark = pytest.mark.anyio
@@ -199,8 +200,16 @@ async def test_an_edit_whose_new_size_costs_more_than_the_cap_is_not_sent(
         ({"keep_outside": True}, "needs a mask"),
         ({"areas": [{"rect": [900, 900, 10, 10]}]}, "outside"),
         ({"areas": [{"rect": [0, 0, 9, 9], "ellipse": [0, 0, 9, 9]}]}, "areas"),
-        ({"areas": [{"rect": [0, 0, 9, 9]}], "extend": "left=10%"}, "extend makes the mask itself"),
+        ({"areas": [{"rect": [0, 0, 9, 9]}], "extend": "left=10%"}, "`extend` makes the mask itself"),
         ({"extend": "upwards"}, "upwards"),
+        ({"to": "4:3", "extend": "left=10%"}, "both say how far"),
+        ({"fit": "pad"}, "`fit` needs `exact`"),
+        ({"exact": "600x315", "fit": "bend"}, "fit"),
+        ({"cutout": True, "glass": True}, "two methods"),
+        ({"cutout": True, "output": "a.jpg"}, "jpeg has no transparency"),
+        ({"exact": "0x0"}, "cannot be a picture's size"),
+        ({"under": "nothing"}, "nothing"),
+        ({"max_cost_usd": 0.001}, "`max_cost_usd`"),
         ({"areas": [{"rect": [0, 0, 9, 9]}], "keep_outside": True, "output": "../out.png"}, "leads out"),
     ],
 )
@@ -210,6 +219,74 @@ async def test_an_edit_that_cannot_be_is_not_sent(
     result = await edit(place, model, **arguments)
     assert result.is_error and said in text_of(result)
     assert model.requests == [] and place.written() == []
+
+
+async def test_an_exact_size_under_a_weight_is_saved_beside_what_the_model_sent(
+    place: Place, model: Recorder
+) -> None:
+    given = {"prompt": place.prompt, "exact": "600x315", "fit": "pad", "under": "30KB", "output": "card.jpg"}
+    result = await call(place, model.base_url, "generate_image", given)
+    assert not result.is_error, text_of(result)
+    (image,) = result.structured_content["images"]
+    assert (image["format"], image["width"], image["height"]) == ("jpeg", 600, 315)
+    assert image["bytes"] <= 30_000 and image["method"] == "exact + under"
+    assert place.written() == ["card.jpg", "card.model.png"]
+    assert "padded from" in text_of(result)
+
+
+async def test_a_picture_is_extended_to_a_ratio(place: Place, model: Recorder) -> None:
+    Image.fromarray(pixels(1024, 768)).save(place.allowed / "room.png")
+    result = await edit(place, model, to="16:9", exact="1280x720", output="wide.png")
+    (image,) = result.structured_content["images"]
+    assert (image["width"], image["height"], image["method"]) == (1280, 720, "extend + exact")
+    assert model.only.texts()["size"] == "1376x768"
+
+
+@pytest.mark.parametrize(
+    "more, calls, method, said",
+    [
+        ({}, 1, "as it came", "max_cost_usd 0.01 allows it"),
+        ({"max_cost_usd": 0.02}, 2, "key", "is clear"),
+    ],
+    ids=["one price is allowed", "both are"],
+)
+async def test_a_second_call_for_a_clear_background_is_made_where_its_price_is_allowed(
+    place: Place, sandbox: Sandbox, more: dict[str, Any], calls: int, method: str, said: str
+) -> None:
+    given = {"prompt": place.prompt, "cutout": True, "size": "1024x640", "quality": "low", **more}
+    async with Client(place.build(sandbox.fault("checkerboard"), max_cost_usd=1.0).server) as client:
+        result = await client.call_tool("generate_image", {**given, "output": "fox.png"})
+        session = (await client.call_tool("estimate_cost", {})).structured_content["session"]
+    assert not result.is_error, text_of(result)
+    (image,) = result.structured_content["images"]
+    assert (image["method"], result.structured_content["attempts"]) == (method, calls)
+    assert said in text_of(result)
+    assert "--" not in text_of(result)
+    assert session["spent_usd"] == pytest.approx(result.structured_content["cost_usd"])
+    assert all(check["ok"] for check in image["checks"]) == (calls == 2)
+
+
+async def test_the_sum_of_a_session_counts_both_calls_before_one_is_sent(
+    place: Place, sandbox: Sandbox
+) -> None:
+    one = estimate_cost("gpt-image-2", place.prompt, "1024x640", "low", 1)
+    assert one is not None
+    given = {"prompt": place.prompt, "glass": True, "size": "1024x640", "quality": "low"}
+    async with Client(place.build(sandbox.base_url, max_cost_usd=one.high_usd * 1.9).server) as client:
+        refused = await client.call_tool("generate_image", given)
+        assert refused.structured_content["error"]["code"] == "over_max_cost"
+    assert sandbox.log(place.prompt)["hits"] == 0 and place.written() == []
+    result = await call(place, sandbox.base_url, "generate_image", {**given, "output": "glass.png"})
+    assert result.structured_content["images"][0]["method"] == "pair", text_of(result)
+    assert place.written() == ["glass.black.png", "glass.model.png", "glass.png"]
+
+
+async def test_a_transparent_background_is_looked_at(place: Place, sandbox: Sandbox) -> None:
+    given = {"prompt": place.prompt, "background": "transparent", "quality": "low", "size": "1024x640"}
+    result = await call(place, sandbox.fault("checkerboard"), "generate_image", given)
+    (image,) = result.structured_content["images"]
+    assert not all(check["ok"] for check in image["checks"])
+    assert "a checkerboard is painted instead" in text_of(result)
 
 
 async def test_without_the_extra_the_tools_are_not_listed_and_say_what_to_install(
@@ -222,7 +299,8 @@ async def test_without_the_extra_the_tools_are_not_listed_and_say_what_to_instal
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert len(listed) == 4
         arguments = listed["edit_image"].input_schema["properties"]
-        assert "areas" in arguments and not {"keep_outside", "extend"} & arguments.keys()
+        assert set(WISH_FIELDS) & arguments.keys() == {"areas"}
+        assert not set(WISH_FIELDS) & listed["generate_image"].input_schema["properties"].keys()
         result = await client.call_tool("cut_out", {"image": "a.png"})
         assert install_line("pictures") in (client.instructions or "")
     assert result.is_error and f"install it: {install_line('pictures')}" in text_of(result)

@@ -12,6 +12,7 @@ from mcp_driving import Place, reference, text_of
 
 from gpt_image2.core.api import cost, models
 from gpt_image2.core.api.request import REQUEST_FIELDS
+from gpt_image2.core.commands.picture_flags import WISH_FIELDS, WISHES
 
 pytestmark = pytest.mark.anyio
 
@@ -66,11 +67,15 @@ async def test_annotations_tell_what_costs_and_what_is_safe(place: Place, sandbo
     }
 
 
-async def test_every_field_of_the_api_is_an_argument(place: Place, sandbox: Sandbox) -> None:
+async def test_every_field_of_the_api_and_every_wish_for_a_picture_is_an_argument(
+    place: Place, sandbox: Sandbox
+) -> None:
     listed = await tools(place, sandbox)
-    shared = {"prompt", *REQUEST_FIELDS, "output", "preview"}
+    for_edits = {"areas", *(wish.name for wish in WISHES if wish.is_for_edits)}
+    assert for_edits == {"areas", "keep_outside", "extend", "to"}
+    shared = {"prompt", *REQUEST_FIELDS, "output", "max_cost_usd", "preview", *WISH_FIELDS} - for_edits
     assert set(listed["generate_image"].input_schema["properties"]) == shared
-    more = {"images", "mask", "markup", "areas", "keep_outside", "extend"}
+    more = {"images", "mask", "markup", *for_edits}
     assert set(listed["edit_image"].input_schema["properties"]) == {*shared, *more}
     assert listed["generate_image"].input_schema["required"] == ["prompt"]
     assert listed["edit_image"].input_schema["required"] == ["prompt", "images"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -79,6 +80,20 @@ def test_a_picture_is_extended_and_stays_what_it_was(desk: Desk, model: Recorder
     assert sent["image"].size == sent["mask"].size == (1536, 768)
     area = edited_area(np.asarray(sent["mask"]))
     assert area[:, :256].all() and area[:, 1280:].all() and not area[:, 300:1236].any()
+
+
+def test_the_transparency_of_a_picture_that_is_extended_is_sent_and_kept(desk: Desk, model: Recorder) -> None:
+    pixels = np.dstack([photo(1024, 768), np.full((768, 1024), 255, np.uint8)])
+    pixels[200:500, 300:700, 3] = 0
+    pixels[500:600, 300:700, 3] = 120
+    desk.save("sign.png", pixels)
+    (image,) = desk.ok("edit", "sign.png", "a wider sign", "--extend", "left=256", "-o", "wide.png")["images"]
+    assert (image["method"], image["changed_outside"]) == ("extend", 0)
+    made = desk.pixels("wide.png")
+    assert np.array_equal(made[:, 300:], pixels[:, 44:])
+    assert (made[:, :250, 3] == 255).all()
+    (sent, *_) = (Image.open(io.BytesIO(part.data)) for part in model.only.files())
+    assert np.array_equal(np.asarray(sent)[..., 3][:, 256:], pixels[..., 3])
 
 
 def test_a_picture_is_extended_to_a_ratio_and_cut_to_an_exact_size(desk: Desk, model: Recorder) -> None:

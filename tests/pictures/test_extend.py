@@ -41,6 +41,21 @@ def test_a_ratio_or_a_size_is_reached_by_equal_parts(text: str, size: tuple[int,
     assert abs(margins["left"] - margins["right"]) <= 1
 
 
+@pytest.mark.parametrize("left", [200, 2400], ids=["as it is", "made smaller"])
+def test_what_is_transparent_stays_so_on_the_canvas(left: int) -> None:
+    pixels = np.dstack([photo(1600, 1400), np.full((1400, 1600), 255, np.uint8)])
+    pixels[300:900, 400:1200, 3] = 0
+    pixels[900:, 400:1200, 3] = 90
+    image = Image.fromarray(pixels)
+    canvas = extended(Picture("a.png", image, "png", image.size, 1), {"left": left})
+    x, y = canvas.place
+    scale = canvas.kept_size[0] / 1600
+    alpha = np.asarray(canvas.image)[..., 3]
+    found = [alpha[y + round(down * scale), x + round(800 * scale)] for down in (100, 600, 1100)]
+    assert found == [255, 0, 90]
+    assert (alpha[:, : x or 1] == 255).all()
+
+
 @pytest.mark.parametrize("left", [300, 835, 1500, 3000])
 def test_a_canvas_beyond_the_limits_is_made_smaller_as_a_whole(left: int) -> None:
     canvas = extended(picture(3000, 2162), {"left": left})

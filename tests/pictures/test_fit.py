@@ -123,3 +123,9 @@ def test_property_a_covering_size_is_legal_and_covers_what_the_limits_allow(widt
 )
 def test_a_weight_is_said_in_kb_of_a_thousand_bytes(text: str, size: int) -> None:
     assert parse_weight(text) == size
+
+
+@pytest.mark.parametrize("text", ["300", "0", "0.2KB", "KB", "-5KB"])
+def test_a_weight_that_no_picture_has_is_refused_before_anything_is_paid(text: str, desk: Desk) -> None:
+    error = desk.run("generate", "a cat", f"--under={text}", "-o", "cat.jpg").error
+    assert "weight" in error and "as 300KB" in error

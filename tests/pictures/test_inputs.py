@@ -89,6 +89,27 @@ def test_a_mask_that_was_drawn_on_the_upright_picture_hits_the_right_place(
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("words", [("--area", "1,1,9,9"), ()], ids=["an area", "nothing"])
+def test_a_file_that_is_cut_off_is_not_sent(
+    desk: Desk, model: Recorder, kind: str, words: tuple[str, ...]
+) -> None:
+    path = desk.save(f"in.{kind}", photo(W, H))
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "cannot read input image" in desk.run("edit", path.name, "a sofa", *words, "-o", "out.png").error
+    assert model.requests == []
+
+
+def test_what_stands_behind_the_end_of_a_picture_is_no_reason_to_make_it_anew(
+    desk: Desk, model: Recorder
+) -> None:
+    path = desk.save("in.png", photo(W, H))
+    path.write_bytes(path.read_bytes() + b"of some program")
+    assert desk.ok("edit", path.name, "a sofa", "-o", "out.png")["warnings"] == []
+    (sent,) = (part for part in model.only.files() if part.name == "image[]" or part.name == "image")
+    assert sent.data == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
 def test_what_the_api_takes_is_sent_byte_for_byte_and_pillow_is_not_loaded(
     home: Home, recorder: Recorder, kind: str
 ) -> None:

@@ -158,6 +158,11 @@ def test_property_the_json_form_of_any_polygon_comes_back_the_same(corners: list
     assert parse_plan(json.dumps(plan.as_json())) == plan
 
 
+def test_a_plan_that_nests_without_end_is_no_json() -> None:
+    with pytest.raises(UsageError, match="no JSON"):
+        parse_plan("[" * 200_000)
+
+
 def test_a_shape_that_reaches_beyond_the_picture_is_cut_there_and_that_is_said(photo_desk: Desk) -> None:
     done = photo_desk.run("mask", "photo.png", "--rect=-20,-20,60,60", "-o", "mask.png")
     assert "rect -20px,-20px,60px,60px reaches beyond the picture" in done.stderr

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from canvases import Desk, photo
 from harness import KEY
 from ledgers import rows_of
 from painting import paint, painted
+from PIL import Image
 from servers import Answer, Recorder, Request, images
 
 from gpt_image2.core.base.errors import InterruptedCall
@@ -176,3 +179,87 @@ def test_a_kill_while_a_picture_is_finished_loses_nothing(desk: Desk, model: Rec
     (row,) = rows_of(ledger, "images")
     assert row["path"] == str(desk.path("cat.model.png"))
     assert not desk.path("cat.png").exists()
+
+
+def test_a_source_that_was_changed_meanwhile_is_not_put_back(desk: Desk, model: Recorder) -> None:
+    answer = model.answer
+
+    def change(request: Request) -> Answer:
+        desk.save("room.png", photo(320, 240, seed=9))
+        return answer(request)
+
+    model.answer = change
+    told = desk.ok(*KEEP)
+    assert any("room.png was changed while the call was under way" in said for said in told["warnings"])
+    assert told["images"][0].get("method", "as it came") == "as it came"
+
+
+TO_RESUME = {
+    "exact": (EXACT, [" fit "], (1200, 630)),
+    "an area": (KEEP, [" mask ", " compose "], (320, 240)),
+    "an area, exactly": ((*KEEP, "--exact", "160x100"), [" mask ", " compose ", " fit "], (160, 100)),
+    "a cut-out": (("generate", "a cat", "--cutout", "-o", "cat.png"), [" cutout "], (1024, 1024)),
+    "wider": (("edit", "room.png", "a sofa", "--extend", "all=150%", "-o", "cat.png"), [], ()),
+}
+
+
+@pytest.mark.parametrize("words, commands, size", TO_RESUME.values(), ids=TO_RESUME)
+def test_resume_says_which_commands_make_the_picture_of_what_it_has_fetched(
+    desk: Desk, model: Recorder, words: tuple[str, ...], commands: list[str], size: tuple[int, ...]
+) -> None:
+    files = {}
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":
+            return files.get("now", Answer(404))
+        data = painted(request) if "--cutout" not in words else on_green()
+        files["later"] = Answer(body=data)
+        return Answer(body=json.dumps({"data": [{"url": f"{model.root}/cat.png"}]}).encode())
+
+    model.answer = answer
+    assert desk.run(*words).code == 7
+    files["now"] = files["later"]
+    (call,) = desk.ok("resume")["calls"]
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat.model.png"]
+    (then,) = call["then"]
+    lines = then.split(" && ")
+    if not commands:
+        assert lines == [
+            f"the source cannot be put back: {desk.path('cat.model.png')} is all as the model painted it"
+        ]
+        return
+    assert [word for line, word in zip(lines, commands, strict=True) if word in line] == commands
+    for line in lines:
+        program, *rest = shlex.split(line)
+        assert program == "gpt-image2"
+        desk.ok(*rest)
+    with Image.open(desk.path("cat.png")) as made:
+        assert made.size == size
+
+
+def on_green(right: int = 700) -> bytes:
+    image = Image.new("RGB", (1024, 1024), (0, 255, 0))
+    image.paste((120, 60, 40), (300, 300, right, 700))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_call_in_passing_says_it_too_and_nothing_is_said_of_a_finished_picture(
+    desk: Desk, model: Recorder
+) -> None:
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":
+            is_second = request.path == "/2.png"
+            return Answer(404) if is_second and not later else Answer(body=on_green(600 + 50 * is_second))
+        urls = [f"{model.root}/{number}.png" for number in range(1, 3)]
+        return Answer(body=json.dumps({"data": [{"url": url} for url in urls]}).encode())
+
+    later: list[bool] = []
+    model.answer = answer
+    assert desk.run(*EXACT, "--n", "2").code == 9
+    later.append(True)
+    model.answer = lambda request: answer(request) if request.method == "GET" else images(on_green())
+    warnings = desk.ok("generate", "a dog", "-o", "dog.png")["warnings"]
+    (said,) = (warning for warning in warnings if "still to be made" in warning)
+    assert f" fit {desk.path('cat.model-2.png')} --exact 1200x630 -o {desk.path('cat-2.png')}" in said

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,10 @@ from canvases import Desk, photo
 from harness import KEY, Home, Sandbox
 from PIL import Image
 from servers import WAIT_S, Answer, Recorder, Request, images, refusal
+
+from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.telling.in_words import SANDBOX_MADE_IT
 
 #: The smallest that there is.
 SIZE = ("--quality", "low", "--size", "1024x640")
@@ -90,7 +96,7 @@ def asked(
 def test_a_transparent_background_is_looked_at(ask: Asker) -> None:
     told = ask("--background", "transparent")
     (image,) = told["images"]
-    assert (failing(image), told["warnings"]) == (set(), [])
+    assert (failing(image), told["warnings"]) == (set(), [SANDBOX_MADE_IT])
     assert image["checks"][0]["figures"]["clear_share"] > 0.05
 
 
@@ -106,14 +112,14 @@ def test_a_painted_checkerboard_is_a_warning_in_words_and_a_check_that_does_not_
 def test_without_the_extra_nothing_is_said_of_it(home: Home, sandbox: Sandbox) -> None:
     words = ("generate", "a lonely fox", *SIZE, "--background", "transparent", "-o", "fox.png", "--json")
     done = home.run(*words, base_url=sandbox.fault("checkerboard"))
-    assert (done.code, done.json["warnings"]) == (0, [])
+    assert (done.code, done.json["warnings"]) == (0, [SANDBOX_MADE_IT])
     assert "checks" not in done.json["images"][0]
 
 
 def test_a_cutout_that_the_api_makes_itself_is_one_call_and_one_file(ask: Asker) -> None:
     told = ask("--cutout", "--max-cost", "1")
     (image,) = told["images"]
-    assert (image["method"], failing(image), told["warnings"]) == ("native", set(), [])
+    assert (image["method"], failing(image), told["warnings"]) == ("native", set(), [SANDBOX_MADE_IT])
     assert len(ask.paid()) == 1
     assert ask.desk.names() == ["fox.png"]
 
@@ -252,6 +258,23 @@ def test_a_second_call_that_fails_leaves_the_first_picture_and_its_price(
     assert desk.path("s.png").read_bytes() == first
     assert any("the second call failed" in said for said in told["warnings"])
     assert counts() == [1, 1]
+
+
+def test_a_second_call_that_the_disk_does_not_let_begin_leaves_the_first_picture_and_its_price(
+    desk: Desk, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Client.prepare
+
+    def fail(client: Client, *args: Any, **options: Any) -> PreparedCall:
+        if recorder.requests:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return prepare(client, *args, **options)
+
+    monkeypatch.setattr(Client, "prepare", fail)
+    counts = asked(recorder, monkeypatch, [[PLAIN]])
+    told = desk.ok("generate", "a stone", "-o", "s.png", "--cutout", "--max-cost", "9")
+    assert (told["billed"], desk.path("s.png").read_bytes(), counts()) == ("yes", PLAIN, [1])
+    assert any("no second call was made: No space left" in said for said in told["warnings"])
 
 
 def test_no_second_call_is_made_for_a_first_picture_that_could_be_none_of_a_pair(

@@ -63,22 +63,13 @@ def test_a_click_makes_a_picture_that_is_in_the_gallery(
     assert requests(sandbox, prompt) == 1
 
 
-def test_enter_in_a_field_pays_for_nothing(
+def test_enter_in_a_field_pays_for_nothing_and_a_double_click_once(
     studio: Studio, visitor: Visitor, sandbox: Sandbox, prompt: str
 ) -> None:
     page = visitor.open(studio)
     type_prompt(page, prompt)
     for field in ("input[name=ceiling]", "input[name=pixels]", ".fields input[type=number]"):
         page.locator(field).press("Enter")
-    page.keyboard.press("Control+Enter")
-    page.locator(".call.done").wait_for()
-    expect(page.locator(".call")).to_have_count(1)
-    assert requests(sandbox, prompt) == 1
-
-
-def test_a_double_click_is_one_call(studio: Studio, visitor: Visitor, sandbox: Sandbox, prompt: str) -> None:
-    page = visitor.open(studio)
-    type_prompt(page, prompt)
     page.locator(".click .primary").dblclick()
     page.locator(".call.done").wait_for()
     expect(page.locator(".call")).to_have_count(1)

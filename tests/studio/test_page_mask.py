@@ -156,7 +156,7 @@ def pinch(page: Page, *steps: tuple[float, float, float]) -> None:
     touch.detach()
 
 
-def test_the_brush_has_its_size_the_picture_zooms_at_the_pointer_or_by_a_pinch_and_space_moves_it(
+def test_brush_zoom_and_place_follow_the_mouse_two_fingers_and_the_keyboard(
     studio: Studio, visitor: Visitor, picture: Path
 ) -> None:
     page = visitor.open(studio, has_touch=True)
@@ -191,12 +191,15 @@ def test_the_brush_has_its_size_the_picture_zooms_at_the_pointer_or_by_a_pinch_a
     whole = min(box["width"], box["height"]) * 0.96 / SIZE
     pinch(page, (*middle, 50), (*middle, 70), (*middle, 100), (middle[0] + 40, middle[1], 100))
     page.touchscreen.tap(middle[0] + 40 + 60, middle[1] - 30)
+    for key in ("r", "Enter", "Shift+ArrowRight", "Shift+ArrowDown", "ArrowDown", "Enter"):
+        canvas.press(key)
     page.get_by_role("button", name="Use this mask").click()
     until(lambda: len(page.evaluate(items)) > 1)
-    assert len(page.evaluate(items)) == 2, "two fingers paint nothing"
-    ((x, y), *_) = page.evaluate(items)[1]["stroke"]
+    _, tapped, typed = page.evaluate(items)  # two fingers paint nothing
+    ((x, y),) = tapped["stroke"]
     right, down = x - SIZE / 2, y - SIZE / 2
     assert abs(right - 60 / (2 * whole)) < 3 and abs(down + 30 / (2 * whole)) < 3, "twice as large, and moved"
+    assert abs(typed["rect"][2] - 64 / (2 * whole)) < 3 and abs(typed["rect"][3] - 72 / (2 * whole)) < 3
 
 
 #: How much more red than green the picture is at a share of its width and height, from 0 to 255.

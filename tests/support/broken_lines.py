@@ -25,7 +25,7 @@ def paths_of(names: Sequence[str]) -> Dict[str, str]:
 
 class Tracer:
     """Notes the lines of these modules that run from the first call of `start` on, with their places; given
-    one of these as `target`, it raises there instead.
+    one of these as `target`, it raises there instead, once the line has run `skips` times.
 
     Functions that are named in `catching` are what a defect is caught by; they are left out.
     """
@@ -36,11 +36,15 @@ class Tracer:
         catching: Sequence[str],
         start: Callable[..., Any],
         target: Optional[Place] = None,
+        skips: int = 0,
     ) -> None:
         self._paths = paths
         self._catching = catching
         self._start = start.__code__
         self._target = target
+        self._skips = skips
+        #: How often each line ran.
+        self.runs: Dict[Line, int] = {}
         self.lines: Dict[Line, Place] = {}
         self.is_on = False
         self.has_raised = False
@@ -59,6 +63,9 @@ class Tracer:
             line = (self._paths[frame.f_code.co_filename], frame.f_lineno)
             if self._target is None:
                 self.lines.setdefault(line, (line, frame.f_code.co_firstlineno))
+                self.runs[line] = self.runs.get(line, 0) + 1
+            elif line == self._target[0] and self._skips > 0:
+                self._skips -= 1
             elif line == self._target[0]:
                 self.has_raised = True
                 raise Injected(f"at {line[0]}:{line[1]}")
@@ -67,4 +74,5 @@ class Tracer:
 
 def does_nothing(frame: Any) -> bool:
     """Whether the line is one that cannot fail."""
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == "try:"
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    return line == "try:" or (line.startswith("return ") and line[7:].isidentifier())

@@ -317,6 +317,13 @@ def test_the_script_is_formatted_as_the_formatter_would(project: Project) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_committed_scripts_use_no_name_that_nobody_defines() -> None:
+    scripts = [str(path) for path in (REPO / SCRIPT).parent.glob("*.py")]
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821,F811"]
+    done = subprocess.run([*ruff, *scripts], capture_output=True, text=True)
+    assert (done.returncode, len(scripts)) == (0, 2), done.stdout
+
+
 def test_the_script_is_executable_and_has_unix_line_ends_even_from_windows_sources(project: Project) -> None:
     expected = project.built()
     project.write("errors", ERRORS.replace("\n", "\r\n"))

@@ -1539,7 +1539,7 @@ class InputImage(Record):
     # An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
     #
     # `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    # `is_odd` is set where its colours or its size are not such as the API draws them.
+    # `is_odd` is set where its colours or its size are not such as the API draws them, or where it is cut off.
     # `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
     # (empty: from none), and `note` says how.
 
@@ -1686,7 +1686,7 @@ def parse_extra(text):
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 
@@ -3177,8 +3177,8 @@ class Curl:
         started = time.monotonic()
         until = started + request.timeout_s + _GRACE_S
         size, piece = 0, b""
-        transfer = _Transfer(request, self)
         pieces = iter(())
+        transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
             pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
@@ -3223,7 +3223,7 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
-        #: What was read last.
+        #: What was read last, and is not passed on yet.
         self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
@@ -3304,6 +3304,7 @@ class _Transfer:
         decoder = BodyDecoder(encoding)
         for chunk in chunks:
             yield from decoder.feed(chunk)
+            self._piece = b""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
@@ -3668,7 +3669,7 @@ def real_path(path, follow=True):
         if name in ("", ".", ".."):
             continue
         there = os.path.join(here, name)
-        info = stat_of(Path(there))
+        info = stat_of(there)
         if info is None or not stat.S_ISLNK(info.st_mode):
             here = there
             continue
@@ -4604,6 +4605,7 @@ def add_note(folder, event):
 
 _SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
+_SEAM_BYTES = 48  # by so many bytes the end of an image is found in a text
 
 
 class NotAnImage(Exception):
@@ -4816,6 +4818,23 @@ class ImageWriter:
         # Turns what was written back into base64 text, so that a faulty text can be kept as it came.
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
 
+    def give_back(self, size, keep, text):
+        # Gives the first `size` bytes to `keep` as they came, plain or base64, unless they are a whole
+        # image; what of `text`, the end of what came, is not in them.
+        file = self._file.file
+        if size < _SEAM_BYTES or is_whole_image(file):
+            return text
+        file.seek(size - _SEAM_BYTES)
+        plain = file.read(_SEAM_BYTES)
+        for seam, written in ((plain, bytes), (base64.b64encode(plain), base64.b64encode)):
+            at = text.rfind(seam)
+            if at >= 0:
+                file.seek(0)
+                for start in range(0, size, _BASE64_BLOCK):
+                    keep(written(file.read(min(_BASE64_BLOCK, size - start))))
+                return text[at + len(seam) :]
+        return text
+
     def discard(self):
         self._file.remove()
 
@@ -4997,6 +5016,11 @@ class ImageCollector:
         self.kept_aside = ()
         #: Why images were lost: no folder took them.
         self.lost = ()
+
+    @property
+    def sizes(self):
+        # How many bytes each image has that is under way.
+        return {writer: writer.size_bytes for writer in self._writers}
 
     def begin(self, url=""):
         # A writer for the next image, which is fetched from `url` where it did not come itself.
@@ -6240,7 +6264,7 @@ def forget_facts(state_folder, base_url):
 def _read(state_folder):
     try:
         content = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 
@@ -8688,6 +8712,8 @@ def fetch_images(
 
 
 _ANSWER_TEXT_BYTES = 16 << 20
+#: More than is ever held back before it is known to be an image or none.
+_MOST_UNREAD_BYTES = 1 << 15
 
 
 class Host(Record):
@@ -8733,14 +8759,27 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
+    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
+    # the text, of which some may not be in them yet.
+    sizes = {}
+    text = b""
+
     def take(chunk):
+        nonlocal sizes, text
         reader.feed(chunk)
         spool.flush()
-        return reader.is_over
+        is_over = reader.is_over
+        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        return is_over
 
     def salvage(chunk):
-        spool.write(chunk)
+        nonlocal sizes, text
+        with suppress(Exception):  # the rest is kept all the same
+            for writer, size in sizes.items():
+                text = writer.give_back(size, spool.write, text)
+        spool.write(text + chunk)
         spool.flush()
+        sizes, text = {}, b""
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)
@@ -9057,6 +9096,7 @@ def _checked_file(
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
         with open(str(path), "rb") as file:
             info = read_image_info(file)
+            is_whole = is_whole_image(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
@@ -9070,7 +9110,7 @@ def _checked_file(
         size_bytes=size_bytes,
         has_alpha=known.has_alpha,
         source=source,
-        is_odd=known.is_odd or _is_large(known),
+        is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
@@ -9223,13 +9263,15 @@ class PreparedCall(Record):
     # A call of which everything is checked that can be checked without sending: ready to run, or to show.
     #
     # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    # history says of where they go, None for where the plan puts them.
+    # history says of where they go, None for where the plan puts them. `then` has for the number of an image
+    # the picture that is to be made of it, and the commands that make it should the call be broken off.
 
     request: ImageRequest
     plan: OutputPlan
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
+    then: Optional[Mapping[int, Tuple[str, str]]] = None
 
 
 def default_output(env, output_format):
@@ -9276,7 +9318,7 @@ class CallPolicy(Record):
 
 class CallUnderWay:
     # What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    # that are asked for, by which the plan names them; None is 1, 2, 3 …
+    # that are asked for, by which the plan names them; None is 1, 2, 3 …; `then` is as in `PreparedCall`.
 
     def __init__(
         self,
@@ -9286,7 +9328,9 @@ class CallUnderWay:
         policy,
         observer,
         numbers=None,
+        then=None,
     ):
+        self._then = then
         self.host = host
         self.request = request
         self.plan = plan
@@ -9326,6 +9370,7 @@ class CallUnderWay:
                     "suffix": plan.suffix,
                     "numbered": plan.numbered,
                 },
+                **({"then": self._then} if self._then else {}),
             },
         )
 
@@ -9846,6 +9891,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self):
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self):
         """How long a call may take with its retries."""
         return self._policy.timeout_s
@@ -10045,7 +10098,7 @@ class Client:
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -10159,6 +10212,7 @@ def _ignore(event):
 _OTHER_FLAGS = {
     "output_format": "--format",
     "images": "--image",
+    "areas": "--area",
     "extra": "--param",
     "max_cost_usd": "--max-cost",
     "timeout_s": "--timeout",
@@ -10202,9 +10256,12 @@ def flag_of(name):
 
 def name_flags(error):
     # Turns the fields that a message of core names (`size`) into the flags of a command line (--size).
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
+    error.message, error.hint = in_flags(error.message), in_flags(error.hint)
+
+
+def in_flags(text):
+    # A text in which the names in backquotes are those of their flags.
+    return re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), text)
 
 
 def add_field_flags(add):
@@ -11068,7 +11125,7 @@ def read_side(path: Path) -> Any:
 
 
 def no_side(path: Path, problem: str) -> UsageError:
-    hint = f"copy it to {path.parent}, or: {INSTALL_HINT.partition('[')[0]}'"
+    hint = f"copy it from where the script is from to {path.parent}"
     return UsageError(f"{path.name} {problem}", hint=hint, code="extra_missing")
 
 

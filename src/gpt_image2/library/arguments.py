@@ -12,12 +12,14 @@ from typing import Any, Dict, List, Mapping, Match, Sequence, cast
 
 from ..core.api.request import REQUEST_FIELDS
 from ..core.base.errors import UsageError
+from ..core.commands.picture_flags import WISH_FIELDS, WISHES
 
 _TEXT, _WHOLE, _FLAG, _NUMBER, _PATH, _MAPPING = "text", "whole", "flag", "number", "path", "mapping"
 _OF_TYPES = {str: _TEXT, int: _WHOLE, bool: _FLAG}
 _KINDS: Mapping[str, str] = {
     **{name: _OF_TYPES[kind] for name, kind in REQUEST_FIELDS.items()},
     **dict.fromkeys(("prompt", "profile", "base_url", "api_key"), _TEXT),
+    **{wish.name: _OF_TYPES[wish.kind] for wish in WISHES},
     **dict.fromkeys(("retries", "max_download_bytes", "concurrency", "max_failures", "input_images"), _WHOLE),
     **dict.fromkeys(("no_clobber", "save_partials", "no_wait", "retry_ambiguous"), _FLAG),
     **dict.fromkeys(("waits_for_server", "history", "skip_invalid", "fail_fast"), _FLAG),
@@ -129,12 +131,14 @@ _OTHER_NAMES = {
     "--max-cost": "max_cost_usd",
     "--no-history": "history=False",
     "--image": "image",
+    "--area": "areas",
 }
 _SAME_NAMES = (
     *REQUEST_FIELDS,
     *("mask", "markup", "no_clobber", "save_partials", "no_wait", "retries", "retry_ambiguous", "profile"),
     *("config", "base_url", "api_key", "out_dir", "skip_invalid", "fail_fast", "max_failures", "concurrency"),
     "images_per_minute",
+    *WISH_FIELDS,
 )
 _NAMES = {**{f"--{name.replace('_', '-')}": name for name in _SAME_NAMES}, **_OTHER_NAMES}
 #: A command with its flags stays as it is; so does a flag that no argument is for.

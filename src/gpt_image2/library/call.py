@@ -16,26 +16,29 @@ from ..core.api.cost import CostEstimate
 from ..core.api.request import REQUEST_FIELDS, ImageRequest
 from ..core.base import outcome as core
 from ..core.base.errors import GptImage2Error, OutputError, UsageError
+from ..core.base.events import Observer
 from ..core.base.record import Record, replace
 from ..core.calls.client import Client as CoreClient
 from ..core.calls.under_way import PreparedCall
+from ..core.commands.finishing import Finishing
+from ..core.commands.picture_flags import PictureWishes, wishes_in
 from ..core.ledger.entries import STDOUT
 from ..core.outputs.files import private_folder
 from .arguments import as_arguments, read_arguments, value_of, wrong_type
 from .inputs import Inputs, loaded, read_inputs
-from .options import EditOptions, RequestOptions
+from .options import EditOptions, GenerateOptions, RequestOptions
 from .outcome import Result, SavedImage, image_of, result_of
 
 #: What a call may be given besides the prompt.
 EDIT_NAMES = tuple(EditOptions.__annotations__)
-GENERATE_NAMES = tuple(name for name in EDIT_NAMES if name not in ("mask", "markup"))
+GENERATE_NAMES = tuple(GenerateOptions.__annotations__)
 STREAM_NAMES = tuple(name for name in ("image", *EDIT_NAMES) if name != "stream")
 _ANY_PROMPT = "-"
 
 
 class ImageCall(Record):
     """What is asked for. `inputs` are those of an edit; `path` is where the images go, None for `file`, an
-    open binary file, or for memory."""
+    open binary file, or for memory; `wishes` are what is to be done with pictures around the call."""
 
     request: ImageRequest
     inputs: Optional[Inputs]
@@ -45,6 +48,7 @@ class ImageCall(Record):
     save_partials: bool
     max_cost_usd: Optional[float]
     no_wait: bool
+    wishes: Optional[PictureWishes] = None
 
     @property
     def stays_in_memory(self) -> bool:
@@ -78,7 +82,10 @@ def read_call(
         save_partials=bool(options.get("save_partials")),
         max_cost_usd=options.get("max_cost_usd"),
         no_wait=bool(options.get("no_wait")),
+        wishes=wishes_in(options),
     )
+    if call.no_wait and call.wishes is not None and call.wishes.need_extra:
+        raise UsageError("`no_wait` ends before there is an image to work on", hint="leave it out")
     if file is not None and request.n not in (None, 1):
         raise UsageError("an open file takes one image", hint="leave `n` out, or give `output` a folder")
     if file is not None and call.no_wait:
@@ -117,20 +124,42 @@ def estimated(
     return replace(request, prompt=text).estimate(client.settings.prices, images)
 
 
+class ReadyCall(Record):
+    """A call with its inputs, checked as far as that can be done before it is sent, and its `finishing`."""
+
+    prepared: PreparedCall
+    finishing: Optional[Finishing]
+
+    def run(self, client: CoreClient, call: ImageCall, observer: Observer) -> core.Result:
+        """Sends it."""
+        if self.finishing is not None:
+            return self.finishing.run(client, self.prepared, call.save_partials, observer)
+        return client.run(
+            self.prepared, save_partials=call.save_partials, observer=observer, no_wait=call.no_wait
+        )
+
+
 @contextmanager
-def prepared(client: CoreClient, call: ImageCall) -> Generator[PreparedCall, None, None]:
-    """The call with its inputs, checked as far as that can be done before it is sent."""
+def prepared(client: CoreClient, call: ImageCall) -> Generator[ReadyCall, None, None]:
+    """The call, ready to be sent; what is made for it lasts as long as the context."""
     with ExitStack() as stack:
+        finishing = Finishing(call.wishes, stack) if call.wishes is not None else None
         request = client.with_model(call.request)
         if call.inputs is not None:
             request = stack.enter_context(loaded(client, request, call.inputs))
+        if finishing is not None:
+            request = finishing.before(request)
         output = call.path
         if output is None:
             with suppress(OSError):  # where it cannot be made, the call itself says so
                 private_folder(client.rescue_folder)
             output = str(client.rescue_folder) + os.sep
         ready = client.prepare(request, output, no_clobber=call.no_clobber, max_cost_usd=call.max_cost_usd)
-        yield replace(ready, output=STDOUT) if call.stays_in_memory else ready
+        ready = replace(ready, output=STDOUT) if call.stays_in_memory else ready
+        if finishing is not None:
+            ready = finishing.set_aside(ready)
+            finishing.price(client, ready, call.max_cost_usd)
+        yield ReadyCall(ready, finishing)
 
 
 def handed_over(call: ImageCall, result: core.Result) -> Result:
@@ -151,8 +180,11 @@ def handed_over(call: ImageCall, result: core.Result) -> Result:
             images.append(kept)  # it stays in its file
             continue
         images.append(replace(kept, path=None, data=data))
-        with suppress(OSError):
-            os.unlink(image.path)
+        made_from = image.derivation.sources if image.derivation is not None else ()
+        beside = [source.path for source in made_from if _is_beside(source.path, image.path)]
+        for path in (image.path, *beside):
+            with suppress(OSError):
+                os.unlink(path)
     return told(result, tuple(images))
 
 
@@ -195,6 +227,11 @@ def _read_output(output: Any) -> Tuple[Optional[str], Any]:
     if not isinstance(path, str):
         raise wrong_type("output", output, "a path, a binary file or None", "None is memory")
     return path, None
+
+
+def _is_beside(path: str, other: str) -> bool:
+    """Whether a file is one of ours that lies beside another, in the rescue folder: what the model sent."""
+    return os.path.dirname(path) == os.path.dirname(other)
 
 
 def _bytes_of(image: SavedImage) -> Optional[bytes]:

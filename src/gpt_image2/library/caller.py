@@ -112,7 +112,7 @@ class Caller:
                 hear(ours)
 
         def send(observe: core_events.Observer) -> core.Result:
-            return client.run(ready, save_partials=call.save_partials, observer=observe, no_wait=call.no_wait)
+            return ready.run(client, call, observe)
 
         self._own.is_calling = True
         try:
@@ -120,7 +120,7 @@ class Caller:
                 if pace is None:
                     return send(tell)
                 client.check_way()  # what lacks is not waited for
-                return pace.run(ready.request.count, send, stop, tell, self._waits_for_server)
+                return pace.run(ready.prepared.request.count, send, stop, tell, self._waits_for_server)
         except GptImage2Error as error:
             ours: Any = error.result
             self.finished(ours)

@@ -17,6 +17,7 @@ from typing import (
     Mapping,
     Optional,
     Protocol,
+    Sequence,
     Tuple,
     TypedDict,
     Union,
@@ -72,6 +73,9 @@ PathLike = Union[str, "os.PathLike[str]"]
 ImageInput = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, PillowImage]
 ImageInputs = Union[ImageInput, Iterable[ImageInput]]
 Output = Union[str, "os.PathLike[str]", BinaryIO, None]
+Areas = Union[
+    Mapping[str, Sequence[Union[int, float, str]]], Sequence[Mapping[str, Sequence[Union[int, float, str]]]]
+]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -128,14 +132,44 @@ class CallOptions(RequestOptions, total=False):
     """do not wait for a task that the host makes of the call: `Result.tasks` has its id"""
 
 
-class GenerateOptions(CallOptions, total=False):
+class PictureOptions(TypedDict, total=False):
+    """What is done with the picture of a call, before and after it; needs `[pictures]`. What the model sent
+    is kept beside a file, as `NAME.model.png`."""
+
+    exact: Optional[str]
+    """save exactly this size, as `1200x630`, made from the legal one that covers it"""
+    fit: Optional[str]
+    """how `exact` gets there: `crop` (the default), `pad` or `stretch`"""
+    under: Optional[str]
+    """save it lighter than this, as `300KB`; quality is chosen for it"""
+    cutout: bool
+    """a clear background, by a second call where it does not come, if `max_cost_usd` covers both"""
+    glass: bool
+    """a clear background that is exact for glass and hair, by two calls"""
+
+
+class SourceOptions(TypedDict, total=False):
+    """What is done with the source of an edit."""
+
+    areas: Optional[Areas]
+    """edit only here, in place of a mask: `{"rect": [x, y, width, height]}` or `{"ellipse": [...]}`, in
+    pixels (120), percent ("25%") or fractions (0.25)"""
+    keep_outside: bool
+    """put the first image back outside the mask: there not one pixel changes"""
+    extend: Optional[str]
+    """paint further beyond these sides, as `left=25%,right=200`"""
+    to: Optional[str]
+    """as `extend`, to a ratio or to a larger size"""
+
+
+class GenerateOptions(CallOptions, PictureOptions, total=False):
     """What `generate` takes besides the prompt."""
 
     stream: bool
     """let the answer stream: the connection of a long call stays alive, and previews come"""
 
 
-class EditOptions(GenerateOptions, total=False):
+class EditOptions(GenerateOptions, SourceOptions, total=False):
     """What `edit` takes besides images and prompt."""
 
     mask: Optional[ImageInput]
@@ -144,7 +178,7 @@ class EditOptions(GenerateOptions, total=False):
     """what is drawn upon the first image, to say what is to be done; from 2.5 on"""
 
 
-class StreamOptions(CallOptions, total=False):
+class StreamOptions(CallOptions, PictureOptions, SourceOptions, total=False):
     """What `stream` takes besides the prompt: with `image` it is an edit."""
 
     image: Optional[ImageInputs]
@@ -193,7 +227,7 @@ class PaceOptions(ClientOptions, total=False):
     """the pace of all calls together (default: learnt from the server)"""
 
 
-class Job(TypedDict, total=False):
+class Job(PictureOptions, SourceOptions, total=False):
     """A job of a `batch`: a prompt with the fields of the API, its inputs, and the name of its output."""
 
     prompt: str

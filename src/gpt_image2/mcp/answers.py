@@ -20,6 +20,7 @@ from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Result, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
+from gpt_image2.core.commands.further_calls import add_checks
 from gpt_image2.core.telling.as_json import error_json, estimate_json, result_json
 from gpt_image2.core.telling.in_words import cost_in_words, paid_in_words, saved_line
 
@@ -27,20 +28,31 @@ from .preview import make_preview
 from .tools import EDIT, GET, argument_names
 
 #: Flags in core's messages whose arguments have other names here.
-_OTHER_NAMES = {"-o": "output", "--format": "output_format", "--image": "images", "--area": "areas"}
+_OTHER_NAMES = {
+    "-o": "output",
+    "--format": "output_format",
+    "--image": "images",
+    "--area": "areas",
+    "--max-cost": "max_cost_usd",
+}
 _FLAG = re.compile(r"(?<![\w-])(-o|--[a-z][a-z-]*)(?![\w-])")
 
 
-def success(result: Result, budget: Mapping[str, float | None], preview: bool) -> types.CallToolResult:
-    """All images were saved."""
+def success(
+    result: Result, budget: Mapping[str, float | None], preview: bool, looks: bool = False
+) -> types.CallToolResult:
+    """All images were saved. Where it `looks`, it tells whether their background is transparent."""
+    result = replace(result, warnings=tuple(map(_as_arguments, result.warnings)))
+    outcome = result_json(result)
+    found = add_checks(outcome) if looks else []
     cost = paid_in_words(result) or "cost not known"
     lines = [_described(image) for image in result.images]
     lines.append(f"Cost: {cost} (billed: {result.billed.value}), {result.elapsed_s:.1f} s")
     if budget["left_usd"] is not None:
         lines.append(f"Left in this session: ${budget['left_usd']:.4f} of ${budget['max_cost_usd']:.4f}")
     lines += [note for image in result.images if image.derivation for note in image.derivation.notes]
-    lines += [f"Warning: {warning}" for warning in result.warnings]
-    return _answer(lines, result_json(result), result.images, preview)
+    lines += [f"Warning: {warning}" for warning in (*result.warnings, *found)]
+    return _answer(lines, outcome, result.images, preview)
 
 
 def failure(error: GptImage2Error, command: str, preview: bool = False) -> types.CallToolResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from gpt_image2.core.api.request import REQUEST_FIELDS, ImageRequest
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.redact import show
-from gpt_image2.core.commands.picture_flags import PictureWishes
+from gpt_image2.core.commands.picture_flags import PictureWishes, wishes_in
 
 from .tools import argument_names, input_schema
 
@@ -30,6 +30,7 @@ class ImageArguments:
     markup: str | None
     wishes: PictureWishes | None
     output: str | None
+    max_cost_usd: float | None
     preview: bool
 
 
@@ -66,27 +67,11 @@ def image_arguments(tool: str, arguments: Mapping[str, Any] | None) -> ImageArgu
         images=tuple(given.get("images", ())),
         mask=given.get("mask"),
         markup=given.get("markup"),
-        wishes=_wishes(given),
+        wishes=wishes_in(given),
         output=given.get("output"),
+        max_cost_usd=given.get("max_cost_usd"),
         preview=given.get("preview", True),
     )
-
-
-def _wishes(given: Mapping[str, Any]) -> PictureWishes | None:
-    """What is to be done with pictures around the call, None where nothing is."""
-    wishes = PictureWishes(
-        area=tuple(_area_in_words(area) for area in given.get("areas", ())),
-        keep_outside=given.get("keep_outside", False),
-        extend=given.get("extend", ""),
-    )
-    return None if wishes == PictureWishes() else wishes
-
-
-def _area_in_words(area: Mapping[str, Sequence[object]]) -> str:
-    """A rectangle or an ellipse as `--area` takes it."""
-    ((kind, places),) = area.items()
-    text = ",".join(map(str, places))
-    return text if kind == "rect" else f"{kind}:{text}"
 
 
 def request_of(given: Mapping[str, Any]) -> ImageRequest:

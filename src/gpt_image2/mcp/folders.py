@@ -57,7 +57,7 @@ class Folders:
             raise _refused(f"output {show(name)!r} leads out of the output folder {self.output_dir}")
         path = self.output_dir / pure
         self._check_writable(path)
-        if name.endswith(("/", os.sep)) or path.is_dir():
+        if name.endswith(("/", os.sep)) or os.path.isdir(path):
             return str(path) + os.sep
         if not any(has_matching_extension(name, known) for known in OUTPUT_FORMATS):
             path = path.with_name(f"{path.name}.{extension(output_format)}")
@@ -72,7 +72,7 @@ class Folders:
             UsageError: as `output`; or no file can be made there.
         """
         asked = Path(self.output(name, output_format))
-        if asked.is_dir():
+        if os.path.isdir(asked):
             raise _refused(f"output {show(name)!r} is a folder")
         try:
             prepare_folder(asked.parent)

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 
 from mcp import types
 
+from gpt_image2.core.commands.picture_flags import AREA_KINDS, AREAS_HELP, WISHES, Wish
+
 from . import schemas
 from .schemas import COUNT, PATH, PLACE, TEXT, Schema
 
@@ -30,14 +32,15 @@ def are_pictures_installed() -> bool:
     return all(find_spec(name) is not None for name in ("numpy", "pillow_heif"))
 
 
-def edit_arguments() -> Schema:
-    """What `edit_image` has for pictures around the call; most of it where the extra is installed."""
+def wish_arguments(is_edit: bool) -> Schema:
+    """What `generate_image` or `edit_image` has for pictures around the call, as its command: most of it
+    where the extra is installed."""
     areas: Schema = {
         "areas": {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"rect": schemas.box(), "ellipse": schemas.box()},
+                "properties": {kind: schemas.box() for kind in AREA_KINDS},
                 "minProperties": 1,
                 "maxProperties": 1,
                 "additionalProperties": False,
@@ -45,29 +48,24 @@ def edit_arguments() -> Schema:
             "minItems": 1,
             "maxItems": _MAX_SHAPES,
             "description": (
-                'Edit only here, in place of a mask: {"rect": [x, y, width, height]} or {"ellipse": [...]}, '
-                'in pixels (120), percent ("25%") or fractions (0.25) of the first image as it is seen.'
+                f'Edit only here: {{"rect": [x, y, width, height]}} or {{"ellipse": [...]}}, {AREAS_HELP}.'
             ),
         }
     }
+    known = areas if is_edit else {}
     if not are_pictures_installed():
-        return areas
-    return {
-        **areas,
-        "keep_outside": {
-            "type": "boolean",
-            "default": False,
-            "description": "Put the first image back outside the mask or areas: there not one pixel changes. "
-            "What the model sent is saved beside it, as NAME.model.png.",
-        },
-        "extend": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": schemas.MAX_WORD_CHARS,
-            "description": "Paint further beyond these sides, as left=25%,right=200; all=10% is every side. "
-            "It makes the mask and chooses the size.",
-        },
-    }
+        return known
+    return {**known, **{wish.name: _of_wish(wish) for wish in WISHES if is_edit or not wish.is_for_edits}}
+
+
+def _of_wish(wish: Wish) -> Schema:
+    text = wish.help.replace("`", "")
+    described = {"description": f"{text[0].upper()}{text[1:]}."}
+    if wish.kind is bool:
+        return {"type": "boolean", "default": False, **described}
+    if wish.choices:
+        return {"enum": list(wish.choices), **described}
+    return {"type": "string", "minLength": 1, "maxLength": schemas.MAX_WORD_CHARS, **described}
 
 
 def picture_tools() -> list[types.Tool]:
@@ -213,23 +211,13 @@ def _output(default: str) -> Schema:
 
 def _result(figures: Schema) -> Schema:
     """What each of these tools answers: what `--json` prints of its command."""
-    check: Schema = {
-        "type": "object",
-        "properties": {
-            "name": TEXT,
-            "ok": {"type": "boolean"},
-            "detail": TEXT,
-            "figures": {"type": "object"},
-        },
-        "required": ["name", "ok", "detail"],
-    }
     texts: Schema = {"type": "array", "items": TEXT}
     return schemas.outcome(
         {
             "images": {"type": "array", "items": schemas.image(), "description": "What was saved"},
             "derived_from": {**texts, "description": "The files that it was made from"},
             "method": TEXT,
-            "checks": {"type": "array", "items": check},
+            "checks": {"type": "array", "items": schemas.check()},
             "notes": texts,
             "warnings": texts,
             **figures,

@@ -44,14 +44,13 @@ def make_preview(path: str) -> Preview | None:
                     return None
                 image.draft("RGB", (MAX_EDGE, MAX_EDGE))
                 small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    except Exception as error:  # Pillow raises what its decoders raise
+        for edge in _EDGES:
+            small.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+            preview = _png(small) if small.mode == "RGBA" else _jpeg(small)
+            if preview is not None:
+                return preview
+    except Exception as error:  # of whatever kind: the image is paid for and saved
         _log.warning("no preview: %s", type(error).__name__)
-        return None
-    for edge in _EDGES:
-        small.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-        preview = _png(small) if small.mode == "RGBA" else _jpeg(small)
-        if preview is not None:
-            return preview
     return None
 
 

@@ -151,6 +151,10 @@ def image_arguments() -> Schema:
                 f"The default is {DEFAULT_PARTIAL_IMAGES} with stream."
             ),
         },
+        "max_cost_usd": {
+            **NUMBER,
+            "description": "Refuse, before anything is sent, what may cost more USD, a second call included.",
+        },
         "preview": preview(),
     }
 
@@ -245,6 +249,20 @@ def image_output() -> Schema:
     )
 
 
+def check() -> Schema:
+    """Whether something holds of an image."""
+    return {
+        "type": "object",
+        "properties": {
+            "name": TEXT,
+            "ok": {"type": "boolean"},
+            "detail": TEXT,
+            "figures": {"type": "object"},
+        },
+        "required": ["name", "ok", "detail"],
+    }
+
+
 def image() -> Schema:
     """One image on disk."""
     edge: Schema = {"type": ["integer", "null"], "minimum": 1}
@@ -259,6 +277,11 @@ def image() -> Schema:
             "sha256": TEXT,
             "method": {**TEXT, "description": "how it was made from what the model sent, where it was"},
             "derived_from": {"type": "array", "items": TEXT, "description": "what it was made from"},
+            "checks": {
+                "type": "array",
+                "items": check(),
+                "description": "what of it holds, where that was asked",
+            },
         },
         "required": ["path", "bytes", "format", "width", "height", "sha256"],
     }

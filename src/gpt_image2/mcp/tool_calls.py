@@ -74,7 +74,8 @@ class ToolCalls:
                 result = self._make(asked, stop, observer)
             except GptImage2Error as error:
                 return failure(error, command, asked.preview)
-            return success(result, self._budget.json(), asked.preview)
+            looks = asked.request.background == "transparent"
+            return success(result, self._budget.json(), asked.preview, looks)
 
         return _answered(make, command)
 
@@ -124,8 +125,9 @@ class ToolCalls:
             client = self._settings.client(stop, observer)
             finishing = Finishing(asked.wishes, stack) if asked.wishes else None
             prepared = self._prepared(client, asked, output, stack, finishing)
-            if finishing is not None:  # the size may be another now
-                estimate = _higher(estimate, prepared.request.estimate(self._prices()))
+            if finishing is not None:  # the size may be another now, and a second call may follow
+                finishing.price(client, prepared, asked.max_cost_usd)
+                estimate = _higher(estimate, finishing.estimate(client, prepared))
             hold = stack.enter_context(self._budget.hold(estimate, what, _WAY_OUT))
             approve(prepared.request, estimate, self._settings.approve_over_usd, stop)
             if stop.is_set:
@@ -154,7 +156,7 @@ class ToolCalls:
         request = stack.enter_context(self._with_inputs(client, asked, local))
         if finishing is not None:
             request = finishing.before(request)
-        prepared = client.prepare(request, output, no_clobber=True)
+        prepared = client.prepare(request, output, no_clobber=True, max_cost_usd=asked.max_cost_usd)
         prepared = replace(prepared, plan=self.folders.ready(prepared.plan, request.count))
         if finishing is not None:
             prepared = finishing.set_aside(prepared)

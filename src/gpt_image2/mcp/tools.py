@@ -18,8 +18,8 @@ from .picture_tools import (
     CUT_OUT,
     MASK,
     are_pictures_installed,
-    edit_arguments,
     picture_tools,
+    wish_arguments,
 )
 from .schemas import COUNT, NUMBER, PATH, TEXT, Schema
 
@@ -73,7 +73,9 @@ def _generate() -> types.Tool:
             f"{_prices()} {_times()} The result names the saved files, what they cost and whether it was "
             "billed, and shows a small preview."
         ),
-        input_schema=schemas.closed_object({**schemas.prompt(), **schemas.image_arguments()}, ["prompt"]),
+        input_schema=schemas.closed_object(
+            {**schemas.prompt(), **wish_arguments(is_edit=False), **schemas.image_arguments()}, ["prompt"]
+        ),
         output_schema=schemas.image_output(),
         annotations=_paid("Generate images"),
     )
@@ -120,7 +122,7 @@ def _edit() -> types.Tool:
                 "images": images,
                 "mask": mask,
                 "markup": markup,
-                **edit_arguments(),
+                **wish_arguments(is_edit=True),
                 **schemas.image_arguments(),
             },
             ["prompt", "images"],

@@ -35,7 +35,7 @@ def extended(picture: Picture, margins: dict[str, int]) -> Canvas:
     """The picture with so many pixels more at each of its `SIDES`.
 
     The sides that grow take up what is missing to a legal size. What is added is filled with the picture's
-    edge, which guides a model better than black.
+    edge, which guides a model better than black. What is transparent of the picture stays so.
 
     Raises:
         UsageError: nothing is added, or no legal size has that shape.
@@ -44,7 +44,7 @@ def extended(picture: Picture, margins: dict[str, int]) -> Canvas:
     if min(left, top, right, bottom) < 0 or not (left or top or right or bottom):
         raise UsageError("nothing is added to the picture", hint="for example left=25%,right=25%")
     width, height = picture.size
-    kept = picture.image.convert("RGB")
+    kept = picture.image.convert("RGBA" if picture.has_alpha else "RGB")
     whole = (width + left + right, height + top + bottom)
     across, down = (-(-edge // EDGE_STEP) * EDGE_STEP for edge in whole)
     small = sent_size(across, down)

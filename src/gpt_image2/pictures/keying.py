@@ -1,7 +1,9 @@
 """Cuts a subject out of a flat background by that colour, the key. Pure.
 
 Transparency is the colour difference of film (Vlahos): how much more a pixel has of the key's strong channels
-than of its weak ones, compared with the key itself. What a soft pixel has of the key is then taken out of it.
+than of its weak ones, compared with the key itself. Of a soft pixel that is the least transparency, as if its
+own colour were next to the key's: the colours that it can have are weighed, up to the purest. What it has of
+the key is then taken out of it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ _EDGE_PX = 3
 #: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour.
 _HOLE_TOLERANCE = 14
 _SOLID = 0.98
+#: A pixel that is nearly opaque by the colour difference is so: by this power of that.
+_TO_OPAQUE = 3
 _BUCKET = 8
 
 
@@ -121,8 +125,27 @@ def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if not has_colour(key):
         note = "the background is grey: soft parts are guessed; a green or magenta one is better"
         return _alpha_of_grey(rgb, key), [note]
-    alpha = 1 - colour_difference(rgb, key)
-    return np.clip((alpha - _NOISE) / (1 - 2 * _NOISE), 0, 1), []
+    alpha = np.clip((1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE), 0, 1)
+    soft = (alpha > 0) & (alpha < 1)
+    alpha[soft] *= _share_of_most(rgb[soft], key, alpha[soft])
+    return alpha, []
+
+
+def _share_of_most(rgb: np.ndarray, key: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """How opaque soft pixels (n x 3) are, as a share of the `most` that they can be (float32).
+
+    A pixel is the key and its own colour mixed, so that this lies on a line from the key through the pixel:
+    as near as the colour difference says, or as far as colours go. Over all between, each as likely, the mean
+    of the opacity is `r ln(1/r) / (1 - r)` of the most, where `r` is the least as a share of the most.
+    """
+    least = np.zeros(len(rgb), np.float32)
+    for channel, level in enumerate(key.tolist()):
+        off = rgb[:, channel] - np.float32(level)
+        np.maximum(least, off / max(1.0, 255 - level), out=least)
+        np.maximum(least, -off / max(1.0, level), out=least)
+    ratio = np.clip(least / most, 1e-3, 0.999)
+    mean = ratio * np.log(1 / ratio) / (1 - ratio)
+    return mean + (1 - mean) * most**_TO_OPAQUE
 
 
 def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def parse_plan(text: str) -> MaskPlan:
     """A plan from its JSON form; a `UsageError` that says what is wrong with it."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(f"it is no JSON ({error})") from None
     return plan_of(document)
 

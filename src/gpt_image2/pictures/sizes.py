@@ -18,6 +18,8 @@ FITS = ("crop", "pad", "stretch")
 #: No jpeg or webp is made worse than this to get under a weight.
 _LEAST_QUALITY, _BEST_QUALITY = 20, JPEG_QUALITY
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+#: Lighter than this no picture is, in bytes: its number lacks a unit.
+_LEAST_WEIGHT = 400
 MAX_EXACT_PX = 89_000_000
 
 
@@ -101,8 +103,12 @@ def packed(image: Image.Image, kind: str, max_bytes: int, icc_profile: bytes | N
 def parse_weight(text: str) -> int:
     """Bytes of `300KB`, `1.5MB`, `300KiB` or `20000`; a KB has 1000."""
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmi]*b|)\s*", text.lower())
-    if not match or match[2] not in _UNITS or float(match[1]) * _UNITS[match[2]] < 1:
+    if not match or match[2] not in _UNITS:
         raise UsageError(f"weight {show(text)!r} is not understood", hint="give a number, as 300KB or 1.5MB")
+    if float(match[1]) * _UNITS[match[2]] < _LEAST_WEIGHT:
+        raise UsageError(
+            f"weight {show(text)!r} is less than any picture has", hint="give a unit, as 300KB or 1.5MB"
+        )
     return int(float(match[1]) * _UNITS[match[2]])
 
 

@@ -8,7 +8,8 @@ out, and said.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from .transparency import ByKey, ByPair, Cleared, Way
 from .uploads import packed_input
 
 _DEFAULT_FIT = "crop"
+#: A large picture takes hundreds of MB, so calls that run side by side work on theirs in turn.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def steps_for(wishes: PictureWishes) -> Steps:
@@ -57,6 +60,8 @@ class _Work:
 
     image: Image.Image
     icc_profile: bytes | None
+    source: Picture | None = None  # what is put back outside `area`
+    area: np.ndarray | None = None
     methods: list[str] = field(default_factory=list)
     figures: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -70,8 +75,8 @@ class Steps:
         self._wishes = wishes
         self._exact = exact
         self._max_bytes = max_bytes
-        self._source: Picture | None = None  # what is put back outside `_area`
-        self._area: np.ndarray | None = None
+        #: Reads what is put back, and outside which area; that is not kept in memory while a call waits.
+        self._put_back: Callable[[], tuple[Picture, np.ndarray]] | None = None
         self._sources: tuple[MadeFrom, ...] = ()
         self._way: Way | None = ByKey() if wishes.cutout else ByPair() if wishes.glass else None
 
@@ -81,8 +86,9 @@ class Steps:
         Raises:
             UsageError: it cannot be made so.
         """
-        request = self._sized(request, folder)
-        return request if self._way is None else self._way.before(request)
+        with _ONE_AT_A_TIME:
+            request = self._sized(request, folder)
+            return request if self._way is None else self._way.before(request)
 
     def further(self) -> FurtherCall | None:
         """The call that may follow it; None where none will."""
@@ -90,7 +96,8 @@ class Steps:
 
     def next_call(self, images: Sequence[SavedImage]) -> FurtherCall | None:
         """The call that its images need; None where they need none."""
-        return None if self._way is None else self._way.next_call(images)
+        with _ONE_AT_A_TIME:
+            return None if self._way is None else self._way.next_call(images)
 
     def take(self, images: Sequence[SavedImage]) -> None:
         """Takes the images of that call."""
@@ -112,11 +119,16 @@ class Steps:
     def after(self, image: SavedImage, kind: str) -> FinishedPicture:
         """The finished picture as a file of this format: `png`, `jpeg` or `webp`; without data where nothing
         that was wished for could be done."""
+        with _ONE_AT_A_TIME:
+            return self._finished(image, kind)
+
+    def _finished(self, image: SavedImage, kind: str) -> FinishedPicture:
         if self._way is not None:
             return self._cleared(self._way.cleared(image), image, kind)
         edit = open_picture(image.path, "what the model sent")
         work = _Work(edit.image, edit.icc_profile)
-        if self._source is not None and self._area is not None:
+        if self._put_back is not None:
+            work.source, work.area = self._put_back()
             self._compose(work, edit)
         if self._exact is not None:
             self._fit(work)
@@ -157,8 +169,14 @@ class Steps:
             name, words = "--to", self._wishes.to
             margins = margins_to(words, picture.size)
         canvas = extended(picture, margins)
-        self._source = Picture("", canvas.image, "png", canvas.image.size, 0, (), picture.icc_profile)
-        self._area = canvas.area
+        image = request.images[0]
+
+        def put_back() -> tuple[Picture, np.ndarray]:
+            again = self._opened(image)
+            made = extended(again, margins)
+            return Picture("", made.image, "png", made.image.size, 0, (), again.icc_profile), made.area
+
+        self._put_back = put_back
         first = packed_input(canvas.image, request.images[0], folder, _said(canvas, picture))
         flag = f"{name} {''.join(words.split())}"
         data, _ = mask_png(Mask(canvas.area, MaskPlan(())))
@@ -171,10 +189,16 @@ class Steps:
 
     def _masked(self, request: ImageRequest) -> ImageRequest:
         if not request.images or request.mask is None:
-            raise UsageError("`keep_outside` needs a mask", hint="add `mask` or `area`")
-        picture = self._opened(request.images[0])
-        self._source = picture
-        self._area, _ = read_mask(request.mask.made_from or request.mask.path, picture)
+            raise UsageError("`keep_outside` needs a mask", hint="add `mask` or `areas`")
+        image, mask = request.images[0], request.mask.made_from or request.mask.path
+        picture = self._opened(image)
+        read_mask(mask, picture)
+
+        def put_back() -> tuple[Picture, np.ndarray]:
+            again = self._opened(image)
+            return again, read_mask(mask, again)[0]
+
+        self._put_back = put_back
         if request.size in (None, "auto"):
             return replace(request, size=_size_for(picture))
         asked = parse_size(request.size or "")
@@ -188,13 +212,21 @@ class Steps:
         return request
 
     def _opened(self, image: InputImage) -> Picture:
+        """The picture to edit.
+
+        Raises:
+            UsageError: it cannot be read, or is not what it was when it was opened before.
+        """
         path = image.made_from or image.path
-        self._sources = (MadeFrom(_name_of(image, path), sha256_of(path)),)
+        sources = (MadeFrom(_name_of(image, path), sha256_of(path)),)
+        if self._sources not in ((), sources):
+            raise UsageError(f"{show(sources[0].path, limit=None)} was changed while the call was under way")
+        self._sources = sources
         return open_picture(path, "input image")
 
     def _compose(self, work: _Work, edit: Picture) -> None:
-        assert self._source is not None and self._area is not None
-        done = compose(self._source, edit, self._area)
+        assert work.source is not None and work.area is not None
+        done = compose(work.source, edit, work.area)
         if done.shift is not None:
             work.figures.update(done.shift.as_json())
         if done.image is None:
@@ -203,7 +235,7 @@ class Steps:
         work.methods.append("extend" if self._wishes.extend or self._wishes.to else "keep-outside")
         work.figures["tone_levels"] = round(done.tone_levels, 2)
         work.notes += done.notes
-        work.image, work.icc_profile = done.image, self._source.icc_profile
+        work.image, work.icc_profile = done.image, work.source.icc_profile
 
     def _fit(self, work: _Work) -> None:
         assert self._exact is not None
@@ -245,8 +277,8 @@ class Steps:
 
     def _count(self, work: _Work, image: Image.Image) -> None:
         """Counts what is changed outside the mask."""
-        assert self._source is not None and self._area is not None
-        changed = changed_outside(self._source.image, image, self._area)
+        assert work.source is not None and work.area is not None
+        changed = changed_outside(work.source.image, image, work.area)
         work.figures["changed_outside"] = changed
         work.notes.append(f"{changed:,} pixels changed outside the mask")
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gpt_image2.core.api.request import parse_extra
 from gpt_image2.core.base.untrusted import count_of, duration_s, first_json, moment_s, whole_number
 
 HUGE = "9" * 5000
@@ -163,3 +164,7 @@ DEEP: List[Callable[[int], str]] = [lambda depth: "[" * depth, lambda depth: "["
 def test_json_that_nests_without_end_is_none(deep: Callable[[int], str]) -> None:
     assert first_json(deep(200_000)) is None
     assert first_json('{"a":' * 200_000) is None
+
+
+def test_a_value_of_param_that_nests_without_end_is_a_text() -> None:
+    assert parse_extra("x=" + "[" * 200_000) == ("x", "[" * 200_000)

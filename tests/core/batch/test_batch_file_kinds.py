@@ -60,6 +60,38 @@ def test_what_is_no_array_and_no_lines_is_refused_with_its_line_and_paints_nothi
     assert not painter.server.requests
 
 
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("- prompt: a cat\n", "line 1: it is YAML"),
+        ("prompt: a cat\n---\n", "line 2: it is YAML"),
+        ('prompt = "a cat"\n', "it is TOML or INI"),
+        ("; mine\n", "it is TOML or INI"),
+        ("-- mine\n", "it is a comment"),
+        ("<!DOCTYPE html><title>404</title>\n", "it is XML or HTML"),
+        ('a cat\n<job prompt="a dog"/>\n', "line 2: it is XML or HTML"),
+        ("a cat\n| prompt | size |\n|---|---|\n", "line 2: it is a row of a table"),
+        ("a cat\ra dog\r", "it is several lines"),
+        ("a cat\u2028a dog\n", "it is several lines"),
+    ],
+)
+def test_lines_of_another_format_are_refused_and_as_json_strings_they_are_prompts(
+    home: Home, painter: Painter, content: str, said: str
+) -> None:
+    run = run_file(home, painter, content.encode())
+    assert (run.code, run.json["error"]["code"]) == (2, "invalid_jobs")
+    assert said in run.json["error"]["message"] and "JSON string" in run.json["error"]["message"]
+    assert not painter.server.requests
+    run = run_file(home, painter, json.dumps(content.strip()).encode())
+    assert (run.code, painter.prompts) == (0, [content.strip()])
+
+
+def test_prompts_that_only_begin_like_another_format_are_painted(home: Home, painter: Painter) -> None:
+    lines = ["Prompt: a cat", "<3 a heart", "- a fox", "|a bar", "— a dash", "a - prompt: b"]
+    run = run_file(home, painter, "\n".join(lines).encode())
+    assert (run.code, painter.prompts) == (0, lines)
+
+
 def test_a_table_is_refused_although_lines_that_are_no_jobs_may_be_skipped(
     home: Home, painter: Painter
 ) -> None:

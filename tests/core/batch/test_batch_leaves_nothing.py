@@ -60,3 +60,13 @@ def test_a_journal_that_was_taken_away_before_it_could_be_locked_is_opened_anew(
         opened.extend([Entry(SENT, "0" * 64, 0)])
     assert len(others) == 2
     assert [entry.key for entry in read_journal(tmp_path)] == ["0" * 64]
+
+
+def test_a_line_of_a_journal_that_nests_without_end_is_passed_over(tmp_path: Path) -> None:
+    with Journal(tmp_path) as opened:
+        opened.extend([Entry(SENT, "0" * 64, 0)])
+    with (tmp_path / JOURNAL).open("a", encoding="utf-8") as file:
+        file.write("[" * 200_000 + "\n")
+    with Journal(tmp_path) as opened:
+        opened.extend([Entry(SENT, "1" * 64, 0)])
+    assert [entry.key[0] for entry in read_journal(tmp_path)] == ["0", "1"]

@@ -1,7 +1,8 @@
 """Breaks calls at every line that runs after the request may have left, and says what became of each.
 
 Usage: python injection.py BASE_URL ROOT SCENARIO [--full]. One line a broken call on stdout: a JSON object.
-Every line is broken in one of the scenarios that run it, by turns; with --full in each of them.
+Every line is broken in one of the scenarios that run it, by turns; with --full in each of them. What runs
+often, since answers come in many pieces, is broken in their midst by every second turn.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ PATHS = paths_of(TRACED)
 
 
 def call(
-    base_url: str, root: Path, scenario: str, name: str, target: Optional[Place] = None
-) -> Tuple[Dict[Line, Place], Dict[str, Any]]:
-    """One call in a home of its own, broken at one line; the lines that ran, and how it ended."""
+    base_url: str, root: Path, scenario: str, name: str, target: Optional[Place] = None, skips: int = 0
+) -> Tuple[Tracer, Dict[str, Any]]:
+    """One call in a home of its own, broken at one line; what ran, and how it ended."""
     home = root / name
     home.mkdir()
     env = {
@@ -72,7 +73,7 @@ def call(
         "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij",
     }
     stream = scenario == "stream"
-    tracer = Tracer(PATHS, CATCHING, SentRequest.left, target)
+    tracer = Tracer(PATHS, CATCHING, SentRequest.left, target, skips)
     client = Client(base_url=base_url, env=env, retries=0, timeout_s=20)
     ended: Dict[str, Any] = {"home": str(home)}
     sys.settrace(tracer)
@@ -88,7 +89,7 @@ def call(
     finally:
         sys.settrace(None)
     ended["raised"] = tracer.has_raised
-    return tracer.lines, ended
+    return tracer, ended
 
 
 def by_turns(lines: Mapping[str, Mapping[Line, Place]], scenario: str) -> List[Line]:
@@ -101,9 +102,12 @@ def by_turns(lines: Mapping[str, Mapping[Line, Place]], scenario: str) -> List[L
 def main(base_url: str, root: Path, scenario: str, is_full: bool) -> None:
     """Every line in turn."""
     ran = {name: call(base_url, root, name, f"whole-{name}")[0] for name in SCENARIOS}
-    for number, line in enumerate(ran[scenario] if is_full else by_turns(ran, scenario)):
-        _, ended = call(base_url, root, scenario, str(number), ran[scenario][line])
-        print(json.dumps({"at": f"{line[0]}:{line[1]}", **ended}), flush=True)
+    places, runs = ran[scenario].lines, ran[scenario].runs
+    lines = {name: tracer.lines for name, tracer in ran.items()}
+    for number, line in enumerate(places if is_full else by_turns(lines, scenario)):
+        skips = number % 2 * (runs[line] // 2)
+        _, ended = call(base_url, root, scenario, str(number), places[line], skips)
+        print(json.dumps({"at": f"{line[0]}:{line[1]}", "skips": skips, **ended}), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from faulty import body_of, completed, partial
 from pictures import png
 from servers import Answer, Recorder, Request
 
-ONE, TWO = png(noise=b"\1" * 900), png(noise=b"\2" * 900)
+ONE, TWO = (png(noise=byte * 90_000) for byte in (b"\1", b"\2"))
 PICTURES = {"/1.png": ONE, "/2.png": TWO}
 SUPPORT = Path(__file__).parents[2] / "support"
 INJECTION = Path(__file__).with_name("injection.py")

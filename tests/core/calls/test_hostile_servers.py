@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -226,3 +227,31 @@ def test_an_answer_without_an_end_ends_at_its_bound_and_is_kept(home: Home) -> N
     assert "--max-download" in run.json["error"]["hint"]
     (kept,) = home.rescued.glob("*answer.txt")
     assert 16_000_000 < kept.stat().st_size < 19_000_000
+
+
+def pictures_of(kind: str) -> bytes:
+    """An answer with far more pictures under way at once than files may be open, and the one that counts."""
+    others = [base64.b64encode(png(noise=b"o%d" % number)).decode() for number in range(150)]
+    if kind == "inputs":
+        echoes = [base64.b64encode(TWO).decode()] * 150
+        return json.dumps({"data": [{"b64_json": text} for text in [*echoes, TEXT]]}).encode()
+    if kind == "an event":
+        return f"data: {json.dumps({'images': [*others, TEXT]})}\n\n".encode()
+    deltas = [{str(number): f"data:image/png;base64,{text}"} for number, text in enumerate(others)]
+    events = [json.dumps({"choices": [{"delta": delta}]}) for delta in deltas]
+    return "".join(f"data: {event}\n\n" for event in events).encode() + completed(ONE)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files are bounded on POSIX")
+@pytest.mark.parametrize("kind", ["inputs", "an event", "deltas"])
+def test_more_pictures_than_files_may_be_open_cost_none_of_them(
+    kind: str, home: Home, recorder: Recorder
+) -> None:
+    (home.cwd / "in.png").write_bytes(TWO)
+    recorder.answer = lambda request: Answer(body=pictures_of(kind))
+    command = home.command("edit", "in.png", "a cat", "-o", "cat.png", "--json")
+    bounded = ["/bin/sh", "-c", 'ulimit -n 90 && exec "$@"', "sh", *command]
+    run = home.run_program(*bounded, base_url=recorder.base_url)
+    assert (run.code, run.json["billed"]) == (0, "yes"), run.stdout[-2000:]
+    assert ONE in run.pictures
+    assert len(run.pictures) == (1 if kind == "inputs" else 151)

@@ -221,7 +221,12 @@ TABLE: List[Tuple[str, Billed, Again, List[Attempt]]] = [
             attempt(529, "overloaded_error"),
         ],
     ),
-    ("request-timeout", Billed.MAYBE, Again.OPT_IN, [attempt(408), attempt(408, headers=SAYS_NO)]),
+    (
+        "request-timeout",
+        Billed.MAYBE,
+        Again.OPT_IN,
+        [attempt(408), attempt(408, headers=SAYS_NO), attempt(499)],
+    ),
     (
         "refused",
         Billed.NO,

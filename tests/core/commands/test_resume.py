@@ -16,6 +16,7 @@ from pictures import png
 from servers import WAIT_S, Answer, Recorder, Request, images
 
 from gpt_image2.core import Client, GptImage2Error
+from gpt_image2.core.calls import leftovers as leftovers_module
 from gpt_image2.core.outputs import adopt as adopt_module
 from gpt_image2.core.outputs.adopt import adopt
 from gpt_image2.core.outputs.naming import OutputPlan
@@ -254,3 +255,39 @@ def test_json_says_when_the_sandbox_has_answered_and_only_then(
     args = ("generate", "a cat", "-o", "cat.png", "--json")
     assert home.run(*args, base_url=sandbox.base_url).json["sandbox"] is True
     assert "sandbox" not in home.run(*args, base_url=recorder.base_url).json
+
+
+def test_an_address_in_a_refusal_that_a_killed_call_had_received_is_not_fetched(
+    home: Home, recorder: Recorder
+) -> None:
+    recorder.answer = lambda request: Answer(404) if request.path == "/v1/models" else Answer(body=ONE)
+    body = json.dumps({"data": [{"url": f"{recorder.root}/how-to.png"}]})
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(len(body) + 1, status=400)
+        exchange.send(body.encode())
+        exchange.wait_until_gone()
+
+    killed(home, talk, lambda: any(path.stat().st_size for path in home.state.glob("inflight/*/*body*")))
+    run = home.run("resume", "--json", base_url=recorder.base_url)
+    (call,) = run.json["calls"]
+    assert (run.code, call["images"], call["waiting"]) == (0, [], [])
+    assert [request.path for request in recorder.requests if request.path.endswith(".png")] == []
+    (row,) = rows_of(home.ledger)
+    assert (row["status"], row["billed"]) == ("interrupted", "maybe")
+
+
+def test_a_defect_in_what_an_earlier_call_left_does_not_keep_the_next_one_from_being_made(
+    home: Home, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfetched(home, recorder, {"/1.png": Answer(404), "/2.png": Answer(404)})
+
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(leftovers_module, "adopt", fail)
+    recorder.answer = lambda request: images(TWO)
+    client = Client(base_url=recorder.base_url, env=home.env)
+    assert client.generate("a dog", output=home.cwd / "dog.png").images[0].sha256
+    assert (home.cwd / "dog.png").read_bytes() == TWO
+    assert len(list((home.state / "inflight").iterdir())) == 1

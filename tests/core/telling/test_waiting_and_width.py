@@ -7,13 +7,16 @@ import os
 import re
 import struct
 import threading
+from collections import Counter
 from typing import List
 
 import pytest
-from harness import Home
+from harness import Home, Sandbox
 from pictures import png
 from servers import Recorder, Request, images, refusal
+from terminals import talk
 
+from gpt_image2.core.telling.live_line import cells_of
 from gpt_image2.core.telling.output import Output
 
 NARROW = {"COLUMNS": "40"}
@@ -97,3 +100,38 @@ def test_the_live_line_is_cut_where_it_would_be_folded(home: Home, recorder: Rec
     os.close(its_end)
     os.close(terminal)
     assert b"1 s of abou" in shown and b"about" not in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_tables_fit_a_narrow_terminal_and_lose_nothing(home: Home, sandbox: Sandbox) -> None:
+    folder = home.cwd / ("a folder with a long name " * 3).strip() / "and-another-one-without-any-gap"
+    folder.mkdir(parents=True)
+    (home.cwd / "jobs.jsonl").write_text('{"prompt": "a fox", "quality": "low"}')
+    prompt = "\u4e00\u53ea\u72d0\u72f8 and a fox that is long"
+    made = home.run(
+        *("generate", prompt, "--quality", "low", "-o", str(folder / "fox.png")),
+        base_url=sandbox.base_url,
+    )
+    assert made.code == 0, made.stderr
+    submitted = home.run("batch", "submit", "jobs.jsonl", "--json", base_url=sandbox.base_url)
+    assert submitted.code == 0, submitted.stderr
+    for words in (
+        ["history"],
+        ["history", "show", "1"],
+        ["spend"],
+        ["spend", "--by", "host"],
+        ["cost", "a cat", "--compare"],
+        ["cost", "a cat", "--size", "landscape"],
+        ["batch", "status", submitted.json["batches"][0]["id"]],
+        ["batch", "list"],
+    ):
+        env = home.environment(sandbox.base_url)
+        wide, narrow = (
+            talk(home.command(*words), env, home.cwd, columns, 50)[0].decode() for columns in (400, 40)
+        )
+        assert max(map(cells_of, narrow.splitlines())) <= 40, narrow
+        assert max(map(cells_of, wide.splitlines())) > 40, wide
+        lost = Counter("".join(wide.split())) - Counter("".join(narrow.split()))
+        assert not lost - Counter("day" + "host"), (words, lost)  # which say what the first column is
+    piped = home.run("history", env={"COLUMNS": "40"})
+    assert len(piped.stdout.splitlines()) == 1, "what is read by a program is not folded"

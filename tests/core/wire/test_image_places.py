@@ -234,6 +234,7 @@ HOSTILE: Dict[str, bytes] = {
     "lists": b"[" + b"[]," * (MEGABYTE // 3),
     "strings": b"[" + b'"a",' * MEGABYTE,
     "addresses": b"[" + b'"https://a.b/c.png",' * (MEGABYTE // 20),
+    "addresses-in-words": b"[" + (b'"' + b"http://" * 9000 + b'",') * 64,
     "schemes": b'{"x": "a ' + b"data:" * (MEGABYTE // 5) + b'"}',
     "markdown": b'{"content": "' + b"![" * (MEGABYTE // 2) + b'"}',
     "huge-text": b'{"content": "' + b"lorem ipsum " * (MEGABYTE // 12) + b'"}',

@@ -176,7 +176,20 @@ def test_a_key_that_is_but_a_word_changes_no_text_no_address_and_no_kept_answer(
 
 
 @pytest.mark.parametrize(
-    "between", ["\u00ad", "\u200b", "\t", "\x00", "\u2060", "\ufeff", "\r\n", "\u200d\u00ad", "\u180e"]
+    "between",
+    [
+        "\u00ad",
+        "\u200b",
+        "\t",
+        "\x00",
+        "\u2060",
+        "\ufeff",
+        "\r\n",
+        "\u200d\u00ad",
+        "\u180e",
+        "\u2800",
+        "\U000e0041",
+    ],
 )
 @pytest.mark.parametrize("places", [[10], range(1, len(KEY))], ids=["once", "everywhere"])
 def test_a_key_that_is_echoed_with_what_nobody_sees_in_it_is_masked(
@@ -192,6 +205,31 @@ def test_a_key_that_is_echoed_with_what_nobody_sees_in_it_is_masked(
         recorder.answer = lambda request: Answer(body=json.dumps({"echo": said}).encode())  # noqa: B023
         run = home.run("generate", PROMPT, base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": key})
         assert key[5:15] not in run.stderr and f"{key[:3]}…{key[-4:]}" in run.stderr
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_key_that_is_echoed_as_the_name_of_a_task_or_its_state_is_masked(
+    home: Home, recorder: Recorder, events: bool
+) -> None:
+    secret = "correct-horse-battery-staple"
+    recorder.answer = lambda request: Answer(202, json.dumps({"task_id": secret, "status": secret}).encode())
+    flags = ["--events"] if events else ["--no-wait", "--json"]
+    args = ["generate", PROMPT, "--timeout", "2", *flags]
+    run = home.run(*args, base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": secret})
+    assert secret not in run.stdout + run.stderr and "aple" in run.stdout + run.stderr
+    assert files_with(secret, home) <= set(home.state.rglob("images.jsonl")) | set(home.state.rglob("body"))
+
+
+def test_a_key_that_is_echoed_as_the_name_of_a_model_is_masked(home: Home, recorder: Recorder) -> None:
+    secret = "correct-horse-battery-staple"
+    usage = {"input_tokens": 1, "output_tokens": 2, "model": secret}
+    body = {**json.loads(images(png()).body), "svg_usage": usage}
+    recorder.answer = lambda request: Answer(body=json.dumps(body).encode())
+    args = ["generate", PROMPT, "-o", "cat.png", "--json"]
+    run = home.run(*args, base_url=recorder.base_url, env={"GPT_IMAGE2_API_KEY": secret})
+    assert (run.code, run.json["svg_usage"]["model"]) == (0, "cor…aple")
+    assert secret not in run.stdout + run.stderr
+    assert files_with(secret, home) == set()
 
 
 def test_a_secret_that_does_not_look_like_a_key_is_masked_too(home: Home, recorder: Recorder) -> None:

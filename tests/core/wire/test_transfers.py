@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import time
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -308,3 +309,49 @@ def test_a_bomb_in_place_of_an_image_is_bounded_like_any_download(home: Home, re
     run = generate(home, recorder.base_url, "--max-download", "1")
     assert run.code == 7 and "--max-download" in run.json["error"]["message"]
     assert len(recorder.requests) == 2
+
+
+def test_gzip_is_undone_although_no_header_tells_of_it(home: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: Answer(body=gzip.compress(BODY))
+    run = generate(home, recorder.base_url)
+    assert (run.code, run.json["billed"], run.pictures) == (0, "yes", [ONE])
+
+
+def test_a_transfer_ends_at_its_time_however_slowly_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """curl waits for us to read, and cannot look at the clock meanwhile."""
+    monkeypatch.setattr(curl_module, "_GRACE_S", 0.0)
+    taken: List[int] = []
+
+    def take(piece: bytes) -> None:
+        until = time.monotonic() + 0.05
+        while time.monotonic() < until:  # as one does who reads something hostile
+            pass
+        taken.append(len(piece))
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(1 << 25)
+        exchange.send(b"x" * (1 << 25))
+
+    with serving(talk) as server:
+        request = HttpRequest(server.root, (), 0.5)
+        done = Curl(os.environ, (), StopSwitch()).receive(request, take)
+    assert (done.end.exit_code, done.body_bytes) == (28, sum(taken))
+    assert sum(taken) < 1 << 22
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_what_a_defect_does_not_read_is_salvaged_as_it_was_before_it_was_compressed(fails_at: int) -> None:
+    noise = os.urandom(1 << 18)
+    taken: List[bytes] = []
+    kept = bytearray()
+
+    def take(piece: bytes) -> None:
+        if len(taken) + 1 == fails_at:
+            raise TypeError("a defect")
+        taken.append(piece)
+
+    body = gzip.compress(noise)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with raw(head + body) as url, pytest.raises(TypeError):
+        Curl(os.environ, (), StopSwitch()).receive(HttpRequest(url, (), 30.0), take, salvage=kept.extend)
+    assert b"".join(taken) + bytes(kept) == noise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -41,6 +42,7 @@ from ..work.running import RunRules, ShardRun
 from ..work.workplace import Terms, open_workplace
 
 _COMMAND = "batch run"
+_REST = 10  # times as long as it takes to look for what is done: so long until one looks again
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
@@ -157,8 +159,12 @@ def _parts(
 ) -> Iterator[Iterator[TableJob]]:
     """This shard's jobs; then those of the others, each from its end, where its own worker comes last."""
     yield table.pending(part)
+    looked_s, took_s = 0.0, 0.0
     for offset in range(1, shards if steals else 1):
-        find_done(table, objects)
+        begun_s = time.monotonic()
+        if begun_s - looked_s >= _REST * took_s:
+            find_done(table, objects)
+            looked_s, took_s = time.monotonic(), time.monotonic() - begun_s
         yield table.pending((part + offset) % shards, from_end=True)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.batch.planning import name_of_id
@@ -33,9 +33,9 @@ class ClusterJob:
 
     def image_name(self, number: int) -> str:
         """The name of an image of the job, from 1."""
-        name = PurePosixPath(self.name)
-        suffix = f"-{number}" if self.request.count > 1 or number > 1 else ""
-        return str(PurePosixPath(IMAGES) / name.with_name(f"{name.stem}{suffix}{name.suffix}"))
+        stem, suffix = posixpath.splitext(self.name)
+        mark = f"-{number}" if self.request.count > 1 or number > 1 else ""
+        return f"{IMAGES}/{stem}{mark}{suffix}"
 
 
 def claim_name(key: str, job_id: str | None, copy: int) -> str:

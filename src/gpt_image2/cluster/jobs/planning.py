@@ -20,12 +20,13 @@ from gpt_image2.core.batch.plan import DONE, INVALID
 from gpt_image2.core.calls.budget import unknown_cost
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.inputs import local_inputs
+from gpt_image2.core.commands.picture_flags import names_of
 from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..store.claims import RESULTS
-from ..store.inputs import is_stored, read_object
+from ..store.inputs import is_stored, save_object
 from ..store.objects import Objects
 from .job import ClusterJob, made_up_name
 from .table import JobTable, TableJob
@@ -72,7 +73,7 @@ def plan_jobs(
     path = command.jobs
     if is_stored(path):
         path = str(scratch / "fetched")
-        Path(path).write_bytes(read_object(command.jobs, "the jobs file"))
+        save_object(command.jobs, "the jobs file", Path(path))
     jobs_file = JobsFile(path, scratch)
     stack.callback(jobs_file.close)
     table = JobTable(scratch, shards)
@@ -126,6 +127,11 @@ def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob
 
 def seen(request: ImageRequest, job: Job) -> ImageRequest:
     """The request of a job, checked, with its inputs as far as they can be seen before they are fetched."""
+    if job.wishes is not None:
+        raise UsageError(
+            f"images beyond this machine are not worked on, as {names_of(job.wishes)} would",
+            hint="run these jobs with an --out-dir here, or leave it out and work on them afterwards",
+        )
     sources, mask, markup = [
         [_LATER if is_stored(each) else each for each in names]
         for names in (job.sources, [job.mask] if job.mask else [], [job.markup] if job.markup else [])

@@ -105,7 +105,7 @@ def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:
             resumed=True,
         )
         return row, dict(known["request"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"a result is not readable: {error}", hint="it is of another program, or of a newer release"
         ) from None

@@ -130,15 +130,13 @@ class Claims:
 
     def last(self, job: str) -> Claim | None:
         """The end of a job's claim; None where nobody has ever claimed it."""
-        found = max(self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: each.name, default=None)
+        found = max(
+            self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: (len(each.name), each.name), default=None
+        )
         data = None if found is None else self._objects.get(found.name)
         if found is None or data is None:
             return None
         return replace(read_claim(data), modified=found.modified)
-
-    def has_result(self, job: str) -> bool:
-        """Whether a job is done."""
-        return self._objects.head(result_name(job)) is not None
 
     def _make(self, claim: Claim) -> Claim | None:
         return claim if self._objects.create(claim.name, claim_bytes(claim)) else None
@@ -165,7 +163,7 @@ def read_claim(data: bytes) -> Claim:
         known["billed"] = Billed(known.get("billed", "no"))
         known["images"] = tuple(map(image_of_fields, known.get("images", ())))
         return Claim(**known)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"a claim is not readable: {error}", hint="it is of another program, or of a newer release"
         ) from None

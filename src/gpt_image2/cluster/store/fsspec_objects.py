@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
@@ -50,6 +51,16 @@ class FsspecObjects:
             return None
         except Exception as error:
             raise self._refused(name, error) from None
+
+    def save(self, name: str, path: Path) -> bool:
+        """Brings what an object holds to a file, a piece at a time; False where there is none."""
+        try:
+            self._files.get_file(self._path(name), str(path))
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise self._refused(name, error) from None
+        return True
 
     def head(self, name: str) -> Found | None:
         """What there is to say of an object; None where there is none."""

@@ -18,20 +18,18 @@ def is_stored(source: str) -> bool:
     return scheme_of(source) not in ("", "http", "https")
 
 
-def read_object(address: str, what: str) -> bytes:
-    """What an object holds.
+def save_object(address: str, what: str, path: Path) -> None:
+    """Brings what an object holds to a file.
 
     Raises:
         UsageError: there is none.
         StoreError: the store refuses it.
     """
     folder, name = split_address(address)
-    data = open_objects(folder).get(name)
-    if data is None:
+    if not open_objects(folder).save(name, path):
         raise UsageError(
             f"{what} {show(address, limit=200)} is missing", hint="check the address; nothing was sent"
         )
-    return data
 
 
 @contextmanager
@@ -48,7 +46,7 @@ def fetched(
             if not is_stored(source):
                 return source
             path = Path(folder) / f"{number}-{source.rpartition('/')[2][-60:]}"
-            path.write_bytes(read_object(source, "the input"))
+            save_object(source, "the input", path)
             return str(path)
 
         yield (

@@ -20,7 +20,8 @@ from .objects import Objects
 
 MONEY = "money"
 _PARTS = 4  # of what is left for one worker: set aside at once
-_AHEAD = 16  # jobs that are set aside at once where there is no limit: a later run may have one
+# Where there is no limit, though a later run may have one: so many jobs, or such a part of what a worker has.
+_AHEAD, _AHEAD_PART = 16, 1 / 4
 _ROUNDING_USD = 1e-9
 _MOST_TRIES = 200
 
@@ -93,7 +94,7 @@ class SharedBudget:
 
         def more(books: Books) -> Books | None:
             mine_usd = books.aside_usd.get(self._worker, 0.0)
-            part_usd = max(lacking_usd * _AHEAD, mine_usd / _AHEAD)
+            part_usd = max(lacking_usd * _AHEAD, mine_usd * _AHEAD_PART)
             if most_usd is not None:
                 left_usd = most_usd - books.taken_usd
                 if left_usd + _ROUNDING_USD < lacking_usd:
@@ -106,16 +107,22 @@ class SharedBudget:
 
     def _change(self, change: Callable[[Books], Books | None]) -> bool:
         """Makes the next object of the books; False where the change is not to be made."""
+        is_new = False  # what is known of the books may be old; who makes the next object knew the last
         for _ in range(_MOST_TRIES):
-            self._books = read_books(self._objects, self._books)
+            if is_new or self._books.number == 0:
+                self._books, is_new = read_books(self._objects, self._books), True
             changed = change(self._books)
             if changed is None:
-                return False
+                if is_new:
+                    return False
+                is_new = True
+                continue
             changed = replace(changed, number=self._books.number + 1)
             if self._objects.create(_name(changed.number), _bytes(changed, self._worker)):
                 self._books = changed
                 self._mine_usd = changed.aside_usd.get(self._worker, 0.0)
                 return True
+            is_new = True
         raise StoreError(
             "too many workers change the books at once", hint="run fewer shards, or leave --max-cost out"
         )
@@ -125,7 +132,8 @@ def read_books(objects: Objects, last: Books | None = None) -> Books:
     """The books as they are now, from those that were known last on."""
     books = last or Books()
     if books.number == 0:
-        newest = max((found.name for found in objects.list(f"{MONEY}/")), default="")
+        names = (found.name for found in objects.list(f"{MONEY}/"))
+        newest = max(names, key=lambda name: (len(name), name), default="")
         data = objects.get(newest) if newest else None
         books = _read(data) if data is not None else books
     while (data := objects.get(_name(books.number + 1))) is not None:
@@ -147,5 +155,5 @@ def _read(data: bytes) -> Books:
         known = json.loads(data)
         aside = {str(name): float(usd) for name, usd in known["aside_usd"].items()}
         return Books(int(known["number"]), float(known["spent_usd"]), aside)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"the books of this address are not readable: {error}") from None

@@ -12,6 +12,7 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import obstore
@@ -59,6 +60,10 @@ class Objects(Protocol):
 
     def get(self, name: str) -> bytes | None:
         """What an object holds; None where there is none."""
+        ...
+
+    def save(self, name: str, path: Path) -> bool:
+        """Brings what an object holds to a file, a piece at a time; False where there is none."""
         ...
 
     def head(self, name: str) -> Found | None:
@@ -189,6 +194,17 @@ class _Obstore:
                 return bytes(obstore.get(self._store, self._prefix + name).bytes())
             except FileNotFoundError:
                 return None
+
+    def save(self, name: str, path: Path) -> bool:
+        with _told(self.address, name):
+            try:
+                found = obstore.get(self._store, self._prefix + name)
+            except FileNotFoundError:
+                return False
+            with open(path, "wb") as file:
+                for piece in found.stream():
+                    file.write(piece)
+        return True
 
     def head(self, name: str) -> Found | None:
         with _told(self.address, name):

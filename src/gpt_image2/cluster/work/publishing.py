@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import socket
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
 
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Billed, Result, SavedImage
@@ -71,12 +71,10 @@ class Publisher:
         row = self._row_of(job, claim, len(found), None, None)
         return self._end(job, replace(row, images=tuple(found)))
 
-    def done_before(self, job: ClusterJob) -> Row:
-        """The row of a job that has a result."""
+    def done_before(self, job: ClusterJob) -> Row | None:
+        """The row of a job that has a result; None where it has none."""
         data = self._objects.get(result_name(job.job))
-        if data is None:
-            return elsewhere_row(job, CLAIMED)
-        return replace(read_result(data, self._objects.address)[0], resumed=True)
+        return None if data is None else replace(read_result(data, self._objects.address)[0], resumed=True)
 
     def _row_of(
         self,
@@ -106,14 +104,15 @@ class Publisher:
         data = result_bytes(row, fields, self._objects.address, self._claims.worker)
         name = result_name(job.job)
         if not self._objects.create(name, data):
-            return self.done_before(job)
+            return self.done_before(job) or elsewhere_row(job, CLAIMED)
         if not self._objects.is_whole(name, data):
             raise StoreError(f"{name} is not in the store as it was written")
         return row
 
     def _upload(self, job: ClusterJob, image: SavedImage) -> SavedImage:
         """Brings an image to its final name, or where another one is there to one of its own."""
-        data = Path(image.path).read_bytes()
+        with open(image.path, "rb") as file:
+            data = file.read()
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise StoreError(f"{image.path} has changed since it was saved")
         names = self._names(job, image)
@@ -126,8 +125,9 @@ class Publisher:
 
     def _names(self, job: ClusterJob, image: SavedImage) -> tuple[str, str]:
         """The name of an image, and the one that it gets where that is taken."""
-        name = PurePosixPath(job.image_name(image.number))
-        return str(name), str(name.with_name(f"{name.stem}-{image.sha256[:_MARK_CHARS]}{name.suffix}"))
+        name = job.image_name(image.number)
+        stem, suffix = posixpath.splitext(name)
+        return name, f"{stem}-{image.sha256[:_MARK_CHARS]}{suffix}"
 
     def _holds(self, name: str, sha256: str) -> bool:
         data = self._objects.get(name)
@@ -136,8 +136,9 @@ class Publisher:
     def _kept_here(self, job: ClusterJob, row: Row, images: tuple[SavedImage, ...], failed: Exception) -> Row:
         """The store did not take the images of a job: says where they are."""
         with suppress(StoreError):
-            if self._claims.has_result(job.job):  # somebody else on this machine has brought them there
-                return self.done_before(job)
+            before = self.done_before(job)  # somebody else on this machine may have brought them there
+            if before is not None:
+                return before
         said = failed.message if isinstance(failed, GptImage2Error) else str(failed)
         where = ", ".join(image.path for image in images)
         return replace(

@@ -6,11 +6,13 @@ notes on what is under way; its images come to a folder of this machine first, a
 
 from __future__ import annotations
 
+import os
+import posixpath
 import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gpt_image2.core.api.images import is_whole_image, saved_image_at
 from gpt_image2.core.base.errors import (
@@ -120,28 +122,28 @@ class JobWorker:
 
     def _claim(self, job: ClusterJob, is_known: bool) -> Claim | Row:
         """The job's claim, which is ours; else the row of a job that is not."""
-        last = self._claims.last(job.job) if is_known else None
+        claim = None if is_known else self._claims.take(job.job, None)
+        if claim is not None:
+            return claim
+        before = self._publisher.done_before(job)
+        if before is not None:
+            return before
+        last = self._claims.last(job.job)
         if last is None:
-            claim = self._claims.take(job.job, None)
-            if claim is not None:
-                return claim
-            last = self._claims.last(job.job)
-        if last is None:
-            return elsewhere_row(job, CLAIMED)
+            return self._claims.take(job.job, None) or elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.
         presence = self._place.presence
         is_alive = last.state is State.FREE or presence.is_alive(last.worker)
-        if self._claims.has_result(job.job):
-            return self._publisher.done_before(job)
+        before = self._publisher.done_before(job)
+        if before is not None:
+            return before
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
             finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
             return finished or standing_row(job, last, found, is_alive)
-        claim = self._claims.take(job.job, last)
-        if claim is None:
-            return elsewhere_row(job, CLAIMED)
         # Whoever had it may have ended it after all, just now.
-        return self._publisher.done_before(job) if self._claims.has_result(job.job) else claim
+        claim = self._claims.take(job.job, last)
+        return (claim and self._publisher.done_before(job)) or claim or elsewhere_row(job, CLAIMED)
 
     def _prepare(self, job: ClusterJob, claim: Claim) -> Row:
         """Loads what the job needs, and sends it; a job that cannot be sent is free again."""
@@ -260,19 +262,18 @@ class JobWorker:
     # On this machine
 
     def _staging_path(self, job: ClusterJob) -> Path:
-        return self._place.staging / f"{job.job}{PurePosixPath(job.name).suffix}"
+        return self._place.staging / f"{job.job}{posixpath.splitext(job.name)[1]}"
 
     def _staged(self, job: ClusterJob) -> tuple[SavedImage, ...]:
         """The images of a job that a run on this machine has saved and not brought to the store: all, or
         none."""
         path = self._staging_path(job)
         count = job.request.count
-        names = (
-            [path]
-            if count == 1
-            else [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
-        )
-        found = [saved_image_at(str(name)) if _is_whole(name) else None for name in names]
+        names = [str(path)]
+        if count > 1:
+            stem, suffix = os.path.splitext(path)
+            names = [f"{stem}-{number}{suffix}" for number in range(1, count + 1)]
+        found = [saved_image_at(name) if _is_whole(name) else None for name in names]
         return (
             tuple(
                 replaced(image, number=number) for number, image in enumerate(found, 1) if image is not None
@@ -295,7 +296,7 @@ def _comes_again(error: GptImage2Error) -> bool:
     return error.retry_safe and error.billed is Billed.NO and error.http_status is not None
 
 
-def _is_whole(path: Path) -> bool:
+def _is_whole(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             return is_whole_image(file)

@@ -70,7 +70,7 @@ def _area_of(text: str, width: int, height: int) -> Area:
     kind, colon, places = text.strip().rpartition(":")
     kind = kind if colon else "rect"
     if kind not in _AREA_KINDS:
-        raise UsageError(f"`area` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
+        raise UsageError(f"`areas` {show(text)!r} is not understood", hint="give X,Y,W,H or ellipse:X,Y,W,H")
     wholes = (width, height, width, height)
     found = [each.pixels(whole) for each, whole in zip(parse_box_places(places, kind), wholes)]
     if max(map(abs, found)) > _MAX_PLACE_PX:
@@ -105,7 +105,7 @@ def _drawn(areas: Sequence[Area], width: int, height: int) -> bytes:
     if is_full:
         raise UsageError(
             "the mask is full: everything would be edited",
-            hint="leave `area` out, or make it smaller",
+            hint="leave `areas` out, or make it smaller",
             code="full_mask",
         )
     packed += squeeze.flush()

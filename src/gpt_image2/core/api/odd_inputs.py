@@ -21,8 +21,8 @@ from .png_alpha import Alpha, alpha_of
 from .request import InputImage
 
 _HEAD_OF_OTHERS_BYTES = 64
-#: The code of an error about an image that has too many pixels to be looked at.
-BOMB = "too_many_pixels"
+#: The codes of errors about an image that has too many pixels to be looked at, and about one that is broken.
+BOMB, UNREADABLE = "too_many_pixels", "unreadable_image"
 #: By the first bytes of a file, from their place on: formats that many programs write.
 _OTHER_FORMATS = (
     (4, b"ftypavi", "avif"),
@@ -72,7 +72,7 @@ def converted(image: InputImage, folder: Path, problem: Optional[UsageError]) ->
         with errors_as_ours():
             return import_pictures("uploads").made_for_upload(image, folder)
     except UsageError as reason:
-        if problem is None and reason.code != BOMB:
+        if problem is None and reason.code not in (BOMB, UNREADABLE):
             return None  # as it is the API may take it
         if problem is None or reason.code != MISSING:
             raise
@@ -94,7 +94,7 @@ def converted_mask(mask: InputImage, first: InputImage, folder: Path, problem: U
         with errors_as_ours():
             return import_pictures("uploads").made_mask(mask, first, folder)
     except UsageError as reason:
-        if reason.code not in (MISSING, "unreadable_image"):
+        if reason.code not in (MISSING, UNREADABLE):
             raise
         hint = problem.hint
         if reason.code == MISSING:

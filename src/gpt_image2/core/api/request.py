@@ -54,7 +54,7 @@ class InputImage(Record):
     """An image to send: a checked file on disk. Dimensions are pixels, None where the header hides them.
 
     `source` is what the user named: a path, an address, or `-`; or the flags that a mask was made from.
-    `is_odd` is set where its colours or its size are not such as the API draws them.
+    `is_odd` is set where its colours or its size are not such as the API draws them, or where it is cut off.
     `made_from` is None for a file that is sent as it is; else it was made for this call, from that file
     (empty: from none), and `note` says how.
     """
@@ -203,7 +203,7 @@ def parse_extra(text: str) -> Tuple[str, object]:
         raise UsageError(f"--param needs KEY=VALUE, found {text!r}", hint="for example --param seed=7")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 

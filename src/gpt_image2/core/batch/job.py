@@ -13,9 +13,19 @@ from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
+from ..commands.picture_flags import WISH_FIELDS, PictureWishes, wishes_in
 
 #: How a JSON array begins, and no prompt.
 ARRAY_START = re.compile(r"\[\s*(?:[\[{\"\]]|$)")
+#: What a line is that is not JSON and looks like no prompt: painted, it would be paid for.
+_NO_PROMPTS = (
+    ("YAML", re.compile(r"(?:- +)?[\"']?prompt[\"']?\s*:|---$")),
+    ("TOML or INI", re.compile(r"prompt\s*=|;")),
+    ("a comment", re.compile(r"--")),
+    ("XML or HTML", re.compile(r"(?s)<[!?/A-Za-z].*>$")),
+    ("a row of a table", re.compile(r"\|.*\|$")),
+    ("several lines, by another mark than LF", re.compile(r"(?s).*[\r\v\f\x85\u2028\u2029]")),
+)
 #: Fields with a place of their own in the key of a job, which must never change; all others are named there.
 _IN_THE_KEY = ("model", "prompt", "n", "size", "quality", "output_format", "output_compression", "background")
 #: Fields that change nothing of what an image shows.
@@ -35,6 +45,7 @@ _LOOKALIKES = {
         ("image", "reference references"),
         ("mask", "maskurl maskimage maskpath maskfile"),
         ("markup", "markupurl markupimage markuppath markupfile"),
+        ("areas", "area"),
         ("output", "out outfile outpath outputfile outputpath outputname filename saveto saveas"),
     )
     for name in names.split()
@@ -43,7 +54,7 @@ _LOOKALIKES = {
 
 class Job(Record):
     """One job. `request` has no images yet: `sources`, `mask` and `markup` name them. `output` is below the
-    output folder, None for a name made from the prompt."""
+    output folder, None for a name made from the prompt. `wishes` are what is to be done with its pictures."""
 
     request: ImageRequest
     sources: Tuple[str, ...] = ()
@@ -51,6 +62,7 @@ class Job(Record):
     markup: Optional[str] = None
     output: Optional[str] = None
     id: Optional[str] = None
+    wishes: Optional[PictureWishes] = None
 
 
 def read_job(text: str, defaults: Job) -> Tuple[Job, Tuple[str, ...]]:
@@ -93,6 +105,7 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         name: _typed(fields.pop(name), name, kind) for name, kind in kinds.items() if name in fields
     }
     own = {name: fields.pop(name) for name in _OWN if name in fields}
+    wished = {name: fields.pop(name) for name in WISH_FIELDS if name in fields}
     for name in fields:
         meant = _LOOKALIKES.get(_plain(name))
         if meant:
@@ -112,12 +125,17 @@ def _from_object(content: Dict[str, Any], defaults: Job) -> Tuple[Job, Tuple[str
         markup=_typed(own["markup"], "markup", str) if "markup" in own else defaults.markup,
         output=_typed(own["output"], "output", str) if "output" in own else None,
         id=_job_id(own["id"]) if "id" in own else None,
+        wishes=wishes_in(wished, defaults.wishes),
     )
     return job, tuple(fields)
 
 
 def job_key(
-    request: ImageRequest, inputs: Sequence[str], mask: Optional[str], markup: Optional[str] = None
+    request: ImageRequest,
+    inputs: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str] = None,
+    wishes: Optional[PictureWishes] = None,
 ) -> str:
     """The SHA-256, in hex, of all that decides what a job's images show; `inputs`, `mask` and `markup` are
     hashes too.
@@ -138,6 +156,7 @@ def job_key(
         list(inputs),
         mask,
         *([markup] if markup is not None else []),
+        *([] if wishes is None else [{name: value for name, value in vars(wishes).items() if value}]),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
@@ -147,14 +166,17 @@ def _bare_prompt(text: str) -> str:
     try:
         value: Any = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        value = []
+        kind = "an array in JSON"
     except ValueError:
-        return text
-    if isinstance(value, str):
-        return value
-    kind = "an array" if isinstance(value, list) else "a number, true, false or null"
+        kind = next((kind for kind, pattern in _NO_PROMPTS if pattern.match(text)), None)
+        if kind is None:
+            return text
+    else:
+        if isinstance(value, str):
+            return value
+        kind = ("an array" if isinstance(value, list) else "a number, true, false or null") + " in JSON"
     raise UsageError(
-        f"it is {kind} in JSON, and no job",
+        f"it is {kind}, and no job",
         hint=f"{_LINE_HINT}; write a prompt that looks so as a JSON string: {json.dumps(text[:20])}",
     )
 
@@ -168,7 +190,9 @@ def is_header(text: str) -> bool:
     if text.startswith('"') and text.count('"') == 2 and text.endswith('"'):
         return False  # a JSON string: a prompt
     words = [word.strip().strip('"') for word in re.split("[,;\t]", text)]
-    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN)} | set(_LOOKALIKES)
+    known = {_plain(name) for name in ("prompt", "format", *REQUEST_FIELDS, *_OWN, *WISH_FIELDS)} | set(
+        _LOOKALIKES
+    )
     return "prompt" in map(_plain, words) and all(_plain(word) in known for word in words)
 
 

@@ -168,7 +168,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
             try:
                 content: Any = json.loads(line)
                 entry = read_entry(cast(Dict[str, Any], content))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if entry.event in _EVENTS:
                 yield entry

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from ..base.about import called
 from ..base.errors import UsageError
@@ -18,6 +19,7 @@ from ..commands.options import (
     request_of,
 )
 from ..commands.parser import Parser, parser_of
+from ..commands.picture_flags import PictureWishes, add_picture_flags
 from .job import Job
 
 DEFAULT_CONCURRENCY = 4
@@ -50,12 +52,15 @@ class JobsOptions(ServerFlags):
     skip_invalid: bool
     max_cost_usd: Optional[float]
     retry_ambiguous: bool
-    takes_markup = True  # the Batch API's bodies are JSON, for which no markup is documented
+    #: Reads the flags for pictures; there only where the parser knows them.
+    read_wishes: Callable[[argparse.Namespace], Optional[PictureWishes]]
+    is_sent_here = True  # else by the Batch API, whose images come later, and which takes no markup
 
     @property
     def defaults(self) -> Job:
         """What a line leaves out."""
-        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup)
+        wishes = self.read_wishes(self) if self.is_sent_here and hasattr(self, "read_wishes") else None
+        return Job(request_of(self, ""), tuple(self.image or ()), self.mask, self.markup, wishes=wishes)
 
 
 class BatchRunCommand(JobsOptions, CallFlags):
@@ -113,6 +118,7 @@ def batch_run_parser() -> Parser:
     add_output_flags(add)
     add_beyond_flags(parser)
     add_field_flags(parser.add_argument_group("defaults for all jobs").add_argument)
+    add_picture_flags(parser, is_edit=True, shows=False)
     add_setting_flags(parser)
     return parser
 

@@ -10,11 +10,12 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..api.checks import checked
+from ..api.cost import CostEstimate
 from ..api.images import sha256_of
-from ..api.models import MAX_INPUT_IMAGES, Prices, typical_seconds
+from ..api.models import MAX_INPUT_IMAGES, typical_seconds
 from ..api.request import ImageRequest, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
@@ -22,9 +23,11 @@ from ..base.redact import show
 from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
+from ..commands.picture_flags import names_of
+from ..commands.steps_ahead import estimate_with_steps
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.lines import remove_empty
-from ..outputs.naming import canonical, extension, name_problem, slug
+from ..outputs.naming import OutputPlan, canonical, extension, name_problem, slug
 from ..settings.base_url import is_loopback
 from ..telling.as_json import failure_json
 from ..telling.output import Output
@@ -85,7 +88,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
         prepare_folder(path)
         journal = stack.enter_context(Journal(path))
     defaults = replace(options.defaults, request=client.with_model(options.defaults.request))
-    planner = _Planner(plan, folder, defaults, client.settings.prices, options.takes_markup)
+    planner = _Planner(plan, folder, defaults, client, options)
     for line in jobs_file.lines():
         planner.add(line)
     plan.name_by_ids()
@@ -150,15 +153,16 @@ class _Planner:
         plan: Plan,
         folder: OutputFolder,
         defaults: Job,
-        prices: Mapping[str, Prices],
-        takes_markup: bool,
+        client: Client,
+        options: JobsOptions,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._real_folder = os.path.realpath(str(folder.path))
         self._defaults = defaults
-        self._prices = prices
-        self._takes_markup = takes_markup
+        self._client = client
+        self._is_sent_here = options.is_sent_here
+        self._max_cost_usd = options.max_cost_usd
         self._lines = 0
         self._warnings: Dict[str, int] = {}
 
@@ -183,10 +187,15 @@ class _Planner:
         job, unknown = read_job(line.text, self._defaults)
         if len(job.sources) > MAX_INPUT_IMAGES:
             raise UsageError(f"{len(job.sources)} images; at most {MAX_INPUT_IMAGES} may be sent")
-        if job.markup is not None and not self._takes_markup:
+        if job.markup is not None and not self._is_sent_here:
             raise UsageError("the Batch API takes no markup", hint="use batch run")
+        if job.wishes is not None and not self._is_sent_here:
+            raise UsageError(
+                f"the Batch API's images are not worked on, as {names_of(job.wishes)} would",
+                hint="use batch run, or leave it out and work on them when they are fetched",
+            )
         # A file for the Batch API takes up inputs as they are.
-        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._takes_markup)
+        inputs = local_inputs(job.request, job.sources, job.mask, job.markup, converts=self._is_sent_here)
         request, warnings = checked(inputs)
         for name in unknown:
             self._warn(f"field {show(name, limit=40)!r} is not known here and is passed through")
@@ -205,14 +214,14 @@ class _Planner:
         outputs = self._folder.outputs(name, request, named)
         numbers = tuple(range(1, request.count + 1))
         paths = [outputs.path(number) for number in numbers]
-        estimate = request.estimate(self._prices)
+        estimate = self._estimate(job, request, outputs)
         sources = [_fingerprint(each) for each in job.sources]
         mask, markup = (_fingerprint(each) if each else None for each in (job.mask, job.markup))
         planned = PlannedJob(
             number=self._lines,
             line=line.number,
             id=job.id,
-            key=job_key(request, sources, mask, markup),
+            key=job_key(request, sources, mask, markup, job.wishes),
             copy=0,
             name=name,
             named=named,
@@ -226,6 +235,18 @@ class _Planner:
             typical_s=typical_seconds(request.model, request.effective_quality),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
+
+    def _estimate(self, job: Job, request: ImageRequest, outputs: OutputPlan) -> Optional[CostEstimate]:
+        """What a job may cost; what it wishes for is tried as far as that goes without its images."""
+        if job.wishes is None:
+            return request.estimate(self._client.settings.prices)
+        cap_usd = self._max_cost_usd
+        estimate = estimate_with_steps(
+            job.wishes, job.request, (job.sources, job.mask, job.markup), self._client, outputs, cap_usd
+        )
+        if job.wishes.cutout and cap_usd is None and request.background != "opaque":
+            self._warn("without --max-cost no second call is made where a background does not come clear")
+        return estimate
 
     def _claimed(self, path: Path) -> str:
         """The file behind an output that the user named, as a path below the folder; no link may lead out."""

@@ -4,6 +4,7 @@ may have been paid for in vain, and what was spent.
 
 from __future__ import annotations
 
+import glob
 from typing import Container, Dict, List, Optional, Tuple
 
 from ..api.images import is_whole_image, saved_image_at
@@ -11,6 +12,7 @@ from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
 from ..base.record import replace
+from ..base.redact import show
 from ..telling.as_json import failure_json, image_json
 from .journal import ACCEPTED, DONE, FAILED, SENT, SUBMITTED, Entry, Journal, read_journal
 from .output_folder import OutputFolder
@@ -98,7 +100,12 @@ def _settle(
         code, message = entry.code, entry.message
         if entry.event == SENT:
             code, message = "in_flight", "it was in flight when an earlier run ended"
-        hint = f"it may have been billed, up to ${entry.high_usd:.4f}; check your usage: it is not sent again"
+        most = entry.high_usd or job.high_usd
+        sum_of_it = f", up to ${most:.4f}" if most else ""
+        hint = f"it may have been billed{sum_of_it}; check your usage: it is not sent again"
+        aside = _sent_by_model(folder, job, entry)
+        if aside:
+            hint = f"what the model sent is {aside}: fit, compose or cutout make of it what was asked for"
         doubt = failure_json(GptImage2Error(message, hint=hint, code=code))
         plan.end(job.number, AMBIGUOUS, {**outcome, "billed": Billed.MAYBE.value, "error": doubt})
     elif len(missing) < len(job.missing):
@@ -118,6 +125,14 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
             if saved is not None:
                 there[number] = replace(saved, number=number)
     return [there[number] for number in sorted(there)]
+
+
+def _sent_by_model(folder: OutputFolder, job: PlannedJob, entry: Entry) -> str:
+    """The image of a job that was to be worked on when its run was killed, by its name; empty without one."""
+    outputs = folder.outputs(entry.name, ImageRequest(prompt=""), job.named)
+    around = outputs.folder.glob(f"{glob.escape(outputs.stem)}.model*")
+    found = sorted(path for path in around if path.suffix in (".png", ".jpg", ".webp"))
+    return show(folder.name_of(found[0]), limit=None) if found else ""
 
 
 def _is_in_doubt(entry: Entry) -> bool:

@@ -11,12 +11,15 @@ from typing import Callable, Dict, Optional, Tuple
 
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall
+from ..base.events import Observer
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets, show
 from ..calls.budget import Hold
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
+from ..commands.finishing import Finishing
+from ..commands.steps_ahead import most_for_both
 from .job import Job
 from .journal import SENT, Entry
 from .kept_pace import Departure
@@ -26,9 +29,10 @@ from .plan import JobEnding, PlannedJob
 
 class RunningJob:
     """A job sent once. `hold` is the money set aside for it, `departure` what the pacer knows it by; `inputs`
-    closes what was loaded for it."""
+    closes what was loaded for it, and `finishing` works on its pictures, where that is wished for."""
 
     call: PreparedCall  # from `prepare` on, for those images of the job that are missing
+    sent: PreparedCall  # the same, where its images go first
 
     def __init__(
         self, planned: PlannedJob, job: Job, hold: Hold, departure: Departure, started_s: float
@@ -39,6 +43,7 @@ class RunningJob:
         self.departure = departure
         self.started_s = started_s
         self.inputs = ExitStack()
+        self.finishing: Optional[Finishing] = None
         self.result: Optional[Result] = None
         self.ending = JobEnding(planned.there)
         #: Whether the journal is to tell how it ended: it was sent, and how is known.
@@ -52,11 +57,33 @@ class RunningJob:
         """Whether it was stopped before anything was paid for."""
         return isinstance(self.ending.error, InterruptedCall) and self.ending.billed is Billed.NO
 
+    def load(self, client: Client) -> ImageRequest:
+        """The request with what it needs, which lasts until `inputs` is closed. For a worker."""
+        job, request = self.job, self.job.request
+        if job.sources:
+            inputs = client.with_inputs(request, job.sources, job.mask, job.markup)
+            request = self.inputs.enter_context(inputs)
+        if job.wishes is None:
+            return request
+        self.finishing = Finishing(job.wishes, self.inputs)
+        return self.finishing.before(request)
+
+    def run(self, client: Client, observer: Observer) -> Result:
+        """Sends the call; its images as they were wished for. For a worker."""
+        if self.finishing is None:
+            return client.run(self.sent, observer=observer)
+        return self.finishing.run(client, self.sent, observer=observer)
+
     def prepare(
-        self, client: Client, request: ImageRequest, folder: OutputFolder, is_anothers: Callable[[str], bool]
+        self,
+        client: Client,
+        request: ImageRequest,
+        folder: OutputFolder,
+        is_anothers: Callable[[str], bool],
+        max_cost_usd: Optional[float] = None,
     ) -> None:
         """Prepares the call; a `UsageError` where it cannot be sent. `is_anothers` tells whether a file below
-        the folder is another job's image."""
+        the folder is another job's image; `max_cost_usd` is the cap on the sum of all jobs."""
         planned, missing = self.planned, self.planned.missing
         call = client.prepare(request, folder.path / planned.name, no_clobber=not planned.replaces)
         targets = [call.plan.path(number) for number in missing]
@@ -65,7 +92,10 @@ class RunningJob:
             call = replace(call, plan=replace(call.plan, no_clobber=True))
         if len(missing) < call.request.count:
             call = replace(call, request=replace(call.request, n=len(missing)), numbers=missing)
-        self.call = call
+        self.call = self.sent = call
+        if self.finishing is not None:
+            self.sent = self.finishing.set_aside(call)
+            self.finishing.price(client, self.sent, most_for_both(max_cost_usd))
 
     def sent_entry(self, folder: OutputFolder) -> Entry:
         """Its line in the journal before it is sent."""

@@ -186,7 +186,7 @@ class Scheduler:
         departure = self._pacer.start(len(planned.missing), now_s)
         running = RunningJob(planned, job, hold, departure, now_s)
         self._under_way[planned.number] = running
-        if job.sources:
+        if job.sources or job.wishes is not None:
             self._tasks.put(partial(self._load, running))
         else:
             self._make_ready(running, job.request)
@@ -198,7 +198,8 @@ class Scheduler:
             return
         is_anothers = partial(self._plan.is_anothers, job=running.planned)
         try:
-            running.prepare(self._client, request, self._jobs.folder, is_anothers)
+            cap_usd = self._command.max_cost_usd
+            running.prepare(self._client, request, self._jobs.folder, is_anothers, cap_usd)
         except Exception as error:
             self._end(running, None, error)
         else:
@@ -241,10 +242,8 @@ class Scheduler:
             task = self._tasks.get()
 
     def _load(self, running: RunningJob) -> None:
-        job = running.job
         try:
-            inputs = self._client.with_inputs(job.request, job.sources, job.mask, job.markup)
-            request = running.inputs.enter_context(inputs)
+            request = running.load(self._client)
         except Exception as error:
             self._news.put(partial(self._end, running, None, error))
         else:
@@ -255,7 +254,7 @@ class Scheduler:
         error: Optional[Exception] = None
         try:
             with running.inputs:
-                result = self._client.run(running.call, observer=partial(self._post, running))
+                result = running.run(self._client, partial(self._post, running))
         except GptImage2Error as failed:
             result, error = failed.result, failed
         except Exception as defect:  # one job's, however it comes, must not end the others

@@ -267,7 +267,7 @@ def _answer_of(body: bytes) -> Answer:
     text = body.decode("utf-8", "replace")
     try:
         document: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return Answer(shape="other", complete=False, error=read_server_error(document), text=text)
 

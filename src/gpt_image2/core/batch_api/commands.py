@@ -24,6 +24,7 @@ from ..settings.base_url import OWN_SANDBOXES
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..telling.output import Output
+from ..telling.tables import line_of
 from ..wire.curl import find_curl
 from .api import BatchApi, ServerBatch
 from .bundle import MAX_LINES, MAX_MB
@@ -181,18 +182,18 @@ def batch_json(batch: Batch) -> Dict[str, object]:
     }
 
 
-def batch_in_words(batch: Batch) -> str:
+def batch_in_words(batch: Batch, before: str = "") -> str:
     server = batch.server
     state = show(server.status + (", fetched" if batch.fetched_at else ""))
     counts = f"{server.completed}/{server.failed}/{server.total}"
     out_dir = show(batch.out_dir, limit=None) or "-"
-    return "  ".join([show(batch.label), state, counts, local_time(server.created_at), out_dir])
+    return line_of([before + show(batch.label), state, counts, local_time(server.created_at), out_dir])
 
 
 class SubmitCommand(JobsOptions):
     """A `batch submit` command line."""
 
-    takes_markup = False
+    is_sent_here = False
     max_lines: int
     max_mb: float
 

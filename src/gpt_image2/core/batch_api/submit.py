@@ -175,7 +175,7 @@ class _Submission:
         self._output.say(f"handing over {bundle.lines:,} jobs: {bundle.group.model}, {bundle.group.endpoint}")
         batch = self._hand_over(bundle)
         if batch is not None:
-            self._output.result(f"Submitted: {batch_in_words(batch)}")
+            self._output.result(batch_in_words(batch, "Submitted: "))
             self._output.event({"event": "batch_submitted", "batch": batch_json(batch)})
         bundle.discard()
 

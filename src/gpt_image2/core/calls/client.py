@@ -111,6 +111,14 @@ class Client:
         return twin
 
     @property
+    def that_waits(self) -> Client:
+        """This client, but that it waits where the server asks for it: for a call on which one that is paid
+        for depends."""
+        twin = self.under(self._stop)
+        twin._policy = replace(self._policy, waits_for_server=True)
+        return twin
+
+    @property
     def timeout_s(self) -> float:
         """How long a call may take with its retries."""
         return self._policy.timeout_s
@@ -311,7 +319,7 @@ class Client:
     ) -> Result:
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
         host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers)
+        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:

@@ -13,7 +13,7 @@ from ..base.interrupt import StopSwitch
 from ..base.record import Record, replace
 from ..outputs.collect import ImageCollector
 from ..outputs.files import temporary_folder, write_private
-from ..outputs.store import Spool
+from ..outputs.store import ImageWriter, Spool
 from ..settings.config import Settings
 from ..settings.places import state_folder
 from ..wire.curl import Curl
@@ -24,6 +24,8 @@ from .retry import Attempt
 from .task import TASK_ACCEPTED, Task, TaskState
 
 _ANSWER_TEXT_BYTES = 16 << 20
+#: More than is ever held back before it is known to be an image or none.
+_MOST_UNREAD_BYTES = 1 << 15
 
 
 class Host(Record):
@@ -70,14 +72,27 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
+    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
+    # the text, of which some may not be in them yet.
+    sizes: Mapping[ImageWriter, int] = {}
+    text = b""
+
     def take(chunk: bytes) -> bool:
+        nonlocal sizes, text
         reader.feed(chunk)
         spool.flush()
-        return reader.is_over
+        is_over = reader.is_over
+        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        return is_over
 
     def salvage(chunk: bytes) -> None:
-        spool.write(chunk)
+        nonlocal sizes, text
+        with suppress(Exception):  # the rest is kept all the same
+            for writer, size in sizes.items():
+                text = writer.give_back(size, spool.write, text)
+        spool.write(text + chunk)
         spool.flush()
+        sizes, text = {}, b""
 
     with temporary_folder() as folder:
         http = _http_request(host.settings, request, folder, timeout_s)

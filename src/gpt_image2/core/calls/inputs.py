@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Callable, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..api.images import ImageInfo, read_image_info
+from ..api.images import ImageInfo, is_whole_image, read_image_info
 from ..api.models import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_IMAGES, MAX_MASK_BYTES
 from ..api.request import ImageRequest, InputImage, is_address
 from ..api.sizes import MAX_EDGE, MAX_PIXELS
@@ -164,6 +164,7 @@ def _checked_file(
             raise UsageError(f"{name} is not a regular file", hint="give a file, an http(s) address, or -")
         with open(str(path), "rb") as file:
             info = read_image_info(file)
+            is_whole = is_whole_image(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path and its permissions") from None
@@ -177,7 +178,7 @@ def _checked_file(
         size_bytes=size_bytes,
         has_alpha=known.has_alpha,
         source=source,
-        is_odd=known.is_odd or _is_large(known),
+        is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
     if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:

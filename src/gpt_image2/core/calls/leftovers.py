@@ -50,7 +50,7 @@ class Resumed(Record):
 
     `kept` says where the answer or previews are of which no image could be made; `waiting` are the addresses
     that could not be fetched, each with the reason: they wait for another try. `task` is one that has not
-    ended, `error` why one brought no image.
+    ended, `error` why one brought no image. `then` are the commands that make of images what was asked for.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Resumed(Record):
     waiting: Tuple[str, ...] = ()
     task: Optional[Task] = None
     error: Optional[GptImage2Error] = None
+    then: Tuple[str, ...] = ()
 
 
 class Resumer:
@@ -156,7 +157,8 @@ class Resumer:
             left.close()
         known = {str(note.get("saved")) for note in left.notes}
         new = tuple(image for image in images if image.path not in known)
-        return Resumed(left.id, result, new, kept, tuple(waiting), task, error)
+        then = tuple(filter(None, (left.then(image, image in new) for image in images)))
+        return Resumed(left.id, result, new, kept, tuple(waiting), task, error, then)
 
     def _was_sandbox(self, left: Left) -> bool:
         """Whether the sandbox answered; where there is no answer, whether it is there now."""
@@ -288,6 +290,8 @@ def resumed_in_words(resumed: Resumed) -> Iterator[str]:
     """What a later call says of what it finished in passing."""
     for image in resumed.new:
         yield f"an image of an earlier call that had been killed was saved as {show(image.path, limit=None)}"
+    for commands in resumed.then:
+        yield f"the picture that was asked for is still to be made: {show(commands, limit=None)}"
     for place in resumed.kept:
         yield f"what an earlier call had received when it was killed was kept: {show(place, limit=None)}"
     if resumed.task is not None:

@@ -28,7 +28,8 @@ class PreparedCall(Record):
     """A call of which everything is checked that can be checked without sending: ready to run, or to show.
 
     `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
-    history says of where they go, None for where the plan puts them.
+    history says of where they go, None for where the plan puts them. `then` has for the number of an image
+    the picture that is to be made of it, and the commands that make it should the call be broken off.
     """
 
     request: ImageRequest
@@ -36,6 +37,7 @@ class PreparedCall(Record):
     warnings: Tuple[str, ...]
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
+    then: Optional[Mapping[int, Tuple[str, str]]] = None
 
 
 def default_output(env: Mapping[str, str], output_format: str) -> str:
@@ -85,7 +87,7 @@ class CallPolicy(Record):
 
 class CallUnderWay:
     """What the requests of one call share; `observer` hears what happens. `numbers` are those of the images
-    that are asked for, by which the plan names them; None is 1, 2, 3 …"""
+    that are asked for, by which the plan names them; None is 1, 2, 3 …; `then` is as in `PreparedCall`."""
 
     def __init__(
         self,
@@ -95,7 +97,9 @@ class CallUnderWay:
         policy: CallPolicy,
         observer: Observer,
         numbers: Optional[Sequence[int]] = None,
+        then: Optional[Mapping[int, Tuple[str, str]]] = None,
     ) -> None:
+        self._then = then
         self.host = host
         self.request = request
         self.plan = plan
@@ -135,6 +139,7 @@ class CallUnderWay:
                     "suffix": plan.suffix,
                     "numbered": plan.numbered,
                 },
+                **({"then": self._then} if self._then else {}),
             },
         )
 

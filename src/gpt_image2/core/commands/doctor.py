@@ -50,6 +50,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         from .probe import probe_in_words
 
         raise UsageError(probe_in_words(args.settings()), hint="add --yes to pay for it")
+    price = _price_of_probe(args)  # now: nothing may go wrong behind a probe
     checks: List[Check] = []
     billed = Billed.NO
     found = iter([_forget(args.settings())]) if args.forget else examine(args, stop)
@@ -62,7 +63,7 @@ def run_doctor(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
         check, billed = probe_and_tell(args.settings(), stop, output)
         checks.append(check)
         _say_check(check, output)
-    untested = [] if args.forget else not_tested(checks, _price_of_probe(args))
+    untested = [] if args.forget else not_tested(checks, price)
     if untested:
         output.result(f"Not tested: {'; '.join(untested)}.")
     failed = next((check for check in checks if check.status == "fail"), None)

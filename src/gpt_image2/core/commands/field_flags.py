@@ -14,6 +14,7 @@ from ..base.errors import UsageError
 _OTHER_FLAGS = {
     "output_format": "--format",
     "images": "--image",
+    "areas": "--area",
     "extra": "--param",
     "max_cost_usd": "--max-cost",
     "timeout_s": "--timeout",
@@ -57,9 +58,12 @@ def flag_of(name: str) -> str:
 
 def name_flags(error: UsageError) -> None:
     """Turns the fields that a message of core names (`size`) into the flags of a command line (--size)."""
-    for part in ("message", "hint"):
-        text = re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), getattr(error, part))
-        setattr(error, part, text)
+    error.message, error.hint = in_flags(error.message), in_flags(error.hint)
+
+
+def in_flags(text: str) -> str:
+    """A text in which the names in backquotes are those of their flags."""
+    return re.sub("`([a-z][a-z0-9_]*)`", lambda match: flag_of(match.group(1)), text)
 
 
 def add_field_flags(add: Callable[..., object]) -> None:

@@ -13,7 +13,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
-from ..api.request import ImageRequest
+from ..api.cost import CostEstimate
+from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import GptImage2Error, InterruptedCall, UsageError
 from ..base.events import Event, ImageSaved, ModelImageSaved, Observer, Warned
 from ..base.optional_part import errors_as_ours, import_pictures, reason_of
@@ -26,6 +27,7 @@ from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import MAX_NAME_BYTES, OutputPlan, extension, has_matching_extension
 from ..outputs.store import ImageWriter
 from ..telling.output import Output
+from .finish_later import commands_to_finish
 from .further_calls import FurtherCalls, FurtherSteps
 from .picture_flags import PictureWishes, checked_wishes
 
@@ -78,7 +80,7 @@ class Finishing:
             assert self._steps is not None
             self._further = FurtherCalls(self._steps, say)
         self._asked: Optional[OutputPlan] = None
-        self._count = 0
+        self._numbers: Sequence[int] = ()
         self._started = time.monotonic()
         self._emit: Observer = lambda _: None
         self._warnings: List[str] = []
@@ -111,7 +113,8 @@ class Finishing:
         if self._steps is None:
             return prepared
         asked, request = prepared.plan, prepared.request
-        paths = [asked.path(number) for number in range(1, request.count + 1)]
+        numbers = prepared.numbers or range(1, request.count + 1)
+        paths = [asked.path(number) for number in numbers]
         inputs = (*request.images, *(image for _, image in request.beside))
         for path in paths:
             for image in inputs:
@@ -124,13 +127,19 @@ class Finishing:
         aside = replace(
             asked, stem=f"{asked.stem}.model", suffix=suffix, no_clobber=True, moves_aside=False, met=None
         )
-        if len(os.fsencode(aside.path(request.count).name)) > MAX_NAME_BYTES:
+        if len(os.fsencode(aside.path(max(numbers)).name)) > MAX_NAME_BYTES:
             raise UsageError(
                 "the output's name is too long for another beside it", hint="give -o a shorter name"
             )
-        self._asked, self._count = asked, request.count
+        self._asked, self._numbers = asked, numbers
         output = prepared.output or str(asked.folder / f"{asked.stem}{asked.suffix}")
-        return replace(prepared, plan=aside, output=output)
+        source = _lasting(inputs[0]) if inputs else None
+        mask = None if request.mask is None or self._wishes.area else _lasting(request.mask)
+        then = {
+            number: (path, commands_to_finish(self._wishes, source, mask, path))
+            for number, path in ((number, str(asked.path(number))) for number in numbers)
+        }
+        return replace(prepared, plan=aside, output=output, then=then)
 
     def price(self, client: Client, prepared: PreparedCall, max_cost_usd: Optional[float] = None) -> None:
         """Looks at what may follow the call: a second one is made only where this allows it.
@@ -142,6 +151,12 @@ class Finishing:
             if self._asked is not None and _format_of(self._asked.path(1), "png") == "jpeg":
                 raise UsageError("jpeg has no transparency", hint="give -o a name that ends in .png or .webp")
             self._further.price(client, prepared, max_cost_usd)
+
+    def estimate(self, client: Client, prepared: PreparedCall) -> Optional[CostEstimate]:
+        """What the priced call may cost, with the one that may follow it; None where that is not known."""
+        if self._further is None or not self._further.is_allowed:
+            return prepared.request.estimate(client.settings.prices)
+        return self._further.both
 
     def show_price(self, output: Output) -> Dict[str, object]:
         """Prints what may follow the call, for a dry run; the same for its JSON."""
@@ -232,7 +247,7 @@ class Finishing:
                 writer.write(finished.data)
                 if writer.rescue_reason:
                     raise OSError(writer.rescue_reason)
-                saved = writer.commit(target, image.number, keep_existing=image.number > self._count)
+                saved = writer.commit(target, image.number, keep_existing=image.number not in self._numbers)
             except BaseException:
                 with suppress(OSError):
                     writer.discard()
@@ -270,7 +285,8 @@ class Finishing:
         assert self._asked is not None
         if image.rescued:
             return image
-        plan = self._asked if image.number <= self._count else replace(self._asked, no_clobber=True)
+        is_asked = image.number in self._numbers
+        plan = self._asked if is_asked else replace(self._asked, no_clobber=True)
         try:
             writer = ImageWriter(plan, plan.path(image.number), Path(image.path))
             named = writer.take_name(image)
@@ -305,9 +321,9 @@ def _with_area_mask(request: ImageRequest, texts: Sequence[str], folder: Path) -
     from ..api.area_masks import area_mask
 
     if not request.images:
-        raise UsageError("`area` is for edits", hint="name the image to edit")
+        raise UsageError("`areas` is for edits", hint="name the image to edit")
     if request.mask is not None or request.markup is not None:
-        raise UsageError("`area` makes the mask itself", hint="leave `mask` and `markup` out, or `area`")
+        raise UsageError("`areas` makes the mask itself", hint="leave `mask` and `markup` out, or `areas`")
     mask, data = area_mask(texts, request.images[0], folder / "area.png")
     write_private(folder / "area.png", data)
     return replace(request, mask=mask)
@@ -316,6 +332,13 @@ def _with_area_mask(request: ImageRequest, texts: Sequence[str], folder: Path) -
 def _format_of(path: Path, otherwise: str) -> str:
     """The format that a file is to have by its name."""
     return next((each for each in FINISHED_FORMATS if has_matching_extension(str(path), each)), otherwise)
+
+
+def _lasting(image: InputImage) -> Optional[str]:
+    """Where an input lies on the user's disk; None where that is nowhere."""
+    if not image.made_from and (is_address(image.source) or image.source == "-"):
+        return None
+    return image.made_from or image.path
 
 
 def _is_same_file(path: Path, other: str) -> bool:

@@ -64,8 +64,9 @@ class FurtherCalls:
         self._say = say
         self._call: Optional[FurtherCall] = None
         self._estimate: Optional[CostEstimate] = None
-        self._both: Optional[CostEstimate] = None
-        self._is_allowed = False
+        #: What both calls may cost, None where that is not known, and whether the second may be made.
+        self.both: Optional[CostEstimate] = None
+        self.is_allowed = False
 
     def price(self, client: Client, first: PreparedCall, max_cost_usd: Optional[float]) -> None:
         """Looks at the call that may follow `first`, and what both may cost."""
@@ -78,14 +79,14 @@ class FurtherCalls:
         self._estimate = two = request.estimate(prices, unseen_images=int(call.is_needed))
         if one is not None and two is not None:
             low = two.low_usd if call.is_needed else 0.0
-            self._both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
+            self.both = CostEstimate(one.low_usd + low, one.high_usd + two.high_usd, two.note)
         budget = Budget(max_cost_usd)
         if call.is_needed:
-            budget.check(self._both, "both calls together")
-            self._is_allowed = True
+            budget.check(self.both, "both calls together")
+            self.is_allowed = True
         else:
-            has_cap = max_cost_usd is not None and self._both is not None
-            self._is_allowed = has_cap and budget.take(self._most_usd) is not None
+            has_cap = max_cost_usd is not None and self.both is not None
+            self.is_allowed = has_cap and budget.take(self._most_usd) is not None
 
     def show(self) -> List[str]:
         """The call that may follow, in lines for people; none where none will."""
@@ -94,10 +95,8 @@ class FurtherCalls:
             return []
         when = "Then" if call.is_needed else "Then, where the background is not clear"
         lines = [f"{when}: {call.purpose}, estimated cost {cost_in_words(self._estimate)}"]
-        if self._both is not None:
-            lines.append(
-                f"Both calls: up to ${self._both.high_usd:.4f}{'' if self._is_allowed else self._way}"
-            )
+        if self.both is not None:
+            lines.append(f"Both calls: up to ${self.both.high_usd:.4f}{'' if self.is_allowed else self._way}")
         return lines
 
     def as_json(self) -> Dict[str, object]:
@@ -109,9 +108,9 @@ class FurtherCalls:
             "purpose": call.purpose,
             "prompt": call.request.prompt,
             "needed": call.is_needed,
-            "allowed": self._is_allowed,
+            "allowed": self.is_allowed,
             "cost_usd": estimate_json(self._estimate),
-            "both_usd": estimate_json(self._both),
+            "both_usd": estimate_json(self.both),
         }
         return {"further_call": further}
 
@@ -139,7 +138,7 @@ class FurtherCalls:
             return first
         if call is None:
             return first
-        if not self._is_allowed:
+        if not self.is_allowed:
             warn(f"a second call was not made, for {call.purpose}{self._price}{self._way}")
             return first
         self._say(f"a second call, for {call.purpose}{self._price}")
@@ -149,7 +148,9 @@ class FurtherCalls:
                 request = call.request
                 if call.edits:
                     request = stack.enter_context(client.with_inputs(request, [call.edits]))
-                second = client.run(client.prepare(request, str(path), no_clobber=True), observer=observer)
+                second = client.that_waits.run(
+                    client.prepare(request, str(path), no_clobber=True), observer=observer
+                )
         except GptImage2Error as error:
             both = _of_both(first, error.result, error.billed)
             if isinstance(error, InterruptedCall):
@@ -158,6 +159,9 @@ class FurtherCalls:
             warn(f"the second call failed: {error.message}" + (f"; {error.hint}" if error.hint else ""))
             self._steps.take(() if error.result is None else error.result.images)
             return both
+        except Exception as problem:  # what a call itself raises is of our errors: it was not sent
+            warn(f"no second call was made: {reason_of(problem)}")
+            return first
         self._steps.take(second.images)
         both = _of_both(first, second, second.billed)
         paid = paid_in_words(both)
@@ -167,7 +171,7 @@ class FurtherCalls:
 
     @property
     def _most_usd(self) -> float:
-        return 0.0 if self._both is None else self._both.high_usd
+        return 0.0 if self.both is None else self.both.high_usd
 
     @property
     def _price(self) -> str:
@@ -178,7 +182,7 @@ class FurtherCalls:
     @property
     def _way(self) -> str:
         """What allows the second call."""
-        if self._both is None:
+        if self.both is None:
             return ": without a price of the model (`prices` in the config) it is never made"
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 

@@ -108,6 +108,8 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    for commands in resumed.then:
+        output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
         found = "the host is still at work on" if resumed.task.is_found else "no known address knows of"
         output.say(f"{resumed.id}: {found} task {show(resumed.task.id)}")
@@ -127,6 +129,7 @@ def _call_json(resumed: Resumed) -> Dict[str, object]:
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
+        "then": list(resumed.then),
         "task": _task_json(resumed.task),
         "error": failure_json(resumed.error),
     }

@@ -26,6 +26,7 @@ from ..outputs.left import left_behind
 from ..outputs.naming import extension
 from ..settings.places import state_folder
 from ..telling.output import Output
+from ..telling.tables import line_of
 from .formatting import derivation, details, listing, request_json, spending_json, spending_table
 from .options import (
     forget_parser,
@@ -148,7 +149,8 @@ def run_spend(words: Sequence[str], output: Output, _: StopSwitch) -> int:
         output.result(line)
     if rehearsals.requests:
         cost = f"${rehearsals.cost_usd:.4f} is what it would have cost"
-        output.result(f"What the sandbox made are placeholders: no real money was spent on them ({cost}).")
+        made = f"What the sandbox made are placeholders: no real money was spent on them ({cost})."
+        output.result(line_of([made]))
     output.finish(
         {
             "ok": True,

@@ -16,7 +16,7 @@ from ..base.record import replace
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
-from .formatting import columns
+from ..telling.tables import line_of, table
 
 _NO_SUCH_QUALITY = "-"
 
@@ -27,14 +27,14 @@ def run_compare(asked: ImageRequest, prices: Mapping[str, Prices], discount: flo
     names = [asked.model] if asked.model else [*(model.names[0] for model in MODELS), *others]
     qualities = QUALITIES[1:] if asked.quality in (None, "auto") else (asked.quality,)
     rows = {name: _costs(replace(asked, model=name), qualities, prices, discount) for name in names}
-    table = [["", *qualities]]
+    cells = [["", *qualities]]
     for name, costs in rows.items():
-        table.append([name, *(_in_words(costs, quality) for quality in qualities)])
-    for line in columns(table):
+        cells.append([name, *(_in_words(costs, quality) for quality in qualities)])
+    for line in table(cells, has_head=True):
         output.result(line)
     notes = {name: what_is_reported(name) for name in rows}
     for note in dict.fromkeys(filter(None, notes.values())):
-        output.result(note)
+        output.result(line_of([note]))
     output.finish(
         {
             "ok": True,
@@ -67,14 +67,14 @@ def run_sizes(
     if asked.quality not in (None, "auto"):
         qualities = (str(asked.quality),)
     rows: List[Dict[str, object]] = []
-    table = [["size", "megapixels", *qualities, ""]]
+    lines = [["size", "megapixels", *qualities, ""]]
     for width, height in sorted(sizes, key=lambda size: size[0] * size[1]):
         size = f"{width}x{height}"
         costs = _costs(replace(asked, size=size), qualities, prices, discount)
         notes = [f"--size {names[size]}"] if size in names else []
         notes += ["experimental"] * (width * height > EXPERIMENTAL_PIXELS)
         cells = (_in_words(costs, quality) for quality in qualities)
-        table.append([size, f"{width * height / 1e6:.2f}", *cells, ", ".join(notes)])
+        lines.append([size, f"{width * height / 1e6:.2f}", *cells, ", ".join(notes)])
         rows.append(
             {
                 "size": size,
@@ -82,7 +82,7 @@ def run_sizes(
                 "cost_usd": {quality: estimate_json(cost) for quality, cost in costs.items()},
             }
         )
-    for line in columns(table, right=(1,)):
+    for line in table(lines, right=(1,), has_head=True):
         output.result(line)
     output.finish(
         {

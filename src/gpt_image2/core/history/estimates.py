@@ -19,6 +19,7 @@ from ..settings.config import load_settings
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words
 from ..telling.output import Output
+from ..telling.tables import line_of
 from .compare import run_compare, run_sizes, what_is_reported
 from .options import cost_parser
 
@@ -58,9 +59,9 @@ def run_cost(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             "by the Batch API" if query.batch else "",
         ]
         estimate = replace(estimate.at(discount), note="; ".join(filter(None, notes)))
-    output.result(f"Estimated cost: {cost_in_words(estimate)}")
+    output.result(line_of([f"Estimated cost: {cost_in_words(estimate)}"]))
     if estimate is None and what_is_reported(request.model):
-        output.result(what_is_reported(request.model))
+        output.result(line_of([what_is_reported(request.model)]))
     output.finish(
         {
             "ok": True,

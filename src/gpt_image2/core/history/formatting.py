@@ -10,6 +10,7 @@ from ..base.redact import show
 from ..ledger.derived import DerivedPicture
 from ..telling.as_json import image_json
 from ..telling.in_words import cost_in_words
+from ..telling.tables import line_of, table
 from .dates import local_time
 from .search import PastRequest
 from .spending import Spending, lacks_a_part
@@ -34,7 +35,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
 
 
 def listing(requests: Sequence[PastRequest]) -> List[str]:
-    return columns(
+    return table(
         [
             [
                 str(past.id),
@@ -112,7 +113,7 @@ def derivation(picture: DerivedPicture) -> List[str]:
 
 
 def _shown(rows: Sequence[Sequence[str]]) -> List[str]:
-    return columns([[name, show(value, limit=None)] for name, value in rows])
+    return table([[name, show(value, limit=None)] for name, value in rows])
 
 
 def spending_json(spending: Spending) -> Dict[str, object]:
@@ -126,12 +127,13 @@ def spending_table(by: str, sums: Sequence[Spending], foot: Sequence[Spending], 
         [show(one.name), f"{one.requests:,}", f"{one.images:,}", f"{one.tokens:,}", f"${one.cost_usd:.4f}"]
         for one in (*sums, *foot)
     ]
-    lines = columns(head + rows, right=(1, 2, 3, 4))
+    lines = table(head + rows, right=(1, 2, 3, 4), has_head=True)
     if total.unknown_cost:
         how = "at a cost that is not known, all or in part"
-        lines.append(f"{total.name}: {total.unknown_cost} requests were billed {how}")
+        lines.append(line_of([f"{total.name}: {total.unknown_cost} requests were billed {how}"]))
     if total.maybe_billed:
-        lines.append(f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell")
+        maybe = f"{total.name}: {total.maybe_billed} requests may have been billed, nobody can tell"
+        lines.append(line_of([maybe]))
     return lines
 
 
@@ -151,17 +153,3 @@ def _estimate(past: PastRequest) -> str:
 
 def _or_dash(value: Optional[object], unit: str = "") -> str:
     return "-" if value is None else f"{value}{unit}"
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> List[str]:
-    """Rows as lines, every column as wide as its widest cell; the numbers in `right` are set to the right."""
-    if not rows:
-        return []
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    ]

@@ -59,6 +59,11 @@ class ImageCollector:
         #: Why images were lost: no folder took them.
         self.lost: Tuple[str, ...] = ()
 
+    @property
+    def sizes(self) -> Dict[ImageWriter, int]:
+        """How many bytes each image has that is under way."""
+        return {writer: writer.size_bytes for writer in self._writers}
+
     def begin(self, url: str = "") -> ImageWriter:
         """A writer for the next image, which is fetched from `url` where it did not come itself.
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cast
 
+from ..base.about import in_quotes
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
 from .naming import OutputPlan
@@ -38,6 +39,8 @@ class Left:
         self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        then = asked.get("then")
+        self._then: Mapping[str, Any] = cast(Dict[str, Any], then) if isinstance(then, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
         self.headers: Mapping[str, Any] = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
@@ -55,6 +58,15 @@ class Left:
     def plan(self, rescue_folder: Path) -> OutputPlan:
         """Where the images were to go."""
         return _plan_of(self._output, rescue_folder)
+
+    def then(self, image: SavedImage, is_new: bool) -> str:
+        """The commands that make of an image what was asked for; empty where that is there. What is there by
+        its name is something else where the image is new."""
+        then: Any = self._then.get(str(image.number))
+        target, commands = map(str, cast(List[Any], then) if isinstance(then, list) else ("", ""))
+        if not target or (not is_new and os.path.lexists(target)):
+            return ""
+        return commands.replace("{image}", in_quotes(image.path))
 
     @property
     def addresses(self) -> Tuple[str, ...]:
@@ -166,7 +178,7 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     """The notes; a last one that a kill has torn is passed over."""
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 content: Any = json.loads(line)
                 if isinstance(content, dict):
                     yield cast(Dict[str, Any], content)

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generator, Optional
+from typing import Generator, Optional, Union
 
 _LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 _LOCK_WAIT_S = 2.0
@@ -42,7 +42,7 @@ def is_mine(info: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or info.st_uid == os.geteuid()
 
 
-def stat_of(path: Path) -> Optional[os.stat_result]:
+def stat_of(path: Union[str, Path]) -> Optional[os.stat_result]:
     """What is at a path, a link being itself; None where nothing is."""
     try:
         return os.lstat(str(path))
@@ -119,7 +119,7 @@ def real_path(path: Path, follow: bool = True) -> Path:
         if name in ("", ".", ".."):
             continue
         there = os.path.join(here, name)
-        info = stat_of(Path(there))
+        info = stat_of(there)
         if info is None or not stat.S_ISLNK(info.st_mode):
             here = there
             continue

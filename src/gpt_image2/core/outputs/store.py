@@ -36,6 +36,7 @@ from .ours import check_replaceable, folder_lock, real_path
 
 _SPOOL_BYTES = 1 << 18
 _BASE64_BLOCK = 3 << 18
+_SEAM_BYTES = 48  # by so many bytes the end of an image is found in a text
 
 
 class NotAnImage(Exception):
@@ -251,6 +252,23 @@ class ImageWriter:
     def undo_base64(self) -> None:
         """Turns what was written back into base64 text, so that a faulty text can be kept as it came."""
         self._file.move(OSError("not base64"), fill=_copy_as_base64)
+
+    def give_back(self, size: int, keep: Callable[[bytes], object], text: bytes) -> bytes:
+        """Gives the first `size` bytes to `keep` as they came, plain or base64, unless they are a whole
+        image; what of `text`, the end of what came, is not in them."""
+        file = self._file.file
+        if size < _SEAM_BYTES or is_whole_image(file):
+            return text
+        file.seek(size - _SEAM_BYTES)
+        plain = file.read(_SEAM_BYTES)
+        for seam, written in ((plain, bytes), (base64.b64encode(plain), base64.b64encode)):
+            at = text.rfind(seam)
+            if at >= 0:
+                file.seek(0)
+                for start in range(0, size, _BASE64_BLOCK):
+                    keep(written(file.read(min(_BASE64_BLOCK, size - start))))
+                return text[at + len(seam) :]
+        return text
 
     def discard(self) -> None:
         self._file.remove()

@@ -66,7 +66,7 @@ def forget_facts(state_folder: Path, base_url: str) -> bool:
 def _read(state_folder: Path) -> Dict[str, Any]:
     try:
         content: Any = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
 

@@ -102,8 +102,8 @@ class Curl:
         started = time.monotonic()
         until = started + request.timeout_s + _GRACE_S
         size, piece = 0, b""
-        transfer = _Transfer(request, self)
         pieces: Iterator[bytes] = iter(())
+        transfer = _Transfer(request, self)
         try:
             head = transfer.read_head()
             pieces = transfer.body(head.headers.get("content-encoding", "") if head else "")
@@ -148,7 +148,7 @@ class _Transfer:
         # Nobody else knows the mark, so nobody else can write a report.
         self._mark = os.urandom(12).hex()
         self._first = b""
-        #: What was read last.
+        #: What was read last, and is not passed on yet.
         self._piece = b""
         path = find_curl()
         self._heads = _HeadsChannel()
@@ -231,6 +231,7 @@ class _Transfer:
         decoder = BodyDecoder(encoding)
         for chunk in chunks:
             yield from decoder.feed(chunk)
+            self._piece = b""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()

@@ -192,7 +192,10 @@ def _as_bytes(collected: Collected) -> bytes:
 
 def _parsed(data: bytes) -> Collected:
     """What a file says; a `ValueError` where it is none of ours."""
-    document = json.loads(data)
+    try:
+        document = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError("no object")
     parts = cast("dict[str, Any]", document)

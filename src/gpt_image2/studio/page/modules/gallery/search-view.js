@@ -9,6 +9,8 @@ import { html, signal } from "../view.js";
 
 const WAIT_MS = 150;
 let waiting = 0;
+/** On narrow screens most filters are folded. */
+const isOpen = signal(false);
 /** What is typed, until it is searched for. */
 const typed = signal(/** @type {string | null} */ (null));
 
@@ -31,7 +33,7 @@ export function Search() {
   // What is under way here counts as maybe until it has ended.
   const maybe_billed = Math.max(0, gallery.value.maybe_billed - running.value.length);
   const now = filters.value;
-  return html`<div class="search" role="search">
+  return html`<div class=${isOpen.value ? "search open" : "search"} role="search">
     <input
       type="search"
       id="search"
@@ -58,7 +60,9 @@ export function Search() {
     >
       <span aria-hidden="true">★</span> ${t("starred")}
     </button>
-    <label class="day">${t("since")}<${Typed} type="date" value=${now.day ?? ""} onDone=${since} /></label>
+    <button class="more" aria-expanded=${isOpen.value} onClick=${() => (isOpen.value = !isOpen.value)}>${t("filters")}</button>
+    <${Day} name="since" />
+    <${Day} name="until" />
     <label class="day">
       ${t("least")}
       <${Typed}
@@ -107,17 +111,22 @@ function Whole() {
   </div>`;
 }
 
-/** From the beginning of a day where the user is. @param {string} day */
-function since(day) {
-  const next = { ...filters.peek() };
-  delete next.since;
-  delete next.day;
-  const start = new Date(`${day}T00:00:00`);
-  if (day && !Number.isNaN(start.getTime())) {
-    next.since = start.toISOString();
-    next.day = day;
-  }
-  filters.value = next;
+/** From the beginning of a day where the user is, or to the end of one. @param {{ name: "since" | "until" }} props */
+function Day({ name }) {
+  const given = filters.value[name];
+  const moment = new Date(given ?? "");
+  if (name === "until") moment.setDate(moment.getDate() - 1);
+  const onDone = (/** @type {string} */ day) => {
+    const start = new Date(`${day}T00:00:00`);
+    if (name === "until") start.setDate(start.getDate() + 1);
+    filter(name, Number.isNaN(start.getTime()) ? "" : start.toISOString());
+  };
+  return html`<label class="day">${t(name)}<${Typed} type="date" name=${name} value=${given ? dayOf(moment) : ""} onDone=${onDone} /></label>`;
+}
+
+/** A day where the user is, as a field of dates has it. @param {Date} moment */
+function dayOf(moment) {
+  return [moment.getFullYear(), moment.getMonth() + 1, moment.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
 /** @param {{ name: "model" | "command" | "status" | "collection" }} props */

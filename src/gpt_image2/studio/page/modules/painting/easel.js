@@ -7,6 +7,7 @@ import { say } from "../toasts.js";
 import { Component, createRef, html, signal } from "../view.js";
 import { draw, drawCursor } from "./canvas.js";
 import { add, begin, extend, isSomething, items, move, painting, step } from "./drawing.js";
+import { moved } from "./pen.js";
 import { Viewport } from "./viewport.js";
 
 const STEP = 1.15;
@@ -29,6 +30,8 @@ export class Easel extends Component {
   /** The item that is being painted. @type {import("./drawing.js").Item | null} */ wet = null;
   /** @type {[number, number]} */ start = [0, 0];
   /** @type {[number, number] | null} */ hover = null;
+  /** How large the keyboard's pen is shown, in pixels of the screen; 0 while it is not used. */
+  penRadius = 0;
   isPanning = false;
   isSpaceDown = false;
   isWaiting = false;
@@ -101,7 +104,12 @@ export class Easel extends Component {
     this.image.src = input.source.replace(/^thumbnails\//, "pictures/");
     this.watched = new ResizeObserver(() => this.fit());
     this.watched.observe(this.frame);
-    this.frame.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
+    const onWheel = (/** @type {WheelEvent} */ event) => {
+      event.preventDefault();
+      this.port.zoom(Math.exp(-event.deltaY / 400), this.at(event));
+      this.redraw();
+    };
+    this.frame.addEventListener("wheel", onWheel, { passive: false });
   }
 
   componentWillUnmount() {
@@ -127,7 +135,8 @@ export class Easel extends Component {
       const now = painting(this.drawing.peek());
       if (this.wet) now.items = [...now.items, this.wet];
       draw(context, this.image, this.size, this.port.view, now, this.layer, this.inputs, this.strength);
-      if (this.hover && this.isBrush()) drawCursor(context, this.hover, this.radius.peek() * this.port.view.zoom);
+      const radius = this.isBrush() ? this.radius.peek() * this.port.view.zoom : this.penRadius;
+      if (this.hover && radius) drawCursor(context, this.hover, radius);
     });
   }
 
@@ -148,10 +157,26 @@ export class Easel extends Component {
     if (pointers.size === 2) this.wet = null; // two fingers move the picture
     this.isPanning = this.isSpaceDown || event.button === 1;
     if (this.isPanning || pointers.size > 1 || event.button > 1) return;
-    const point = this.port.on(at);
-    this.start = point;
-    this.wet = this.begun(point, event.button === 2 || event.altKey);
+    this.begin(at, event.button === 2 || event.altKey);
     this.redraw();
+  }
+
+  /** Begins an item. @param {[number, number]} at in pixels of the screen @param {boolean} isErasing */
+  begin(at, isErasing) {
+    this.start = this.port.on(at);
+    this.wet = this.begun(this.start, isErasing);
+  }
+
+  /** Goes on with the item. @param {[number, number]} at in pixels of the screen */
+  follow(at) {
+    if (this.wet) extend(this.wet, this.start, this.port.on(at));
+  }
+
+  /** Ends the item. */
+  finish() {
+    const { wet } = this;
+    this.wet = null;
+    if (wet && isSomething(wet)) this.drawing.value = add(this.drawing.peek(), wet);
   }
 
   /** @param {PointerEvent} event */
@@ -159,11 +184,12 @@ export class Easel extends Component {
     const at = this.at(event);
     const { pointers } = this.port;
     this.hover = event.pointerType === "touch" ? null : at;
+    this.penRadius = 0;
     if (this.isPanning || pointers.size === 2) this.port.drag(event.pointerId, at);
     if (pointers.has(event.pointerId)) pointers.set(event.pointerId, at);
-    if (this.wet) {
+    if (pointers.has(event.pointerId)) {
       const events = event.getCoalescedEvents?.() ?? [];
-      for (const each of events.length ? events : [event]) extend(this.wet, this.start, this.port.on(this.at(each)));
+      for (const each of events.length ? events : [event]) this.follow(this.at(each));
     }
     this.redraw();
   }
@@ -172,16 +198,7 @@ export class Easel extends Component {
   onUp(event) {
     this.port.pointers.delete(event.pointerId);
     if (!this.port.pointers.size) this.isPanning = false;
-    const { wet } = this;
-    this.wet = null;
-    if (wet && isSomething(wet)) this.drawing.value = add(this.drawing.peek(), wet);
-    this.redraw();
-  }
-
-  /** @param {WheelEvent} event */
-  onWheel(event) {
-    event.preventDefault();
-    this.port.zoom(Math.exp(-event.deltaY / 400), this.at(event));
+    this.finish();
     this.redraw();
   }
 
@@ -192,6 +209,7 @@ export class Easel extends Component {
     if (isUndo) this.turn(event.shiftKey ? 1 : -1);
     else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "y") this.turn(1);
     else if (event.ctrlKey || event.metaKey) return;
+    else if (moved(this, event)) return event.preventDefault();
     else if (event.key === "[") this.resize(1 / STEP);
     else if (event.key === "]") this.resize(STEP);
     else if (event.key === "+") this.zoom(STEP);
@@ -262,24 +280,5 @@ export class Easel extends Component {
       }}
       onContextMenu=${(/** @type {Event} */ event) => event.preventDefault()}
     ></canvas>`;
-  }
-
-  /** The tools that every editor has; `others` come after the size. @param {unknown} others */
-  common(others) {
-    const now = this.drawing.value;
-    return html`<label>
-        ${t("brushSize")}
-        <input
-          type="range"
-          min="1"
-          max="400"
-          value=${this.radius.value}
-          onInput=${(/** @type {any} */ event) => (this.radius.value = Number(event.target.value))}
-        />
-      </label>
-      ${others}
-      <button onClick=${() => this.replace([])}>${t("clear")}</button>
-      <button disabled=${now.at === 0} onClick=${() => this.turn(-1)}>${t("undo")}</button>
-      <button disabled=${now.at === now.steps.length - 1} onClick=${() => this.turn(1)}>${t("redo")}</button>`;
   }
 }

@@ -7,6 +7,7 @@ import { Modal } from "../modal.js";
 import { dialog } from "../store.js";
 import { createRef, html, signal } from "../view.js";
 import { alone } from "./canvas.js";
+import { commonTools } from "./common-tools.js";
 import { add, items, painting } from "./drawing.js";
 import { Easel } from "./easel.js";
 
@@ -127,7 +128,7 @@ export class MarkupEditor extends Easel {
             }}
           />
         </label>
-        ${this.common(null)}
+        ${commonTools(this, null)}
       </div>
       ${this.stage(t("markupCanvas"))}
       <div class="row foot">

@@ -7,6 +7,7 @@ import { dialog } from "../store.js";
 import { say } from "../toasts.js";
 import { html, signal } from "../view.js";
 import { tinted } from "./canvas.js";
+import { commonTools } from "./common-tools.js";
 import { add, asPlan, box, items, painting } from "./drawing.js";
 import { Easel } from "./easel.js";
 
@@ -102,7 +103,7 @@ export class MaskEditor extends Easel {
             ${t(`tool_${name}`)}
           </button>`,
         )}
-        ${this.common(html`<button onClick=${() => this.replace([...items(now), { rect: [0, 0, ...this.size], op: "add" }])}>${t("fill")}</button>
+        ${commonTools(this, html`<button onClick=${() => this.replace([...items(now), { rect: [0, 0, ...this.size], op: "add" }])}>${t("fill")}</button>
           <button aria-pressed=${now.invert} onClick=${() => this.set({ invert: !now.invert })}>${t("invert")}</button>`)}
         <${Pixels} name="feather" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />
         <${Pixels} name="grow" drawing=${now} set=${(/** @type {any} */ changes) => this.set(changes)} />
