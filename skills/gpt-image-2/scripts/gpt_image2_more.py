@@ -271,7 +271,6 @@ from gpt_image2 import (
     make_images,
     mask_secrets,
     members,
-    mistake,
     moment_s,
     name_problem,
     open_database,
@@ -1941,6 +1940,119 @@ def _cleared(path, rescue_folder):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# ledger/budget
+#
+# The money cap of one call or of many: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
+# ------------------------------------------------------------------------------------------------------------
+
+
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
+
+
+class Hold:
+    # The money that one call may cost. Until `sent` nothing was spent, after it everything may be.
+
+    def __init__(self, high_usd):
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self):
+        # A request went out: until it is settled it counts as paid for.
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed, cost_usd):
+        # The call has ended: its cost where that is known, else its highest estimate.
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    # What calls may spend and have spent, in USD; `spent_usd` is what was spent before.
+
+    def __init__(self, max_cost_usd=None, spent_usd=0.0):
+        self.max_cost_usd = max_cost_usd
+        self._lock = threading.Lock()
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd):
+        # Sets the highest estimate of a call aside until `release`; None when it might pass the cap.
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
+                return None
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold):
+        # Books what a call has cost in place of what was set aside for it.
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(
+        self, estimate, what, way_out="raise `max_cost_usd`"
+    ):
+        # `take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
+        #
+        # Raises:
+        # UsageError: it might pass the cap, or its price is not known while there is one.
+        if estimate is None and self.max_cost_usd is not None:
+            raise unknown_cost(what)
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
+            raise UsageError(
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def check(self, estimate, what):
+        # Refuses what `hold` would refuse.
+        with self.hold(estimate, what):
+            pass
+
+    def json(self):
+        # Cap, spent, held by calls under way, and left, in USD; None where there is no cap.
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
+
+
+def unknown_cost(what):
+    # The error where there is a cap, and a price is not known.
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
 # ledger/derived
 #
 # What the ledger keeps of a finished picture: what it was made from, and how. Written and read here.
@@ -2361,119 +2473,6 @@ def read_pasted_url(url, source):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/budget
-#
-# The money cap of one call or of many: what they have cost, and what those under way may still cost.
-#
-# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
-# ------------------------------------------------------------------------------------------------------------
-
-
-OVER_MAX_COST = "over_max_cost"
-_ROUNDING_USD = 1e-9
-
-
-class Hold:
-    # The money that one call may cost. Until `sent` nothing was spent, after it everything may be.
-
-    def __init__(self, high_usd):
-        self.high_usd = high_usd
-        self.spent_usd = 0.0
-
-    def sent(self):
-        # A request went out: until it is settled it counts as paid for.
-        self.spent_usd = self.high_usd
-
-    def settle(self, billed, cost_usd):
-        # The call has ended: its cost where that is known, else its highest estimate.
-        if billed is Billed.NO:
-            self.spent_usd = 0.0
-        elif billed is Billed.YES and cost_usd is not None:
-            self.spent_usd = cost_usd
-        else:
-            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
-
-
-class Budget:
-    # What calls may spend and have spent, in USD; `spent_usd` is what was spent before.
-
-    def __init__(self, max_cost_usd=None, spent_usd=0.0):
-        self.max_cost_usd = max_cost_usd
-        self._lock = threading.Lock()
-        self._spent_usd = spent_usd
-        self._held_usd = 0.0
-
-    def take(self, high_usd):
-        # Sets the highest estimate of a call aside until `release`; None when it might pass the cap.
-        with self._lock:
-            taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
-                return None
-            self._held_usd += high_usd
-        return Hold(high_usd)
-
-    def release(self, hold):
-        # Books what a call has cost in place of what was set aside for it.
-        with self._lock:
-            self._held_usd -= hold.high_usd
-            self._spent_usd += hold.spent_usd
-
-    @contextmanager
-    def hold(
-        self, estimate, what, way_out="raise `max_cost_usd`"
-    ):
-        # `take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
-        #
-        # Raises:
-        # UsageError: it might pass the cap, or its price is not known while there is one.
-        if estimate is None and self.max_cost_usd is not None:
-            raise unknown_cost(what)
-        high_usd = estimate.high_usd if estimate else 0.0
-        hold = self.take(high_usd)
-        if hold is None:
-            taken = ""
-            if self._spent_usd or self._held_usd:
-                taken = f", of which ${self._spent_usd:.4f} are spent"
-                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
-            raise UsageError(
-                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
-                f"${self.max_cost_usd or 0.0:.4f}{taken}",
-                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
-                code=OVER_MAX_COST,
-            )
-        try:
-            yield hold
-        finally:
-            self.release(hold)
-
-    def check(self, estimate, what):
-        # Refuses what `hold` would refuse.
-        with self.hold(estimate, what):
-            pass
-
-    def json(self):
-        # Cap, spent, held by calls under way, and left, in USD; None where there is no cap.
-        with self._lock:
-            spent, held = self._spent_usd, self._held_usd
-        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
-        return {
-            "max_cost_usd": self.max_cost_usd,
-            "spent_usd": round(spent, 6),
-            "held_usd": round(held, 6),
-            "left_usd": left,
-        }
-
-
-def unknown_cost(what):
-    # The error where there is a cap, and a price is not known.
-    return UsageError(
-        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
-        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
-        code="unknown_cost",
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/task_words
 #
 # What a host says of a task. Pure.
@@ -2693,9 +2692,9 @@ def _says_free(fields):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/error_elsewhere
+# calls/elsewhere
 #
-# What a server says went wrong, elsewhere than in an `error`. Pure.
+# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -2713,6 +2712,8 @@ _REASONS = (
 #: The last steps of those that are codes, and not sentences.
 _CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
 _STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 
 
 def error_elsewhere(fields, task):
@@ -2722,6 +2723,38 @@ def error_elsewhere(fields, task):
     if named and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
     return _reason_elsewhere(fields)
+
+
+class ErrorWords:
+    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
+
+    def __init__(
+        self, keep, quoted, on_quoted
+    ):
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece):
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _goes_well(fields, task):
@@ -2757,49 +2790,6 @@ def _reason_elsewhere(fields):
     if reason and all(list(one) == ["revised_prompt"] for one in said):
         return ServerError(said_text(reason))
     return None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/quoted
-#
-# Images in the words of an error.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
-
-
-class ErrorWords:
-    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
-
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3653,38 +3643,6 @@ def resumed_in_words(resumed):
         yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/side_by_side
-#
-# Requests of one call that run at the same time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_JOIN_S = 0.5
-
-
-def run_side_by_side(jobs):
-    # Runs every job in a thread of its own; how they ended, in their order.
-    ends = [None] * len(jobs)
-    failures = []
-
-    def work(number):
-        try:
-            ends[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [end for end in ends if end is not None]
 
 
 # ============================================================================================================
@@ -11952,54 +11910,3 @@ def _nobody_knows(error, label):
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# runners
-#
-# The functions of the commands that lie beside the script, imported when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What runs a command: by the words behind its name, to an exit code.
-CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def runners_of(command):
-    # What runs a command and those below it, by their words.
-    if command == "doctor":
-        return {"doctor": run_doctor}
-    if command == "resume":
-        return {"resume": run_resume}
-    if command in ("history", "spend", "cost"):
-        return {
-            "history": run_list,
-            "history show": run_show,
-            "history redo": run_redo,
-            "history forget": run_forget,
-            "spend": run_spend,
-            "cost": run_cost,
-        }
-    if command == "batch":
-        return {
-            "batch": _run_batch,
-            "batch run": run_batch_run,
-            "batch plan": partial(run_extra, "batch plan"),
-            "batch report": partial(run_extra, "batch report"),
-            "batch submit": run_submit,
-            "batch status": run_status,
-            "batch wait": run_wait,
-            "batch fetch": run_fetch,
-            "batch cancel": run_cancel,
-            "batch list": run_list_batches,
-        }
-    return {command: partial(run_extra, command)}
-
-
-def _run_batch(words, _output, _stop):
-    # `batch` without a command below it: its help.
-    if words and words[0] not in ("-h", "--help"):
-        names = [name for name, _ in BATCH_COMMANDS]
-        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
-    batch_parser().print_help()
-    return ExitCode.OK

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gpt_image2.core.api.cost import BATCH_DISCOUNT, CostEstimate
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.calls.budget import unknown_cost
+from gpt_image2.core.ledger.budget import unknown_cost
 
 from .table import TableJob
 

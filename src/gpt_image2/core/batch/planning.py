@@ -20,11 +20,11 @@ from ..api.request import ImageRequest, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
-from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..commands.picture_flags import names_of
 from ..commands.steps_ahead import estimate_with_steps
+from ..ledger.budget import unknown_cost
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.lines import remove_empty
 from ..outputs.naming import OutputPlan, canonical, extension, name_problem, slug

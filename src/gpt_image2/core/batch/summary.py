@@ -11,7 +11,7 @@ from ..base.errors import PartialError
 from ..base.outcome import Billed, ExitCode, SavedImage
 from ..base.record import Record
 from ..base.redact import show
-from ..calls.budget import OVER_MAX_COST
+from ..ledger.budget import OVER_MAX_COST
 from ..telling.as_json import estimate_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output

@@ -282,7 +282,7 @@ class Client:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
         if max_cost_usd is not None:
-            from .budget import Budget
+            from ..ledger.budget import Budget
 
             estimate = request.estimate(self.settings.prices)
             Budget(max_cost_usd).check(estimate, f"this call of {request.model}")

@@ -10,6 +10,7 @@ from ..api.images import sha256_of
 from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
+from ..api.usage import told_usage
 from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialError
 from ..base.events import HeadersReceived, PartialImage, RequestStarted, RetryWaiting
 from ..base.outcome import Billed, Result
@@ -24,7 +25,6 @@ from .gate import SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 from .task import Task, shown_task
 from .under_way import CallUnderWay
-from .usage import told_usage
 
 _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"

@@ -12,6 +12,7 @@ from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
 from ..api.cost import priced
+from ..api.usage import told_usage
 from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
@@ -37,7 +38,6 @@ from .response import Answer, AnswerReader
 from .retry import Attempt, judge
 from .task import TASK_ACCEPTED, Task, TaskState, shown_task
 from .task_words import known_addresses, task_at, told_addresses
-from .usage import told_usage
 
 #: A task that no address has known for so long is given up: hosts keep theirs for a day or less.
 _LOST_S = 86_400.0

@@ -10,21 +10,21 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 from ..api.images import needs_more, sniff_format
+from ..api.usage import read_svg_usage, read_usage
 from ..base.errors import UsageError
 from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
 from ..base.untrusted import first_json, members
 from ..outputs.collect import ImageCollector
+from ..outputs.findings import ImageFinder, is_image_file
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..settings.poll import Poll
 from ..wire.json_stream import JsonSplitter, Place, StringSink, json_escaped
 from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
-from .findings import ImageFinder, is_image_file
 from .server_error import ServerError, read_server_error
 from .task import TASK_ACCEPTED, Task, TaskState
-from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
 #: No stream has so many: what follows them is kept unread, which is quick.
@@ -196,7 +196,7 @@ class AnswerReader:
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
         try:
-            from .quoted import ErrorWords
+            from .elsewhere import ErrorWords
 
             return ErrorWords(self._keep_text, quoted, self._quote_ended)
         except UsageError:  # the script lies alone

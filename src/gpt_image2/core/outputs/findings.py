@@ -11,10 +11,10 @@ from typing import Callable, Dict, List, Optional, Set, Tuple, cast
 
 from ..base.record import Record, replace
 from ..base.untrusted import first_json
-from ..outputs.collect import ImageCollector
-from ..outputs.image_text import ImageText
-from ..outputs.store import ImageWriter
 from ..wire.json_stream import IN_A_LIST, Place, StringSink
+from .collect import ImageCollector
+from .image_text import ImageText
+from .store import ImageWriter
 
 #: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
 #: faster than the text.
