@@ -4681,15 +4681,16 @@ def is_same(path, other):
 
 
 def adopt(
-    notes, plan
+    notes, plan, inputs=()
 ):
     # The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
+    # What has the SHA-256 of an input was sent, and not made.
     images = []
     previews = []
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part):
+        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue
@@ -5310,8 +5311,10 @@ class ImageCollector:
     def nothing_else_came(self):
         # Images that were sent are the result after all, where there is no other.
         echoes, self._echoes = self._echoes, []
+        if self.images or not echoes:
+            return
         self._inputs.clear()
-        for echo in [] if self.images else echoes:
+        for echo in echoes:
             self.finish(*echo)
 
     def comes_again(self):
@@ -5611,7 +5614,7 @@ def _held_back(text):
 #: faster than the text.
 _ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
 _UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
-_MOST_FINDINGS = 1000
+_MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
@@ -5714,7 +5717,8 @@ class ImageFinder:
         with_image, self._with_image = self._with_image, set()
         if counts:
             alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+            room = _MOST_IN_ALL - len(self._findings)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:room]
         return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self):
@@ -5855,7 +5859,7 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    # What is known of a request before it is sent.
+    # What is known of a request before it is sent. `profile` is empty without one.
     #
     # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
@@ -5873,6 +5877,7 @@ class Opening(Record):
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
     sandbox: bool = False
+    profile: str = ""
 
 
 class Ending(Record):
@@ -5885,7 +5890,7 @@ class Ending(Record):
 
 
 def opening_of(
-    base_url, request, plan, estimate
+    base_url, profile, request, plan, estimate
 ):
     # The opening of a checked request; its input files are read to hash them.
     return Opening(
@@ -5897,6 +5902,7 @@ def opening_of(
         mask=None if request.mask is None else input_file(request.mask),
         markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
+        profile=profile,
     )
 
 
@@ -6125,8 +6131,10 @@ _VERSION_4 = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
+#: Which of the user's servers it was, by the name of its profile.
+_VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -6336,8 +6344,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -6470,6 +6478,7 @@ class Ledger:
                 estimate.high_usd if estimate else None,
                 opening.discount,
                 opening.batch_id,
+                opening.profile or None,
             ),
         )
 
@@ -7848,6 +7857,8 @@ def _error_of(defect, said, saved, asked, billed):
 
 
 _EVENT_BYTES = 1 << 20
+#: No stream has so many: what follows them is kept unread, which is quick.
+_MOST_EVENTS = 100_000
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
@@ -7906,6 +7917,7 @@ class AnswerReader:
         self._feed = None
         self._shape = "empty"
         self._sse = None
+        self._events = 0
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
         self._json = JsonSplitter(self._wants, self._keep)
         self._body = None  # of an answer that is no JSON
@@ -8018,7 +8030,10 @@ class AnswerReader:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data):
-        self._json.feed(data)
+        if self._events < _MOST_EVENTS:
+            self._json.feed(data)
+        else:
+            self._spool.write(data)
 
     def _keep(self, data):
         self._spool.write(data)
@@ -8063,6 +8078,7 @@ class AnswerReader:
     def _event_ended(self):
         if not self._document and not self._undecided:
             return
+        self._events += 1
         if self._is_preview():
             index = re.search(_PARTIAL_INDEX, self._document)
             for writer, _ in self._undecided:
@@ -9333,8 +9349,11 @@ class CallUnderWay:
         #: Is told the id of a task as soon as the host has accepted it.
         self.on_accepted = lambda _: None
 
-    def begin_sending(self, request, numbers):
-        # One more request is about to be sent, for the images with these numbers.
+    def begin_sending(
+        self, request, numbers, inputs
+    ):
+        # One more request is about to be sent, for the images with these numbers, from inputs with these
+        # SHA-256.
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -9346,6 +9365,7 @@ class CallUnderWay:
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
+                "inputs": inputs,
                 "output": {
                     "folder": str(plan.folder),
                     "stem": plan.stem,
@@ -9452,7 +9472,8 @@ class Lane:
     def send(self):
         # Sends it once; how it ended.
         call = self._call
-        sending = call.begin_sending(self._request, self._numbers)
+        inputs = [sha256_of(image.path) for image in self._request.images]
+        sending = call.begin_sending(self._request, self._numbers, inputs)
         collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
@@ -9462,7 +9483,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
-            inputs=[sha256_of(image.path) for image in self._request.images],
+            inputs=inputs,
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)
@@ -10108,7 +10129,7 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
-            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
             opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)

@@ -21,16 +21,16 @@ SUBMITTED_WITHIN_S = 86400.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast jobs go: calls at once, images a minute, and the seconds of a call by its quality."""
+    """How fast jobs go: calls at once, images a minute, and the seconds that calls were seen to take by their
+    quality."""
 
     concurrency: int
     images_per_minute: float | None
     seconds: Mapping[str, float]
-    unknown_s: float
 
     def call_s(self, job: TableJob) -> float:
         """How long a job's call takes."""
-        return self.seconds.get(job.quality, self.unknown_s)
+        return self.seconds.get(job.quality, job.typical_s)
 
     def seconds_of(self, jobs: Jobs) -> float:
         """How long jobs take."""

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from gpt_image2.core.api.checks import checked
 from gpt_image2.core.api.images import sha256_of
-from gpt_image2.core.api.models import MAX_INPUT_IMAGES
+from gpt_image2.core.api.models import MAX_INPUT_IMAGES, typical_seconds
 from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
@@ -121,6 +121,7 @@ def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob
         images=request.count,
         low_usd=estimate.low_usd if estimate else None,
         high_usd=estimate.high_usd if estimate else None,
+        typical_s=typical_seconds(request.model, request.effective_quality),
     )
 
 

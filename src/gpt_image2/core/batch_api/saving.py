@@ -183,6 +183,7 @@ class ResultSaver:
         known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
+            profile=self._settings.profile,
             command=command,
             request=request,
             output=str(self._folder.path / job.planned.name),

@@ -326,7 +326,7 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
-            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
             opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)

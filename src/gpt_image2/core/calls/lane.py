@@ -59,7 +59,8 @@ class Lane:
     def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
         """Sends it once; how it ended."""
         call = self._call
-        sending = call.begin_sending(self._request, self._numbers)
+        inputs = [sha256_of(image.path) for image in self._request.images]
+        sending = call.begin_sending(self._request, self._numbers, inputs)
         collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
@@ -69,7 +70,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
-            inputs=[sha256_of(image.path) for image in self._request.images],
+            inputs=inputs,
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)
