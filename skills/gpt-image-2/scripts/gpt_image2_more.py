@@ -354,7 +354,8 @@ _PYTHON = (3, 10)
 
 def install_line(extra=""):
     # The command that installs the package with this optional part: from the clone that this runs in, or in
-    # the place of the package that runs; the script alone knows of neither, and names a clone.
+    # the place of the package that runs; the script alone knows of neither, and names a clone, or the package's
+    # command where that is found.
     place, where = ".", f" in a clone of {PROGRAM}"
     if install_line.__module__.startswith("gpt_image2.core."):
         place, where = PROGRAM, ""
@@ -364,7 +365,19 @@ def install_line(extra=""):
         if os.path.isfile(os.path.join(folder, "src", "gpt_image2", "__main__.py")):
             place, where = folder, ""
     python = "" if not extra or sys.version_info >= _PYTHON else ", with Python 3.10 or newer"
-    return f"pip install {in_quotes(place + (f'[{extra}]' if extra else ''))}{where}{python}"
+    instead = f", or call {PROGRAM}" if has_command_beside() else ""
+    return f"pip install {in_quotes(place + (f'[{extra}]' if extra else ''))}{where}{python}{instead}"
+
+
+def has_command_beside():
+    # Whether this is the script, and the package's command is on the PATH.
+    if install_line.__module__.startswith("gpt_image2.core."):
+        return False
+    from shutil import which
+
+    found = which(PROGRAM)
+    here = os.path.dirname(os.path.realpath(__file__))  # where a link of that name may lead as well
+    return found is not None and os.path.dirname(os.path.realpath(found)) != here
 
 
 def import_part(module):
@@ -805,6 +818,28 @@ def alpha_of(image):
     return Alpha.OPAQUE if is_opaque else Alpha.CLEAR
 
 
+def clear_share_of(mask):
+    # Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that cannot
+    # be read, or would take long.
+    alphas, rows = 0, 0
+    try:
+        with open(mask.path, "rb") as file:
+            depth, colours, _, _, is_interlaced = file.read(29)[24:]
+            width, height = mask.width or 0, mask.height or 0
+            if is_interlaced or depth != 8 or colours not in _CHANNELS or not width * height:
+                return None
+            step = _CHANNELS[colours]
+            above = bytes(width)
+            for row in islice(_rows(file, 1 + step * width), height):
+                plane = _unfiltered(row[:1] + row[step::step], above)
+                if plane is None:
+                    return None
+                alphas, rows, above = alphas + sum(plane), rows + 1, plane
+    except (OSError, ValueError, zlib.error):
+        return None
+    return 1 - alphas / (width * height * 255) if rows == height else None
+
+
 def _alpha_of_palette(file, depth, width, height):
     # By which entries of the palette are in use; those without an alpha of their own are opaque.
     alphas = _transparency(file)
@@ -828,7 +863,7 @@ def _alpha_of_palette(file, depth, width, height):
 
 
 def _unfiltered(row, above):
-    # A row of one byte a pixel or less; None for a filter that would take long.
+    # A row of one plane, a byte a pixel or less; None for a filter that would take long.
     if row[0] == 0:
         return row[1:]
     if row[0] == 1:
@@ -4644,6 +4679,11 @@ def show_unsent(
     kind = "multipart/form-data" if request.images else "application/json"
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
+    if request.mask is not None:
+        share = clear_share_of(request.mask)
+        if share is not None:
+            width, height = request.mask.width, request.mask.height
+            output.result(f"Mask: {share:.1%} of {width}x{height} is to be edited")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     further = {} if finishing is None else finishing.show_price(output)
     for path in outputs:
@@ -4911,6 +4951,8 @@ def _extras():
     # Which optional parts of the package are there; none is needed for a call.
     there, missing = extras_there()
     detail = f"installed: {', '.join(there) or 'none'}; not: {', '.join(missing) or 'none'} (none is needed)"
+    if has_command_beside():
+        detail += f"; or call {PROGRAM}, which has its own"
     return Check("extras", "ok", detail)
 
 
@@ -5455,6 +5497,8 @@ def _error(calls, stop):
 def _say(resumed, output):
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    if resumed.new and resumed.result.sandbox:
+        output.say(SANDBOX_MADE_IT)
     for commands in resumed.then:
         output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
@@ -5473,6 +5517,7 @@ def _task_json(task):
 def _call_json(resumed):
     return {
         "id": resumed.id,
+        **({"sandbox": True} if resumed.result.sandbox else {}),
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),
@@ -9177,6 +9222,7 @@ def request_json(past):
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
     return {
         **shown,
+        **({"sandbox": True} if past.host == SANDBOX_HOST else {}),
         "inputs": [file.json() for file in past.inputs],
         "mask": past.mask and past.mask.json(),
         "markup": past.markup and past.markup.json(),
@@ -9215,6 +9261,7 @@ def details(past):
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
+        *([["sandbox", SANDBOX_MADE_IT]] if past.host == SANDBOX_HOST else []),
         *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],

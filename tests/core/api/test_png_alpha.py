@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import struct
 import zlib
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_image2.core.api.png_alpha import Alpha, alpha_of
+from gpt_image2.core.api.png_alpha import Alpha, alpha_of, clear_share_of
 from gpt_image2.core.api.request import InputImage
 
 EDGES = st.integers(min_value=1, max_value=9)
@@ -20,10 +20,18 @@ DICE = st.randoms(use_true_random=False)
 LOOKS = {"opaque": (1.0, 0.0), "clear": (0.0, 1.0), "one in ten": (0.9, 0.05), "noise": (0.3, 0.3)}
 
 
-def found_in(folder: pytest.TempPathFactory, data: bytes, width: int, height: int) -> Alpha:
+def written(folder: pytest.TempPathFactory, data: bytes, width: int, height: int) -> InputImage:
     path = folder.mktemp("drawn") / "drawn.png"
     path.write_bytes(data)
-    return alpha_of(InputImage(str(path), path.name, "png", width, height, 0, True))
+    return InputImage(str(path), path.name, "png", width, height, 0, True)
+
+
+def found_in(folder: pytest.TempPathFactory, data: bytes, width: int, height: int) -> Alpha:
+    return alpha_of(written(folder, data, width, height))
+
+
+def share_in(folder: pytest.TempPathFactory, data: bytes, width: int, height: int) -> Optional[float]:
+    return clear_share_of(written(folder, data, width, height))
 
 
 def expected_of(alphas: List[int], full: int) -> Alpha:
@@ -80,6 +88,33 @@ def test_property_a_palette_counts_by_the_entries_that_are_in_use(
     data = png_of(rows, 1, (width, height, depth, 3), before, range(3), dice)
     alphas = [palette[index] if index < told else 255 for index in indices]
     assert found_in(tmp_path_factory, data, width, height) is expected_of(alphas, 255)
+
+
+@given(EDGES, EDGES, st.sampled_from([4, 6]), st.sampled_from(sorted(LOOKS)), DICE)
+def test_property_the_share_of_a_mask_is_that_of_its_pixels(
+    tmp_path_factory: pytest.TempPathFactory,
+    width: int,
+    height: int,
+    colours: int,
+    look: str,
+    dice: random.Random,
+) -> None:
+    step = 2 if colours == 4 else 4
+    alphas = [drawn_by(look, 255, dice) for _ in range(width * height)]
+    pixels = [bytes(dice.randrange(256) for _ in range(step - 1)) + bytes([alpha]) for alpha in alphas]
+    rows = [b"".join(pixels[start : start + width]) for start in range(0, width * height, width)]
+    data = png_of(rows, step, (width, height, 8, colours), b"", range(3), dice)
+    share = share_in(tmp_path_factory, data, width, height)
+    assert share == pytest.approx(1 - sum(alphas) / (255 * width * height))
+    assert share_in(tmp_path_factory, data, width, height + 1) is None, "a row is missing"
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_no_share_is_told_where_working_it_out_would_take_long(
+    tmp_path_factory: pytest.TempPathFactory, number: int
+) -> None:
+    data = png_of([bytes(4)], 4, (1, 1, 8, 6), b"", [number], random.Random(1))
+    assert share_in(tmp_path_factory, data, 1, 1) is None
 
 
 @pytest.mark.parametrize("interlaced, colours, number", [(1, 6, 0), (0, 2, 0), (0, 3, 4)])

@@ -63,6 +63,14 @@ def test_a_dry_run_of_an_edit_shows_its_parts(home: Home, recorder: Recorder) ->
     assert "input images come on top" in run.stdout
 
 
+def test_a_dry_run_says_how_much_of_the_picture_the_mask_gives_away(home: Home) -> None:
+    (home.cwd / "in.png").write_bytes(png(8, 4))
+    args = ("edit", "in.png", "a cat", "--dry-run")
+    assert "Mask:" not in home.run(*args).stdout
+    lines = home.run(*args, "--area", "0,0,4,2").stdout.splitlines()
+    assert "Mask: 25.0% of 8x4 is to be edited" in lines
+
+
 def test_a_dry_run_needs_no_key(home: Home) -> None:
     run = home.run("generate", "a cat", "--dry-run", env={"GPT_IMAGE2_API_KEY": None})
     assert run.code == 0

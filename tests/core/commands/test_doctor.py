@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import Dict
 
 import pytest
@@ -111,6 +112,25 @@ def test_it_tells_which_optional_parts_of_the_package_are_missing(home: Home) ->
     checks = {check["name"]: check for check in home.run("doctor", "--json").json["checks"]}
     assert checks["extras"]["status"] == "ok"
     assert checks["extras"]["detail"].startswith("installed: none; not: pictures, sandbox"), "it runs by -S"
+
+
+@pytest.mark.parametrize("there", ["a command", "a link to the script", "none"])
+def test_the_script_names_the_packages_command_where_that_is_on_the_path(there: str, home: Home) -> None:
+    command, curl = home.cwd / "gpt-image2", shutil.which("curl")
+    assert curl is not None
+    if there == "a command":
+        command.write_bytes(b"#!/bin/sh\n")
+        command.chmod(0o755)
+    elif there == "a link to the script":
+        command.symlink_to(home.script)
+        home.script.chmod(0o755)
+    (home.cwd / "curl").symlink_to(curl)
+    env = {"PATH": str(home.cwd)}
+    missing = home.run("sheet", "a.png", "-o", "b.png", env=env)
+    assert (missing.code, "sheet is not installed here" in missing.stderr) == (2, True)
+    told = home.run("doctor", env=env, base_url="http://127.0.0.1:1/v1").stdout
+    for said in (missing.stderr, told):
+        assert ("or call gpt-image2" in said) is (there == "a command")
 
 
 def test_a_state_folder_that_cannot_be_written_is_called_the_state_folder(

@@ -64,7 +64,7 @@ def test_images_that_could_not_be_fetched_are_fetched_without_another_request(
     unfetched(home, recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(body=TWO)})
     run = home.run("resume", "--json")
     (call,) = run.json["calls"]
-    assert (run.code, call["kept"], call["waiting"]) == (0, [], [])
+    assert (run.code, call["kept"], call["waiting"], "sandbox" in call) == (0, [], [], False)
     assert [Path(image["path"]).name for image in call["images"]] == ["cat-1.png", "cat-2.png"]
     assert [path.read_bytes() for path in sorted(home.cwd.iterdir())] == [ONE, TWO]
     assert {request.method for request in recorder.requests} == {"GET"}
@@ -213,8 +213,12 @@ def test_a_rehearsal_that_is_killed_before_its_answer_is_no_real_money(
     recorder.release()
     (row,) = rows_of(home.ledger)
     assert row["host"] != "the sandbox"
+    assert "sandbox" not in home.run("history", "show", "1", "--json").json["request"]
     recorder.answer = lambda _: Answer(body=b"{}", headers=(("x-gpt-image-2-sandbox", "1"),))
-    assert home.run("resume").code == 0
+    (call,) = home.run("resume", "--json").json["calls"]
+    assert call["sandbox"] is True
+    assert home.run("history", "show", "1", "--json").json["request"]["sandbox"] is True
+    assert "the sandbox made this" in home.run("history", "show", "1").stdout
     (row,) = rows_of(home.ledger)
     assert row["host"] == "the sandbox"
     assert home.run("spend", "--json").json["maybe_billed"] == 0

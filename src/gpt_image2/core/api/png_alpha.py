@@ -66,6 +66,28 @@ def alpha_of(image: InputImage) -> Alpha:
     return Alpha.OPAQUE if is_opaque else Alpha.CLEAR
 
 
+def clear_share_of(mask: InputImage) -> Optional[float]:
+    """Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that cannot
+    be read, or would take long."""
+    alphas, rows = 0, 0
+    try:
+        with open(mask.path, "rb") as file:
+            depth, colours, _, _, is_interlaced = file.read(29)[24:]
+            width, height = mask.width or 0, mask.height or 0
+            if is_interlaced or depth != 8 or colours not in _CHANNELS or not width * height:
+                return None
+            step = _CHANNELS[colours]
+            above = bytes(width)
+            for row in islice(_rows(file, 1 + step * width), height):
+                plane = _unfiltered(row[:1] + row[step::step], above)
+                if plane is None:
+                    return None
+                alphas, rows, above = alphas + sum(plane), rows + 1, plane
+    except (OSError, ValueError, zlib.error):
+        return None
+    return 1 - alphas / (width * height * 255) if rows == height else None
+
+
 def _alpha_of_palette(file: IO[bytes], depth: int, width: int, height: int) -> Alpha:
     """By which entries of the palette are in use; those without an alpha of their own are opaque."""
     alphas = _transparency(file)
@@ -89,7 +111,7 @@ def _alpha_of_palette(file: IO[bytes], depth: int, width: int, height: int) -> A
 
 
 def _unfiltered(row: bytes, above: bytes) -> Optional[bytes]:
-    """A row of one byte a pixel or less; None for a filter that would take long."""
+    """A row of one plane, a byte a pixel or less; None for a filter that would take long."""
     if row[0] == 0:
         return row[1:]
     if row[0] == 1:

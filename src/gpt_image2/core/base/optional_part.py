@@ -18,7 +18,8 @@ _PYTHON = (3, 10)
 
 def install_line(extra: str = "") -> str:
     """The command that installs the package with this optional part: from the clone that this runs in, or in
-    the place of the package that runs; the script alone knows of neither, and names a clone."""
+    the place of the package that runs; the script alone knows of neither, and names a clone, or the package's
+    command where that is found."""
     place, where = ".", f" in a clone of {PROGRAM}"
     if install_line.__module__.startswith("gpt_image2.core."):
         place, where = PROGRAM, ""
@@ -28,7 +29,19 @@ def install_line(extra: str = "") -> str:
         if os.path.isfile(os.path.join(folder, "src", "gpt_image2", "__main__.py")):
             place, where = folder, ""
     python = "" if not extra or sys.version_info >= _PYTHON else ", with Python 3.10 or newer"
-    return f"pip install {in_quotes(place + (f'[{extra}]' if extra else ''))}{where}{python}"
+    instead = f", or call {PROGRAM}" if has_command_beside() else ""
+    return f"pip install {in_quotes(place + (f'[{extra}]' if extra else ''))}{where}{python}{instead}"
+
+
+def has_command_beside() -> bool:
+    """Whether this is the script, and the package's command is on the PATH."""
+    if install_line.__module__.startswith("gpt_image2.core."):
+        return False
+    from shutil import which
+
+    found = which(PROGRAM)
+    here = os.path.dirname(os.path.realpath(__file__))  # where a link of that name may lead as well
+    return found is not None and os.path.dirname(os.path.realpath(found)) != here
 
 
 def import_part(module: str) -> Any:

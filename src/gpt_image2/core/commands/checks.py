@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, cast
 from urllib.parse import urlsplit
 
-from ..base.about import USER_AGENT
+from ..base.about import PROGRAM, USER_AGENT
 from ..base.errors import ConfigError, GptImage2Error, NetworkError
 from ..base.interrupt import StopSwitch
+from ..base.optional_part import has_command_beside
 from ..base.outcome import Billed, ExitCode
 from ..base.record import Record, replace
 from ..calls.exchange import Host, host_of
@@ -150,6 +151,8 @@ def _extras() -> Check:
     """Which optional parts of the package are there; none is needed for a call."""
     there, missing = extras_there()
     detail = f"installed: {', '.join(there) or 'none'}; not: {', '.join(missing) or 'none'} (none is needed)"
+    if has_command_beside():
+        detail += f"; or call {PROGRAM}, which has its own"
     return Check("extras", "ok", detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple
 
+from ..api.png_alpha import clear_share_of
 from ..api.request import ImageRequest
 from ..base.errors import ConfigError
 from ..base.outcome import Billed
@@ -37,6 +38,11 @@ def show_unsent(
     kind = "multipart/form-data" if request.images else "application/json"
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     output.result(f"{head}\nContent-Type: {kind}\n\n{body}\n")
+    if request.mask is not None:
+        share = clear_share_of(request.mask)
+        if share is not None:
+            width, height = request.mask.width, request.mask.height
+            output.result(f"Mask: {share:.1%} of {width}x{height} is to be edited")
     output.result(f"Estimated cost: {cost_in_words(estimate)}")
     further: Dict[str, object] = {} if finishing is None else finishing.show_price(output)
     for path in outputs:

@@ -19,7 +19,7 @@ from ..ledger.recording import Ledger
 from ..settings.config import load_settings
 from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
-from ..telling.in_words import saved_line
+from ..telling.in_words import SANDBOX_MADE_IT, saved_line
 from ..telling.output import Output
 from .options import add_config_flags, add_output_flags, add_timeout_flag
 from .parser import Parser
@@ -108,6 +108,8 @@ def _error(calls: Sequence[Resumed], stop: StopSwitch) -> Optional[GptImage2Erro
 def _say(resumed: Resumed, output: Output) -> None:
     for image in resumed.new:
         output.result(saved_line(image.path, image.size_bytes))
+    if resumed.new and resumed.result.sandbox:
+        output.say(SANDBOX_MADE_IT)
     for commands in resumed.then:
         output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
@@ -126,6 +128,7 @@ def _task_json(task: Optional[Task]) -> Optional[Dict[str, object]]:
 def _call_json(resumed: Resumed) -> Dict[str, object]:
     return {
         "id": resumed.id,
+        **({"sandbox": True} if resumed.result.sandbox else {}),
         "images": [image_json(image) for image in resumed.new],
         "kept": list(resumed.kept),
         "waiting": list(resumed.waiting),

@@ -8,8 +8,9 @@ from ..api.cost import CostEstimate
 from ..base.outcome import Billed
 from ..base.redact import show
 from ..ledger.derived import DerivedPicture
+from ..ledger.entries import SANDBOX_HOST
 from ..telling.as_json import image_json
-from ..telling.in_words import cost_in_words
+from ..telling.in_words import SANDBOX_MADE_IT, cost_in_words
 from ..telling.tables import line_of, table
 from .dates import local_time
 from .search import PastRequest
@@ -24,6 +25,7 @@ def request_json(past: PastRequest) -> Dict[str, object]:
     low, high = shown.pop("estimate_low_usd"), shown.pop("estimate_high_usd")
     return {
         **shown,
+        **({"sandbox": True} if past.host == SANDBOX_HOST else {}),
         "inputs": [file.json() for file in past.inputs],
         "mask": past.mask and past.mask.json(),
         "markup": past.markup and past.markup.json(),
@@ -62,6 +64,7 @@ def details(past: PastRequest) -> List[str]:
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
+        *([["sandbox", SANDBOX_MADE_IT]] if past.host == SANDBOX_HOST else []),
         *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],
