@@ -819,8 +819,8 @@ def alpha_of(image):
 
 
 def clear_share_of(mask):
-    # Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that cannot
-    # be read, or would take long.
+    # Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that
+    # cannot be read, or would take long.
     alphas, rows = 0, 0
     try:
         with open(mask.path, "rb") as file:
@@ -9261,7 +9261,7 @@ def details(past):
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
-        *([["sandbox", SANDBOX_MADE_IT]] if past.host == SANDBOX_HOST else []),
+        *([["sandbox", "a rehearsal: placeholders, at no cost"]] if past.host == SANDBOX_HOST else []),
         *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],

@@ -67,8 +67,8 @@ def alpha_of(image: InputImage) -> Alpha:
 
 
 def clear_share_of(mask: InputImage) -> Optional[float]:
-    """Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that cannot
-    be read, or would take long."""
+    """Which share of a mask is transparent, from 0 to 1, a pixel that is half so as half; None where that
+    cannot be read, or would take long."""
     alphas, rows = 0, 0
     try:
         with open(mask.path, "rb") as file:

@@ -10,7 +10,7 @@ from ..base.redact import show
 from ..ledger.derived import DerivedPicture
 from ..ledger.entries import SANDBOX_HOST
 from ..telling.as_json import image_json
-from ..telling.in_words import SANDBOX_MADE_IT, cost_in_words
+from ..telling.in_words import cost_in_words
 from ..telling.tables import line_of, table
 from .dates import local_time
 from .search import PastRequest
@@ -64,7 +64,7 @@ def details(past: PastRequest) -> List[str]:
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
-        *([["sandbox", SANDBOX_MADE_IT]] if past.host == SANDBOX_HOST else []),
+        *([["sandbox", "a rehearsal: placeholders, at no cost"]] if past.host == SANDBOX_HOST else []),
         *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],
