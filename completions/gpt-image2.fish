@@ -379,6 +379,7 @@ complete -c gpt-image2 -n '_shtab_gpt_image2_using; and test $_shtab_gpt_image2_
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -s h -l help -d 'show this help message and exit'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l search -x -d 'only those with this text in the prompt or a path'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l since -x -d 'only those from then on: today, a date, a date-time, or a span back from now: 7d, 12h, 30m'
+complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l profile -xka "(_gpt_image2_profiles)" -d 'only those of this profile'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l limit -x -d 'at most this many (default 20)'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l json -d 'print one JSON object on stdout instead of lines'
 complete -c gpt-image2 -n '_shtab_gpt_image2_using history' -l events -d 'progress as JSON lines on stderr'

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 PACKAGE = "gpt_image2"
 ROOT = Path(__file__).resolve().parent.parent
 #: What stands at the root of core is one box.
-FRONT_DOOR = "cli, dispatch, runners"
+FRONT_DOOR = "cli, dispatch"
 
 _BOX_W, _BOX_H, _GAP_X, _GAP_Y, _MARGIN = 148, 44, 40, 46, 20
 _STYLE = (

@@ -26,18 +26,18 @@ def main(words: list[str]) -> int:
     title, run, jobs = _PARTS[words[0]]
     lines = run(int(words[1]) if len(words) > 1 else jobs)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    write_part(title, [*lines, "", f"On {machine}."])
+    write_part(title, [*lines, "", f"On {machine}; load {os.getloadavg()[2]:.0f} of late."])
     return 0
 
 
 def write_part(title: str, lines: list[str]) -> None:
     """Puts a part in the place of the one with its title."""
     parts = re.split(r"(?m)^## ", RESULTS.read_text(encoding="utf-8"))
-    new = f"{title}\n\n" + "\n".join(lines) + "\n\n"
-    kept = [each for each in parts[1:] if not each.startswith(f"{title}\n")]
-    text = "## ".join([parts[0], *kept, new]).rstrip() + "\n"
-    RESULTS.write_text(text, encoding="utf-8")
+    kept = [each.strip() for each in parts[1:] if not each.startswith(f"{title}\n")]
+    told = [*kept, "\n".join([title, "", *lines])]
+    RESULTS.write_text("\n\n## ".join([parts[0].strip(), *told]) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
-raise SystemExit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

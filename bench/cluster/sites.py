@@ -115,8 +115,10 @@ def _started(command: list[str], env: Mapping[str, str], begins: str) -> Generat
         assert server.stdout is not None
         said = next((line for line in server.stdout if line.startswith(begins)), None)
         assert said is not None, f"{command} did not start"
-        yield _Started(said, server.pid)
-        server.terminate()
+        try:
+            yield _Started(said, server.pid)
+        finally:
+            server.terminate()
 
 
 def rows(jobs: int) -> list[dict[str, str]]:

@@ -42,21 +42,35 @@ def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     some servers do that speak S3."""
     import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
+    from waitress import wasyncore
 
-    app = DomainDispatcherApplication(create_backend_app)
+    app, one_by_one = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def answer(environ: Dict[str, Any], start_response: Any) -> Any:
         if not keeps_conditions:
             environ.pop("HTTP_IF_NONE_MATCH", None)
-        return app(environ, start_response)
+        if "HTTP_IF_NONE_MATCH" not in environ:
+            return app(environ, start_response)
+        with one_by_one:  # moto looks and writes in two steps, S3 in one
+            return app(environ, start_response)
 
-    server = waitress.create_server(answer, host="127.0.0.1", port=0, threads=16)
-    # Not waited for: it goes on as long as a client keeps its connection.
-    threading.Thread(target=server.run, daemon=True).start()
+    connections: Dict[int, Any] = {}
+    server = waitress.create_server(answer, connections, host="127.0.0.1", port=0, threads=16)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            wasyncore.loop(timeout=0.1, map=connections, count=1)
+        server.task_dispatcher.shutdown()
+        wasyncore.close_all(connections)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
     try:
         yield S3(f"http://127.0.0.1:{server.effective_port}")
     finally:
-        server.close()
+        ended.set()
+        thread.join()
 
 
 class Azure:

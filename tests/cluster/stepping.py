@@ -24,7 +24,7 @@ from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import ApiError, NetworkError, OutputError, RateLimitError
 from gpt_image2.core.base.outcome import Billed, Result
 from gpt_image2.core.base.record import Record
-from gpt_image2.core.calls.budget import Budget
+from gpt_image2.core.ledger.budget import Budget
 
 WAIT_S = 20.0
 

@@ -32,6 +32,6 @@ def test_the_sandbox_says_that_it_is_one_and_no_other_host_does(
     assert "the sandbox made this: placeholders" in warning and rehearsed.json["sandbox"] is True
     assert f"warning: {warning}" in rehearsed.stderr.splitlines()
     real = generate(home, recorder.base_url)
-    assert real.json["warnings"] == [] and "sandbox" not in real.stdout + real.stderr
+    assert real.json["warnings"] == [] and "sandbox" not in real.json and "the sandbox" not in real.stderr
     failed = generate(home, sandbox.fault("moderation"))
     assert failed.code == 5 and failed.json["warnings"] == [], "there is no picture to be called one"

@@ -101,7 +101,6 @@ def test_a_refusal_has_the_exit_code_and_the_cost_that_it_has_with_the_other_fil
         ["--max-cost", "1"],
         ["--size", "16:9"],
         ["--base-url", "https://api.openai.com"],
-        ["--n", "2", "--stream"],
     ],
     ids=lambda more: more[0],
 )

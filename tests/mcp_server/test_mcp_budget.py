@@ -15,7 +15,7 @@ from processes import curls_of
 from gpt_image2.core.api.cost import CostEstimate, estimate_cost
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import Billed
-from gpt_image2.core.calls.budget import Budget
+from gpt_image2.core.ledger.budget import Budget
 
 pytestmark = pytest.mark.anyio
 

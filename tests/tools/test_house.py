@@ -64,6 +64,7 @@ WRITERS = {
     "outputs/lines.py": "removes a journal without a line, and the folders that were made for it",
     "outputs/ours.py": "opens files of ours, and asks a folder whose new files are",
     "outputs/owned.py": "makes, marks and deletes temporary folders",
+    "outputs/sweeping.py": "deletes what dead processes left, but for whole images",
     "outputs/store.py": "removes the parts that it opened",
     "ledger/database.py": "removes the part that SQLite made whole",
     "telling/streams.py": "opens the null device for a closed stream",

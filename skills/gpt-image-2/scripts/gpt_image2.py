@@ -1496,6 +1496,176 @@ def _read_webp(head):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# api/refusals
+#
+# What a refusal means, and its cure: one row for each thing that servers refuse for.
+#
+# The policy of what is sent again (`retry`) and the explanations (`explain`) both read this table, so that one
+# more relay's way to say the same is one more word in its row. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Refusal(Record):
+    # One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
+    # the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
+    # that the words count under, 0 for any. `code` is shown where the server gives none.
+    #
+    # What is refused by code or words was not billed, but for what moderation stops: it may have been made.
+
+    raises: Type[GptImage2Error]
+    code: str
+    cure: str = ""
+    codes: str = ""
+    words: str = ""
+    statuses: Tuple[int, ...] = ()
+    under: int = 0
+
+
+_QUOTA_CODES = (
+    r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
+    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
+    r"|budget_exceeded"
+)
+_MODERATION_CODES = (
+    r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
+)
+
+QUOTA = Refusal(
+    QuotaError,
+    "insufficient_quota",
+    "add credit or raise the limit in the provider's billing settings",
+    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
+    words=_QUOTA_CODES
+    + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
+    r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
+    r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
+    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
+    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
+    statuses=(402,),
+)
+MODERATION = Refusal(
+    ModerationError,
+    "moderation_blocked",
+    "change the prompt or the images; --moderation low is less strict",
+    codes=_MODERATION_CODES,
+    words=r"moderation_blocked|content_policy_violation|safety system"
+    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
+)
+#: Words that a relay looks for in the prompt itself, before it passes it on.
+PROMPT_WORDS = Refusal(
+    ModerationError,
+    "sensitive_words_detected",
+    "change the prompt",
+    codes="sensitive_words_detected",
+    words=r"sensitive_words_detected|sensitive words? detected|敏感词",
+)
+#: Known by code and status alone: what is sent again is not guessed from words.
+RATE_LIMIT = Refusal(
+    RateLimitError, "rate_limit_exceeded", codes="rate_limit_exceeded|slow_down", statuses=(429,)
+)
+OVERLOAD = Refusal(
+    ApiError,
+    "overloaded",
+    "the server is overloaded; try again later",
+    codes="server_is_overloaded|overloaded|overloaded_error",
+    statuses=(503,),
+)
+BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
+PROXY = Refusal(
+    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
+)
+PLAIN_HTTP = Refusal(
+    NetworkError,
+    "tls",
+    "write https:// in base_url",
+    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
+    under=400,
+)
+
+#: In the order in which words are looked for.
+REFUSALS = (
+    QUOTA,
+    PROMPT_WORDS,
+    MODERATION,
+    RATE_LIMIT,
+    OVERLOAD,
+    Refusal(
+        AuthenticationError,
+        "invalid_api_key",
+        "check the key: config --show says where it comes from",
+        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
+        words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
+        statuses=(401,),
+    ),
+    Refusal(
+        AuthenticationError,
+        "organization_not_verified",
+        "verify the organisation in the provider's settings (up to 15 minutes until it counts)",
+        words="verif",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError,
+        "unsupported_region",
+        "the API is not offered where you are",
+        codes="unsupported_country_region_territory",
+        words="country|region",
+        under=403,
+    ),
+    Refusal(
+        AuthenticationError, "forbidden", "this key may not do that; check its permissions", statuses=(403,)
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
+        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
+        under=400,
+    ),
+    Refusal(
+        ApiError,
+        "model_not_found",
+        "check --model, and that your account may use it",
+        words="model",
+        under=404,
+    ),
+    BAD_FIELD,
+    Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
+    PROXY,
+    PLAIN_HTTP,
+)
+
+
+def refusal_by_code(*names):
+    # What an error's code or its type says that was refused, None where they say nothing known.
+    for name in names:
+        for refusal in REFUSALS:
+            if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
+                return refusal
+    return None
+
+
+def refusal_by_words(message, status):
+    # What a message says that was refused, None where it says nothing known.
+    for refusal in REFUSALS:
+        if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
+            return refusal
+    return None
+
+
+def refusal_by_status(status):
+    # What a status means by itself, None where that is nothing in particular.
+    return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
+
+
+# ------------------------------------------------------------------------------------------------------------
 # api/request
 #
 # One request, by the API's own field names, and the fields it has on the wire. Pure.
@@ -1917,6 +2087,80 @@ def limit_in_words(message):
     # Kind and number of a limit a minute as a refusal words it ("on images per min: Limit 5"), or None.
     match = _IN_WORDS.search(message)
     return (match.group(1).lower(), int(match.group(2))) if match and int(match.group(2)) else None
+
+
+# ------------------------------------------------------------------------------------------------------------
+# api/usage
+#
+# The tokens that an answer says it took. Pure: what a server says and cannot be true is unknown.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
+_MAX_TOKENS = 10**7
+_MODEL_CHARS = 100
+
+
+def read_usage(document):
+    # The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
+    # cannot be true: no output, or a part that is more than its whole.
+    fields = members(members(document).get("usage"))
+    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
+        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+        if tokens_in is not None and tokens_out:
+            return _split_usage(fields, tokens_in, tokens_out)
+    return None
+
+
+def _split_usage(fields, tokens_in, tokens_out):
+    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
+    kinds = members(split.get("cached_tokens_details"))
+    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
+    image_in = image or 0
+    text_in = max(text or 0, tokens_in - image_in)
+    if kinds:
+        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
+    else:
+        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
+        cached_tokens = _part(split.get("cached_tokens"))
+        cached_text = min(cached_tokens, text_in)
+        cached_image = cached_tokens - cached_text
+    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
+        return None
+    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        total_tokens=max(total, tokens_in + tokens_out),
+        text_tokens=text,
+        image_tokens=image,
+        cached_text_tokens=cached_text,
+        cached_image_tokens=cached_image,
+    )
+
+
+def read_svg_usage(document):
+    # The `svg_usage` of a parsed answer; None where it is missing or cannot be true.
+    fields = members(members(document).get("svg_usage"))
+    names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
+    tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
+    if tokens_in is None or not tokens_out:
+        return None
+    model = fields.get("model")
+    whole = max(total or 0, tokens_in + tokens_out)
+    name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
+    return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
+
+
+def told_usage(usage, secrets):
+    # The same with a name that may be shown and kept.
+    return usage and replace(usage, model=show(usage.model, secrets))
+
+
+def _part(value):
+    # A number of tokens that may be missing; one that cannot be true is more than any whole.
+    number = 0 if value is None else count_of(value, _MAX_TOKENS)
+    return _MAX_TOKENS + 1 if number is None else number
 
 
 # ============================================================================================================
@@ -3169,7 +3413,7 @@ class Curl:
         # what came until then was given. When this returns or raises, whatever the reason, curl has ended.
         #
         # What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
-        # with `salvage` only when all that is still to come has been given to that, as it came.
+        # with `salvage` only when that was given the last piece again, and all that was still to come.
         #
         # Raises:
         # ConfigError: there is no curl, or one that is too old.
@@ -4440,15 +4684,16 @@ def is_same(path, other):
 
 
 def adopt(
-    notes, plan
+    notes, plan, inputs=()
 ):
     # The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
+    # What has the SHA-256 of an input was sent, and not made.
     images = []
     previews = []
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part):
+        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue
@@ -5070,8 +5315,10 @@ class ImageCollector:
     def nothing_else_came(self):
         # Images that were sent are the result after all, where there is no other.
         echoes, self._echoes = self._echoes, []
+        if self.images or not echoes:
+            return
         self._inputs.clear()
-        for echo in [] if self.images else echoes:
+        for echo in echoes:
             self.finish(*echo)
 
     def comes_again(self):
@@ -5357,6 +5604,210 @@ def _held_back(text):
     return size if size <= _BARE_CHARS else len(b"data")
 
 
+# ------------------------------------------------------------------------------------------------------------
+# outputs/findings
+#
+# Where the images of an answer are: found by what they are, whatever the names that lead to them.
+#
+# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
+# answer has ended: those where the API documents them, else those that are most surely of images.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
+_MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
+_MOST_DELTAS = 16  # each may hold a file open
+
+_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
+#: An address under the name of one: some have blanks.
+_NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
+_OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
+#: An address without its server: a path from the root, or one with a file's extension.
+_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
+_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
+
+#: Names of what was sent, and of what is no result.
+_NOT_OURS = re.compile(
+    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
+    r"|(init|input|source|original|reference)_?(images?|files?)_?(urls?)?|image_?inputs?|references"
+)
+_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
+#: Names of addresses that lead to images, and of those that lead elsewhere.
+_OF_RESULTS = re.compile(
+    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
+)
+_OF_SERVICE = re.compile(
+    r"(?i)poll|status|cancel|stream|web(?!p)|doc|help|hook|callback|avatar|logo|icon|profile|terms|home"
+    r"|response_?url|info|support|contact|endpoint|upgrade|dashboard|billing|site"
+)
+#: Names that say nothing of where an address leads, or that it leads to what an image was made of.
+_OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+_OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
+_DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
+
+
+class Finding(Record):
+    # An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
+    # the list or object that holds it, `is_alone` that no image itself stands beside it.
+
+    url: str
+    rank: int
+    where: Tuple[str, ...]
+    container: int
+    is_alone: bool = True
+
+
+class ImageFinder:
+    # Finds the images of one answer: `wants` goes to a `JsonSplitter`.
+    #
+    # `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
+    # `on_image(writer, place, is_preview)` each image that is whole.
+
+    def __init__(
+        self,
+        collector,
+        keep,
+        on_image,
+        images_at="",
+    ):
+        # `images_at` is where a host is known to have its images, such as `data.result.images`.
+        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
+        self._collector = collector
+        self._keep = keep
+        self._on_image = on_image
+        self._deltas = {}
+        self._in_document = []
+        self._findings = []
+        self._with_image = set()  # the objects of the document that hold an image themselves
+        self._lists_of_images = set()
+        #: What is said in words where images are expected: the text of a chat.
+        self.said = ""
+
+    def wants(self, place):
+        # The sink for a string of a document; None for one that is no image, whatever it looks like.
+        names = _keys(place.path)
+        is_base64 = place.path[-1:] == ("b64_json",)
+        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
+            return None
+        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
+            return self.text(place)
+        # One text in pieces, an event each.
+        sink = self._deltas.setdefault(place.path, self.text(place))
+        return lambda piece: None if piece is None else sink(piece)
+
+    def text(self, place):
+        # The sink for one text, which may be all of an answer.
+        is_preview = any(map(_PREVIEW.search, place.path))
+        is_base64 = place.path[-1:] == ("b64_json",)
+
+        def image_ended(writer):
+            if place.path[-1:] != (IN_A_LIST,):
+                self._with_image.add(place.container)
+            self._lists_of_images.add(place.path[:-1])
+            self._on_image(writer, place.path[:-1], is_preview)
+
+        return ImageText(
+            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
+        )
+
+    def document_ended(self, counts):
+        # A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
+        # image, or the address of one.
+        found, self._in_document = self._in_document, []
+        with_image, self._with_image = self._with_image, set()
+        if counts:
+            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
+            room = _MOST_IN_ALL - len(self._findings)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:room]
+        return bool(with_image) or any(one.rank > _PERHAPS for one in found)
+
+    def close(self):
+        # The answer has ended.
+        for sink in self._deltas.values():
+            sink(None)
+        self.document_ended(counts=True)
+
+    def addresses(self, has_images, asked=1):
+        # The addresses of the images that did not come themselves, in their order, each once: those that
+        # stand together first, and others only where these are fewer than were asked for.
+        found = self._findings
+        if has_images:
+            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
+        best = max((one.rank for one in found), default=_NO_IMAGE)
+        found = [one for one in found if one.rank == best]
+        together = tuple(dict.fromkeys(one.url for one in found if one.where == found[0].where))
+        others = (one.url for one in found if one.url not in together)
+        return (*together, *dict.fromkeys(others))[: max(asked, len(together))]
+
+    def _text_ended(self, place, text):
+        name = (_keys(place.path) or [""])[-1]
+        words = text.decode("utf-8", "replace").strip()
+        if name in ("content", "text", "delta", "refusal"):
+            self.said = self.said or words
+        is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
+        address = _NAMED_ADDRESS if _OF_ADDRESSES.search(name) else _ADDRESS
+        if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
+            self._add(place, words, self._rank(place.path, name, words))
+            return
+        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        if embedded is not None:
+            self._read_embedded(place, embedded)
+        else:
+            for url in re.findall(_MARKDOWN, words):
+                self._add(place, url, _SURE)
+            for found in re.findall(_ADDRESS_IN_TEXT, words):
+                match = re.match(_UP_TO_IMAGE_FILE, found)
+                if match is not None:
+                    self._add(place, match.group(), _SURE)
+
+    def _read_embedded(self, place, document):
+        # JSON in a string of JSON: the addresses in it.
+        waiting = [(place.path, document)]
+        while waiting and len(self._in_document) < _MOST_FINDINGS:
+            path, value = waiting.pop(0)
+            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
+                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
+            elif isinstance(value, dict):
+                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+            elif isinstance(value, list):
+                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
+
+    def _add(self, place, url, rank):
+        if rank and len(self._in_document) < _MOST_FINDINGS:
+            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
+
+    def _rank(self, path, name, url):
+        # How surely an address by itself is that of a result.
+        names = _keys(path)
+        if self._images_at and names[: len(self._images_at)] == self._images_at:
+            return _DOCUMENTED
+        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
+            return _NO_IMAGE
+        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
+            return _DOCUMENTED
+        if _OF_ORIGIN.fullmatch(name):
+            return _PERHAPS
+        if (is_image_file(url) and url[:1] != "/") or not name:
+            return _SURE
+        if _OF_RESULTS.search(name):
+            return _BY_NAME
+        is_of_service = _OF_ANYTHING.fullmatch(name) or any(map(_OF_SERVICE.search, names))
+        return _NO_IMAGE if is_of_service else _PERHAPS
+
+
+def is_image_file(url):
+    # Whether an address ends as the name of an image file does.
+    return re.match(_IMAGE_FILE, url) is not None
+
+
+def _keys(path):
+    return [name for name in path if name != IN_A_LIST]
+
+
 # ============================================================================================================
 # ledger/
 #
@@ -5412,7 +5863,7 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    # What is known of a request before it is sent.
+    # What is known of a request before it is sent. `profile` is empty without one.
     #
     # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
@@ -5430,6 +5881,7 @@ class Opening(Record):
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
     sandbox: bool = False
+    profile: str = ""
 
 
 class Ending(Record):
@@ -5442,7 +5894,7 @@ class Ending(Record):
 
 
 def opening_of(
-    base_url, request, plan, estimate
+    base_url, profile, request, plan, estimate
 ):
     # The opening of a checked request; its input files are read to hash them.
     return Opening(
@@ -5454,6 +5906,7 @@ def opening_of(
         mask=None if request.mask is None else input_file(request.mask),
         markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
+        profile=profile,
     )
 
 
@@ -5682,8 +6135,10 @@ _VERSION_4 = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
+#: Which of the user's servers it was, by the name of its profile.
+_VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -5893,8 +6348,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -6027,6 +6482,7 @@ class Ledger:
                 estimate.high_usd if estimate else None,
                 opening.discount,
                 opening.batch_id,
+                opening.profile or None,
             ),
         )
 
@@ -7112,176 +7568,6 @@ def _probe_source(facts):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/refusals
-#
-# What a refusal means, and its cure: one row for each thing that servers refuse for.
-#
-# The policy of what is sent again (`retry`) and the explanations (`explain`) both read this table, so that one
-# more relay's way to say the same is one more word in its row. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Refusal(Record):
-    # One reason to refuse. `codes` and `words` are patterns: of a whole error code or type, and of a part of
-    # the message. `statuses` mean it where neither code nor words mean anything; `under` is the only status
-    # that the words count under, 0 for any. `code` is shown where the server gives none.
-    #
-    # What is refused by code or words was not billed, but for what moderation stops: it may have been made.
-
-    raises: Type[GptImage2Error]
-    code: str
-    cure: str = ""
-    codes: str = ""
-    words: str = ""
-    statuses: Tuple[int, ...] = ()
-    under: int = 0
-
-
-_QUOTA_CODES = (
-    r"insufficient_(?:user_)?(?:quota|balance|credits?|funds)|pre_consume_token_quota_failed|quota_exhausted"
-    r"|credit_balance_exhausted|billing_hard_limit_reached|payment_required|(?:spend|usage)_limit_exceeded"
-    r"|budget_exceeded"
-)
-_MODERATION_CODES = (
-    r"moderation_blocked|content_policy_violation|content_?filter(?:ed)?|(?:image_)?safety|prohibited_content"
-)
-
-QUOTA = Refusal(
-    QuotaError,
-    "insufficient_quota",
-    "add credit or raise the limit in the provider's billing settings",
-    codes=_QUOTA_CODES + r"|\w{1,100}_(?:spend|usage)_limit_exceeded",
-    words=_QUOTA_CODES
-    + r"|exceeded your current quota|quota (?:is |was |has been )?(?:exhausted|not enough|insufficient)"
-    r"|(?:insufficient|not enough) (?:user |account |token )?(?:quota|balance|credits?|funds)"
-    r"|out of credits?\b|balance is (?:too low|insufficient|not enough)"
-    r"|billing hard limit|budget has been exceeded|exceeded ?budget(?: for|:)"
-    r"|(?:余额|额度|配额|点数|积分)已?(?:不足|用尽|耗尽|用完)|预扣费额度失败|欠费",
-    statuses=(402,),
-)
-MODERATION = Refusal(
-    ModerationError,
-    "moderation_blocked",
-    "change the prompt or the images; --moderation low is less strict",
-    codes=_MODERATION_CODES,
-    words=r"moderation_blocked|content_policy_violation|safety system"
-    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
-)
-#: Words that a relay looks for in the prompt itself, before it passes it on.
-PROMPT_WORDS = Refusal(
-    ModerationError,
-    "sensitive_words_detected",
-    "change the prompt",
-    codes="sensitive_words_detected",
-    words=r"sensitive_words_detected|sensitive words? detected|敏感词",
-)
-#: Known by code and status alone: what is sent again is not guessed from words.
-RATE_LIMIT = Refusal(
-    RateLimitError, "rate_limit_exceeded", codes="rate_limit_exceeded|slow_down", statuses=(429,)
-)
-OVERLOAD = Refusal(
-    ApiError,
-    "overloaded",
-    "the server is overloaded; try again later",
-    codes="server_is_overloaded|overloaded|overloaded_error",
-    statuses=(503,),
-)
-BAD_FIELD = Refusal(ApiError, "bad_request", codes="unknown_parameter|invalid_value", statuses=(400, 422))
-PROXY = Refusal(
-    NetworkError, "proxy", "set HTTPS_PROXY to it, with its name and its password", statuses=(407,)
-)
-PLAIN_HTTP = Refusal(
-    NetworkError,
-    "tls",
-    "write https:// in base_url",
-    words=r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL",
-    under=400,
-)
-
-#: In the order in which words are looked for.
-REFUSALS = (
-    QUOTA,
-    PROMPT_WORDS,
-    MODERATION,
-    RATE_LIMIT,
-    OVERLOAD,
-    Refusal(
-        AuthenticationError,
-        "invalid_api_key",
-        "check the key: config --show says where it comes from",
-        codes="invalid_api_key|expired_key|token_not_found_in_db|no_db_connection",
-        words=r"(?:incorrect|invalid) api key|无效的令牌|令牌(?:已过期|无效|不可用)",
-        statuses=(401,),
-    ),
-    Refusal(
-        AuthenticationError,
-        "organization_not_verified",
-        "verify the organisation in the provider's settings (up to 15 minutes until it counts)",
-        words="verif",
-        under=403,
-    ),
-    Refusal(
-        AuthenticationError,
-        "unsupported_region",
-        "the API is not offered where you are",
-        codes="unsupported_country_region_territory",
-        words="country|region",
-        under=403,
-    ),
-    Refusal(
-        AuthenticationError, "forbidden", "this key may not do that; check its permissions", statuses=(403,)
-    ),
-    Refusal(
-        ApiError,
-        "model_not_found",
-        "check --model, and that your account may use it",
-        codes=r"model_not_found|DeploymentNotFound|\w{1,100}_model_access_denied",
-        words="no available channel|无可用渠道|没有可用的?渠道|the model .{1,100} does not exist",
-    ),
-    Refusal(
-        ApiError,
-        "model_not_found",
-        "check --model, and that your account may use it",
-        words=r"(?:invalid|unknown|unsupported) model\b|\bmodel \S{1,100} (?:is )?not (?:found|supported)\b",
-        under=400,
-    ),
-    Refusal(
-        ApiError,
-        "model_not_found",
-        "check --model, and that your account may use it",
-        words="model",
-        under=404,
-    ),
-    BAD_FIELD,
-    Refusal(ApiError, "not_found", "check base_url; it usually ends in /v1", statuses=(404,)),
-    PROXY,
-    PLAIN_HTTP,
-)
-
-
-def refusal_by_code(*names):
-    # What an error's code or its type says that was refused, None where they say nothing known.
-    for name in names:
-        for refusal in REFUSALS:
-            if refusal.codes and re.fullmatch(refusal.codes, name, re.I):
-                return refusal
-    return None
-
-
-def refusal_by_words(message, status):
-    # What a message says that was refused, None where it says nothing known.
-    for refusal in REFUSALS:
-        if refusal.words and refusal.under in (0, status) and re.search(refusal.words, message, re.I):
-            return refusal
-    return None
-
-
-def refusal_by_status(status):
-    # What a status means by itself, None where that is nothing in particular.
-    return next((refusal for refusal in REFUSALS if status in refusal.statuses), None)
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/task
 #
 # A task: what a host accepts instead of answering with an image, to be asked after later. Pure.
@@ -7415,80 +7701,6 @@ def _names(value):
     if isinstance(value, dict):
         return [name for name, on in cast(Dict[object, object], value).items() if on]
     return []
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/usage
-#
-# The tokens that an answer says it took. Pure: what a server says and cannot be true is unknown.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: More is no count of tokens: ten of the largest images, with all their inputs, are less than 200,000.
-_MAX_TOKENS = 10**7
-_MODEL_CHARS = 100
-
-
-def read_usage(document):
-    # The `usage` of a parsed answer, by its official names or those of chat; None where it is missing or
-    # cannot be true: no output, or a part that is more than its whole.
-    fields = members(members(document).get("usage"))
-    for names in (("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")):
-        tokens_in, tokens_out = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
-        if tokens_in is not None and tokens_out:
-            return _split_usage(fields, tokens_in, tokens_out)
-    return None
-
-
-def _split_usage(fields, tokens_in, tokens_out):
-    split = members(fields.get("input_tokens_details") or fields.get("prompt_tokens_details"))
-    kinds = members(split.get("cached_tokens_details"))
-    text, image = (count_of(split.get(kind), _MAX_TOKENS) for kind in ("text_tokens", "image_tokens"))
-    image_in = image or 0
-    text_in = max(text or 0, tokens_in - image_in)
-    if kinds:
-        cached_text, cached_image = (_part(kinds.get(kind)) for kind in ("text_tokens", "image_tokens"))
-    else:
-        # Of unknown kind: text first, which is the cheaper one, so that the cost is not told too low.
-        cached_tokens = _part(split.get("cached_tokens"))
-        cached_text = min(cached_tokens, text_in)
-        cached_image = cached_tokens - cached_text
-    if text_in + image_in > tokens_in or cached_text > text_in or cached_image > image_in:
-        return None
-    total = count_of(fields.get("total_tokens"), 2 * _MAX_TOKENS) or 0
-    return Usage(
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        total_tokens=max(total, tokens_in + tokens_out),
-        text_tokens=text,
-        image_tokens=image,
-        cached_text_tokens=cached_text,
-        cached_image_tokens=cached_image,
-    )
-
-
-def read_svg_usage(document):
-    # The `svg_usage` of a parsed answer; None where it is missing or cannot be true.
-    fields = members(members(document).get("svg_usage"))
-    names = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
-    tokens_in, tokens_out, reasoning, total = (count_of(fields.get(name), _MAX_TOKENS) for name in names)
-    if tokens_in is None or not tokens_out:
-        return None
-    model = fields.get("model")
-    whole = max(total or 0, tokens_in + tokens_out)
-    name = model[:_MODEL_CHARS] if isinstance(model, str) else ""
-    return SvgUsage(tokens_in, tokens_out, reasoning or 0, whole, name)
-
-
-def told_usage(usage, secrets):
-    # The same with a name that may be shown and kept.
-    return usage and replace(usage, model=show(usage.model, secrets))
-
-
-def _part(value):
-    # A number of tokens that may be missing; one that cannot be true is more than any whole.
-    number = 0 if value is None else count_of(value, _MAX_TOKENS)
-    return _MAX_TOKENS + 1 if number is None else number
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7639,209 +7851,6 @@ def _error_of(defect, said, saved, asked, billed):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/findings
-#
-# Where the images of an answer are: found by what they are, whatever the names that lead to them.
-#
-# Base64, data URIs and SVG are written to disk as they come. Addresses are collected, and chosen from when the
-# answer has ended: those where the API documents them, else those that are most surely of images.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
-#: faster than the text.
-_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
-_MOST_FINDINGS = 1000
-_MOST_DELTAS = 16  # each may hold a file open
-
-_ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
-#: An address under the name of one: some have blanks.
-_NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
-_OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
-#: An address without its server: a path from the root, or one with a file's extension.
-_RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
-_IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
-
-#: Names of what was sent, and of what is no result.
-_NOT_OURS = re.compile(
-    r"(?i)inputs?|requests?|param(eter)?s|options|(revised_)?prompt|errors?|(input_|image_)?mask(_image)?(_urls?)?"
-    r"|(init|input|source|original|reference)_?(images?|files?)_?(urls?)?|image_?inputs?|references"
-)
-_PREVIEW = re.compile(r"(?i)thumb|preview|partial")
-#: Names of addresses that lead to images, and of those that lead elsewhere.
-_OF_RESULTS = re.compile(
-    r"(?i)image|img|pic|output|result|ur[il]s?$|file|download|data$|artifact|media|asset|src"
-)
-_OF_SERVICE = re.compile(
-    r"(?i)poll|status|cancel|stream|web(?!p)|doc|help|hook|callback|avatar|logo|icon|profile|terms|home"
-    r"|response_?url|info|support|contact|endpoint|upgrade|dashboard|billing|site"
-)
-#: Names that say nothing of where an address leads, or that it leads to what an image was made of.
-_OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
-_OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
-_DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
-
-
-class Finding(Record):
-    # An address in an answer. `rank` is how surely it is that of a result, `where` the names that lead to
-    # the list or object that holds it, `is_alone` that no image itself stands beside it.
-
-    url: str
-    rank: int
-    where: Tuple[str, ...]
-    container: int
-    is_alone: bool = True
-
-
-class ImageFinder:
-    # Finds the images of one answer: `wants` goes to a `JsonSplitter`.
-    #
-    # `keep(text, is_far)` gets what is no image as it comes, the far end of a long text marked as such;
-    # `on_image(writer, place, is_preview)` each image that is whole.
-
-    def __init__(
-        self,
-        collector,
-        keep,
-        on_image,
-        images_at="",
-    ):
-        # `images_at` is where a host is known to have its images, such as `data.result.images`.
-        self._images_at = [step for step in images_at.split(".") if step and not step.isdigit()]
-        self._collector = collector
-        self._keep = keep
-        self._on_image = on_image
-        self._deltas = {}
-        self._in_document = []
-        self._findings = []
-        self._with_image = set()  # the objects of the document that hold an image themselves
-        self._lists_of_images = set()
-        #: What is said in words where images are expected: the text of a chat.
-        self.said = ""
-
-    def wants(self, place):
-        # The sink for a string of a document; None for one that is no image, whatever it looks like.
-        names = _keys(place.path)
-        is_base64 = place.path[-1:] == ("b64_json",)
-        if not is_base64 and any(_NOT_OURS.fullmatch(name) for name in names):
-            return None
-        if "delta" not in names or len(self._deltas) == _MOST_DELTAS:
-            return self.text(place)
-        # One text in pieces, an event each.
-        sink = self._deltas.setdefault(place.path, self.text(place))
-        return lambda piece: None if piece is None else sink(piece)
-
-    def text(self, place):
-        # The sink for one text, which may be all of an answer.
-        is_preview = any(map(_PREVIEW.search, place.path))
-        is_base64 = place.path[-1:] == ("b64_json",)
-
-        def image_ended(writer):
-            if place.path[-1:] != (IN_A_LIST,):
-                self._with_image.add(place.container)
-            self._lists_of_images.add(place.path[:-1])
-            self._on_image(writer, place.path[:-1], is_preview)
-
-        return ImageText(
-            self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
-        )
-
-    def document_ended(self, counts):
-        # A document has ended. Its addresses count unless it is a refusal or a preview; whether it had an
-        # image, or the address of one.
-        found, self._in_document = self._in_document, []
-        with_image, self._with_image = self._with_image, set()
-        if counts:
-            alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
-        return bool(with_image) or any(one.rank > _PERHAPS for one in found)
-
-    def close(self):
-        # The answer has ended.
-        for sink in self._deltas.values():
-            sink(None)
-        self.document_ended(counts=True)
-
-    def addresses(self, has_images, asked=1):
-        # The addresses of the images that did not come themselves, in their order, each once: those that
-        # stand together first, and others only where these are fewer than were asked for.
-        found = self._findings
-        if has_images:
-            found = [one for one in found if one.is_alone and one.where in self._lists_of_images]
-        best = max((one.rank for one in found), default=_NO_IMAGE)
-        found = [one for one in found if one.rank == best]
-        together = tuple(dict.fromkeys(one.url for one in found if one.where == found[0].where))
-        others = (one.url for one in found if one.url not in together)
-        return (*together, *dict.fromkeys(others))[: max(asked, len(together))]
-
-    def _text_ended(self, place, text):
-        name = (_keys(place.path) or [""])[-1]
-        words = text.decode("utf-8", "replace").strip()
-        if name in ("content", "text", "delta", "refusal"):
-            self.said = self.said or words
-        is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
-        address = _NAMED_ADDRESS if _OF_ADDRESSES.search(name) else _ADDRESS
-        if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
-            self._add(place, words, self._rank(place.path, name, words))
-            return
-        embedded = first_json(words) if words[:1] in ("{", "[") else None
-        if embedded is not None:
-            self._read_embedded(place, embedded)
-        else:
-            for url in re.findall(_MARKDOWN, words):
-                self._add(place, url, _SURE)
-            for found in re.findall(_ADDRESS_IN_TEXT, words):
-                match = re.match(_UP_TO_IMAGE_FILE, found)
-                if match is not None:
-                    self._add(place, match.group(), _SURE)
-
-    def _read_embedded(self, place, document):
-        # JSON in a string of JSON: the addresses in it.
-        waiting = [(place.path, document)]
-        while waiting and len(self._in_document) < _MOST_FINDINGS:
-            path, value = waiting.pop(0)
-            if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
-                self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
-            elif isinstance(value, dict):
-                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
-            elif isinstance(value, list):
-                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
-
-    def _add(self, place, url, rank):
-        if rank and len(self._in_document) < _MOST_FINDINGS:
-            self._in_document.append(Finding(url, rank, place.path[:-1], place.container))
-
-    def _rank(self, path, name, url):
-        # How surely an address by itself is that of a result.
-        names = _keys(path)
-        if self._images_at and names[: len(self._images_at)] == self._images_at:
-            return _DOCUMENTED
-        if any(map(_PREVIEW.search, path)) or _OF_SERVICE.search(name):
-            return _NO_IMAGE
-        if path[-3:] == ("data", IN_A_LIST, "url") or path == ("url",):
-            return _DOCUMENTED
-        if _OF_ORIGIN.fullmatch(name):
-            return _PERHAPS
-        if (is_image_file(url) and url[:1] != "/") or not name:
-            return _SURE
-        if _OF_RESULTS.search(name):
-            return _BY_NAME
-        is_of_service = _OF_ANYTHING.fullmatch(name) or any(map(_OF_SERVICE.search, names))
-        return _NO_IMAGE if is_of_service else _PERHAPS
-
-
-def is_image_file(url):
-    # Whether an address ends as the name of an image file does.
-    return re.match(_IMAGE_FILE, url) is not None
-
-
-def _keys(path):
-    return [name for name in path if name != IN_A_LIST]
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/response
 #
 # Body chunks in, an `Answer` out, which knows whether it is complete; its images are on disk before that.
@@ -7852,6 +7861,8 @@ def _keys(path):
 
 
 _EVENT_BYTES = 1 << 20
+#: No stream has so many: what follows them is kept unread, which is quick.
+_MOST_EVENTS = 100_000
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
@@ -7910,6 +7921,7 @@ class AnswerReader:
         self._feed = None
         self._shape = "empty"
         self._sse = None
+        self._events = 0
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
         self._json = JsonSplitter(self._wants, self._keep)
         self._body = None  # of an answer that is no JSON
@@ -8022,7 +8034,10 @@ class AnswerReader:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data):
-        self._json.feed(data)
+        if self._events < _MOST_EVENTS:
+            self._json.feed(data)
+        else:
+            self._spool.write(data)
 
     def _keep(self, data):
         self._spool.write(data)
@@ -8067,6 +8082,7 @@ class AnswerReader:
     def _event_ended(self):
         if not self._document and not self._undecided:
             return
+        self._events += 1
         if self._is_preview():
             index = re.search(_PARTIAL_INDEX, self._document)
             for writer, _ in self._undecided:
@@ -8746,21 +8762,24 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
-    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
-    # the text, of which some may not be in them yet.
+    # What was read by the end of the last piece: that piece, the sizes of the images that were under way, and
+    # the end of the text, of which some may not be in them yet.
+    last = None
     sizes = {}
     text = b""
 
     def take(chunk):
-        nonlocal sizes, text
+        nonlocal last, sizes, text
         reader.feed(chunk)
         spool.flush()
         is_over = reader.is_over
-        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        last, sizes, text = chunk, collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
         return is_over
 
     def salvage(chunk):
         nonlocal sizes, text
+        if chunk is last:
+            return  # it is in what was read
         with suppress(Exception):  # the rest is kept all the same
             for writer, size in sizes.items():
                 text = writer.give_back(size, spool.write, text)
@@ -9334,8 +9353,11 @@ class CallUnderWay:
         #: Is told the id of a task as soon as the host has accepted it.
         self.on_accepted = lambda _: None
 
-    def begin_sending(self, request, numbers):
-        # One more request is about to be sent, for the images with these numbers.
+    def begin_sending(
+        self, request, numbers, inputs
+    ):
+        # One more request is about to be sent, for the images with these numbers, from inputs with these
+        # SHA-256.
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -9347,6 +9369,7 @@ class CallUnderWay:
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
+                "inputs": inputs,
                 "output": {
                     "folder": str(plan.folder),
                     "stem": plan.stem,
@@ -9453,7 +9476,8 @@ class Lane:
     def send(self):
         # Sends it once; how it ended.
         call = self._call
-        sending = call.begin_sending(self._request, self._numbers)
+        inputs = [sha256_of(image.path) for image in self._request.images]
+        sending = call.begin_sending(self._request, self._numbers, inputs)
         collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
@@ -9463,7 +9487,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
-            inputs=[sha256_of(image.path) for image in self._request.images],
+            inputs=inputs,
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)
@@ -9653,6 +9677,7 @@ class Lane:
 # ------------------------------------------------------------------------------------------------------------
 
 
+_JOIN_S = 0.5
 _EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
@@ -9705,8 +9730,7 @@ class Call(CallUnderWay):
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
-        run_side_by_side = load_side("gpt_image2_more").run_side_by_side
-        return run_side_by_side([lane.run for lane in lanes])
+        return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes):
         usages = [lane.usage for lane in lanes if lane.usage is not None]
@@ -9763,6 +9787,28 @@ class Call(CallUnderWay):
             http_status=worst.http_status,
             request_id=worst.request_id,
         )
+
+
+def _run_side_by_side(jobs):
+    # Runs every job in a thread of its own; how they ended, in their order.
+    ends = [None] * len(jobs)
+    failures = []
+
+    def work(number):
+        try:
+            ends[number] = jobs[number]()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
+    if failures:
+        raise failures[0]
+    return [end for end in ends if end is not None]
 
 
 def _interrupted(
@@ -10087,7 +10133,7 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
-            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
             opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
@@ -11017,8 +11063,7 @@ def _help():
 #
 # Runs one command, from its words to an exit code: one way out for every kind of ending.
 #
-# It knows the functions of the commands that the script holds, `runners` those of all others. What a command
-# needs is imported when it is asked for.
+# The one place that knows the functions of all commands. What a command needs is imported when it is asked for.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -11063,8 +11108,61 @@ def _runners(command):
         return {command: partial(run_images, command)}
     if command == "config":
         return {"config": run_config}
-    runners_of = load_side("gpt_image2_more").runners_of
-    return runners_of(command)
+    if command == "doctor":
+        run_doctor = load_side("gpt_image2_more").run_doctor
+        return {"doctor": run_doctor}
+    if command == "resume":
+        run_resume = load_side("gpt_image2_more").run_resume
+        return {"resume": run_resume}
+    if command in ("history", "spend", "cost"):
+        run_forget = load_side("gpt_image2_more").run_forget
+        run_list = load_side("gpt_image2_more").run_list
+        run_redo = load_side("gpt_image2_more").run_redo
+        run_show = load_side("gpt_image2_more").run_show
+        run_spend = load_side("gpt_image2_more").run_spend
+        run_cost = load_side("gpt_image2_more").run_cost
+        return {
+            "history": run_list,
+            "history show": run_show,
+            "history redo": run_redo,
+            "history forget": run_forget,
+            "spend": run_spend,
+            "cost": run_cost,
+        }
+    if command == "batch":
+        run_batch_run = load_side("gpt_image2_more").run_batch_run
+        run_fetch = load_side("gpt_image2_more").run_fetch
+        run_cancel = load_side("gpt_image2_more").run_cancel
+        run_list_batches = load_side("gpt_image2_more").run_list_batches
+        run_status = load_side("gpt_image2_more").run_status
+        run_wait = load_side("gpt_image2_more").run_wait
+        run_submit = load_side("gpt_image2_more").run_submit
+        run_extra = load_side("gpt_image2_more").run_extra
+        return {
+            "batch": _run_batch,
+            "batch run": run_batch_run,
+            "batch plan": partial(run_extra, "batch plan"),
+            "batch report": partial(run_extra, "batch report"),
+            "batch submit": run_submit,
+            "batch status": run_status,
+            "batch wait": run_wait,
+            "batch fetch": run_fetch,
+            "batch cancel": run_cancel,
+            "batch list": run_list_batches,
+        }
+    run_extra = load_side("gpt_image2_more").run_extra
+    return {command: partial(run_extra, command)}
+
+
+def _run_batch(words, _output, _stop):
+    # `batch` without a command below it: its help.
+    BATCH_COMMANDS = load_side("gpt_image2_more").BATCH_COMMANDS
+    batch_parser = load_side("gpt_image2_more").batch_parser
+    if words and words[0] not in ("-h", "--help"):
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
+    batch_parser().print_help()
+    return ExitCode.OK
 
 
 LOADED_SIDES: Dict[str, Any] = {}

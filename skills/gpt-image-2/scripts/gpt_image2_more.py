@@ -271,7 +271,6 @@ from gpt_image2 import (
     make_images,
     mask_secrets,
     members,
-    mistake,
     moment_s,
     name_problem,
     open_database,
@@ -323,6 +322,7 @@ from gpt_image2 import (
     today,
     told_usage,
     try_lock,
+    typical_seconds,
     utc_text,
     value_at,
     with_query,
@@ -1742,6 +1742,8 @@ class Left:
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
         self.numbers = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        #: The SHA-256 of the images that were sent.
+        self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
         self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         then = asked.get("then")
@@ -1787,6 +1789,13 @@ class Left:
     def addresses_of_task(self):
         # Where the host is asked after that task.
         return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
+
+    @property
+    def age_s(self):
+        # How long ago it was sent, in seconds; 0 where that cannot be told.
+        with suppress(OSError):
+            return max(0.0, time.time() - (self.folder / ASKED).stat().st_mtime)
+        return 0.0
 
     @property
     def was_tried(self):
@@ -1928,6 +1937,119 @@ def _cleared(path, rescue_folder):
 # The record of what was paid: every request, its images and its cost, in one SQLite file in the state
 # folder, which only this room opens.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/budget
+#
+# The money cap of one call or of many: what they have cost, and what those under way may still cost.
+#
+# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
+# ------------------------------------------------------------------------------------------------------------
+
+
+OVER_MAX_COST = "over_max_cost"
+_ROUNDING_USD = 1e-9
+
+
+class Hold:
+    # The money that one call may cost. Until `sent` nothing was spent, after it everything may be.
+
+    def __init__(self, high_usd):
+        self.high_usd = high_usd
+        self.spent_usd = 0.0
+
+    def sent(self):
+        # A request went out: until it is settled it counts as paid for.
+        self.spent_usd = self.high_usd
+
+    def settle(self, billed, cost_usd):
+        # The call has ended: its cost where that is known, else its highest estimate.
+        if billed is Billed.NO:
+            self.spent_usd = 0.0
+        elif billed is Billed.YES and cost_usd is not None:
+            self.spent_usd = cost_usd
+        else:
+            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
+
+
+class Budget:
+    # What calls may spend and have spent, in USD; `spent_usd` is what was spent before.
+
+    def __init__(self, max_cost_usd=None, spent_usd=0.0):
+        self.max_cost_usd = max_cost_usd
+        self._lock = threading.Lock()
+        self._spent_usd = spent_usd
+        self._held_usd = 0.0
+
+    def take(self, high_usd):
+        # Sets the highest estimate of a call aside until `release`; None when it might pass the cap.
+        with self._lock:
+            taken = self._spent_usd + self._held_usd
+            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
+                return None
+            self._held_usd += high_usd
+        return Hold(high_usd)
+
+    def release(self, hold):
+        # Books what a call has cost in place of what was set aside for it.
+        with self._lock:
+            self._held_usd -= hold.high_usd
+            self._spent_usd += hold.spent_usd
+
+    @contextmanager
+    def hold(
+        self, estimate, what, way_out="raise `max_cost_usd`"
+    ):
+        # `take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
+        #
+        # Raises:
+        # UsageError: it might pass the cap, or its price is not known while there is one.
+        if estimate is None and self.max_cost_usd is not None:
+            raise unknown_cost(what)
+        high_usd = estimate.high_usd if estimate else 0.0
+        hold = self.take(high_usd)
+        if hold is None:
+            taken = ""
+            if self._spent_usd or self._held_usd:
+                taken = f", of which ${self._spent_usd:.4f} are spent"
+                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
+            raise UsageError(
+                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
+                f"${self.max_cost_usd or 0.0:.4f}{taken}",
+                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
+                code=OVER_MAX_COST,
+            )
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def check(self, estimate, what):
+        # Refuses what `hold` would refuse.
+        with self.hold(estimate, what):
+            pass
+
+    def json(self):
+        # Cap, spent, held by calls under way, and left, in USD; None where there is no cap.
+        with self._lock:
+            spent, held = self._spent_usd, self._held_usd
+        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "spent_usd": round(spent, 6),
+            "held_usd": round(held, 6),
+            "left_usd": left,
+        }
+
+
+def unknown_cost(what):
+    # The error where there is a cap, and a price is not known.
+    return UsageError(
+        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
+        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
+        code="unknown_cost",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2351,119 +2473,6 @@ def read_pasted_url(url, source):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/budget
-#
-# The money cap of one call or of many: what they have cost, and what those under way may still cost.
-#
-# A call first takes hold of its highest estimate; both sums together never pass the cap. Safe for threads.
-# ------------------------------------------------------------------------------------------------------------
-
-
-OVER_MAX_COST = "over_max_cost"
-_ROUNDING_USD = 1e-9
-
-
-class Hold:
-    # The money that one call may cost. Until `sent` nothing was spent, after it everything may be.
-
-    def __init__(self, high_usd):
-        self.high_usd = high_usd
-        self.spent_usd = 0.0
-
-    def sent(self):
-        # A request went out: until it is settled it counts as paid for.
-        self.spent_usd = self.high_usd
-
-    def settle(self, billed, cost_usd):
-        # The call has ended: its cost where that is known, else its highest estimate.
-        if billed is Billed.NO:
-            self.spent_usd = 0.0
-        elif billed is Billed.YES and cost_usd is not None:
-            self.spent_usd = cost_usd
-        else:
-            self.spent_usd = max(self.high_usd, cost_usd or 0.0)
-
-
-class Budget:
-    # What calls may spend and have spent, in USD; `spent_usd` is what was spent before.
-
-    def __init__(self, max_cost_usd=None, spent_usd=0.0):
-        self.max_cost_usd = max_cost_usd
-        self._lock = threading.Lock()
-        self._spent_usd = spent_usd
-        self._held_usd = 0.0
-
-    def take(self, high_usd):
-        # Sets the highest estimate of a call aside until `release`; None when it might pass the cap.
-        with self._lock:
-            taken = self._spent_usd + self._held_usd
-            if self.max_cost_usd is not None and not taken + high_usd <= self.max_cost_usd + _ROUNDING_USD:
-                return None
-            self._held_usd += high_usd
-        return Hold(high_usd)
-
-    def release(self, hold):
-        # Books what a call has cost in place of what was set aside for it.
-        with self._lock:
-            self._held_usd -= hold.high_usd
-            self._spent_usd += hold.spent_usd
-
-    @contextmanager
-    def hold(
-        self, estimate, what, way_out="raise `max_cost_usd`"
-    ):
-        # `take` and `release` around a call. The error names it by `what`, and `way_out` as a last resort.
-        #
-        # Raises:
-        # UsageError: it might pass the cap, or its price is not known while there is one.
-        if estimate is None and self.max_cost_usd is not None:
-            raise unknown_cost(what)
-        high_usd = estimate.high_usd if estimate else 0.0
-        hold = self.take(high_usd)
-        if hold is None:
-            taken = ""
-            if self._spent_usd or self._held_usd:
-                taken = f", of which ${self._spent_usd:.4f} are spent"
-                taken += f" and ${self._held_usd:.4f} held by calls under way" if self._held_usd else ""
-            raise UsageError(
-                f"{what} may cost up to ${high_usd:.4f}, more than `max_cost_usd` "
-                f"${self.max_cost_usd or 0.0:.4f}{taken}",
-                hint=f"choose a lower `quality`, a smaller `size` or `n`, or {way_out}; nothing was sent",
-                code=OVER_MAX_COST,
-            )
-        try:
-            yield hold
-        finally:
-            self.release(hold)
-
-    def check(self, estimate, what):
-        # Refuses what `hold` would refuse.
-        with self.hold(estimate, what):
-            pass
-
-    def json(self):
-        # Cap, spent, held by calls under way, and left, in USD; None where there is no cap.
-        with self._lock:
-            spent, held = self._spent_usd, self._held_usd
-        left = None if self.max_cost_usd is None else max(0.0, round(self.max_cost_usd - spent - held, 6))
-        return {
-            "max_cost_usd": self.max_cost_usd,
-            "spent_usd": round(spent, 6),
-            "held_usd": round(held, 6),
-            "left_usd": left,
-        }
-
-
-def unknown_cost(what):
-    # The error where there is a cap, and a price is not known.
-    return UsageError(
-        f"the cost of {what} is unknown, so `max_cost_usd` cannot be kept",
-        hint="leave `max_cost_usd` out, or choose `model` and `quality` with a known price; nothing was sent",
-        code="unknown_cost",
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/task_words
 #
 # What a host says of a task. Pure.
@@ -2683,9 +2692,9 @@ def _says_free(fields):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/error_elsewhere
+# calls/elsewhere
 #
-# What a server says went wrong, elsewhere than in an `error`. Pure.
+# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -2703,6 +2712,8 @@ _REASONS = (
 #: The last steps of those that are codes, and not sentences.
 _CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
 _STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 
 
 def error_elsewhere(fields, task):
@@ -2712,6 +2723,38 @@ def error_elsewhere(fields, task):
     if named and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
     return _reason_elsewhere(fields)
+
+
+class ErrorWords:
+    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
+
+    def __init__(
+        self, keep, quoted, on_quoted
+    ):
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece):
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _goes_well(fields, task):
@@ -2747,49 +2790,6 @@ def _reason_elsewhere(fields):
     if reason and all(list(one) == ["revised_prompt"] for one in said):
         return ServerError(said_text(reason))
     return None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/quoted
-#
-# Images in the words of an error.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
-
-
-class ErrorWords:
-    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
-
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3328,6 +3328,16 @@ def pending_error(task, in_flight):
     )
 
 
+def lost_error(task):
+    # The error for a task that no known address has known for too long.
+    return NetworkError(
+        f"no known address has known of task {show(task.id)} for more than a day: it is given up",
+        hint="look for the image, and what it cost, on the host's own page",
+        code="task_lost",
+        billed=Billed.MAYBE,
+    )
+
+
 def _ask_at(
     downloader,
     query,
@@ -3374,6 +3384,8 @@ def _ask_at(
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: A task that no address has known for so long is given up: hosts keep theirs for a day or less.
+_LOST_S = 86_400.0
 #: How gzip, and what servers call deflate, begin.
 _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
@@ -3426,13 +3438,14 @@ class Resumer:
     def _finish(self, left):
         host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
-        saved, kept = adopt(left.notes, plan)
+        saved, kept = adopt(left.notes, plan, left.inputs)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
             note=left.note,
             known=[image.sha256 for image in saved],
+            inputs=left.inputs,
         )
         answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt = None
@@ -3454,14 +3467,18 @@ class Resumer:
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
         task = task and shown_task(task, host.settings.secrets)
+        lost = task if task and not task.is_found and left.age_s >= _LOST_S else None
+        task = None if lost else task
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
-        if attempt is not None and not (images or waiting or task):
+        if attempt is not None and not (images or waiting or task or lost):
             rule = judge(attempt)
             billed = rule.billed
             error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
+        if lost is not None and not (images or waiting):
+            billed, error = Billed.MAYBE, lost_error(lost)
         settings = host.settings
         result = Result(
             command=left.command,
@@ -3626,38 +3643,6 @@ def resumed_in_words(resumed):
         yield f"an earlier call brought no image: {resumed.error.message}"
     for address in resumed.waiting:
         yield f"an image of an earlier call could not be fetched yet (see: resume {resumed.id}): {address}"
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/side_by_side
-#
-# Requests of one call that run at the same time.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_JOIN_S = 0.5
-
-
-def run_side_by_side(jobs):
-    # Runs every job in a thread of its own; how they ended, in their order.
-    ends = [None] * len(jobs)
-    failures = []
-
-    def work(number):
-        try:
-            ends[number] = jobs[number]()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
-    if failures:
-        raise failures[0]
-    return [end for end in ends if end is not None]
 
 
 # ============================================================================================================
@@ -5298,6 +5283,7 @@ def _recorded(probe, settings, picture):
         return probe.run()
     opening = Opening(
         base_url=settings.base_url,
+        profile=settings.profile,
         command=PROBE_COMMAND,
         request=probe.request,
         output=str(picture),
@@ -5472,7 +5458,8 @@ def _say(resumed, output):
     for commands in resumed.then:
         output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
-        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
+        found = "the host is still at work on" if resumed.task.is_found else "no known address knows of"
+        output.say(f"{resumed.id}: {found} task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
 
@@ -5559,10 +5546,8 @@ def estimate_with_steps(
 # ------------------------------------------------------------------------------------------------------------
 
 
-_SURE_ODDS, _MOST_ODDS = (
-    4.0,
-    6.0,
-)  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -5573,7 +5558,7 @@ class Evidence:
 
     def __init__(self):
         self._log_odds = 0.0
-        self._passed, self._refused = 3.0, 1.0
+        self._passed, self._refused = 3.0, 1.0  # before anything is known
 
     @property
     def is_limit(self):
@@ -5581,6 +5566,7 @@ class Evidence:
 
     @property
     def leans(self):
+        # Whether a limit is the more likely.
         return self._log_odds > 0
 
     @property
@@ -5624,11 +5610,11 @@ class Evidence:
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
 _SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
+_SECONDS_COUNT = 3.0  # count as one of them
+_GUESSES = 3  # measures, after which a pace should be right
+SURE_IMAGES = 16  # that tell a rate surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
-_GUESSES = 3
-_AVERAGED_S = 3.0
-SURE_IMAGES = 16  # that tell a rate surely
 
 
 class Departure:
@@ -5638,8 +5624,6 @@ class Departure:
         self.images = images
         self.sent_s = sent_s
         self.has_ended = self.is_refused = self.is_counted = False
-        #: The wait that its refusal asked for, 0 for none.
-        self.wait_s = 0.0
         #: Whether it asked if others may go again.
         self.is_asking = False
         #: Whether it kept to a pace that should have been let through, and how much time it took up there.
@@ -5682,7 +5666,7 @@ class KeptPace:
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _AVERAGED_S)
+        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
         ahead = max(self._sent, seconds) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
@@ -5703,7 +5687,7 @@ class KeptPace:
         elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
             self.per_s = per_s
-            self._steady = min(_LONG, 1.5 * self._steady)
+            self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
@@ -5720,23 +5704,21 @@ class KeptPace:
 #
 # A limit that a server tells nobody of: whether there is one, and how much it lets through.
 #
-# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
-# set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+# A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which: `evidence`
+# weighs how likely each outcome is in either case. The pace is set by what gets through, not by what is
+# refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
 #
 # - At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
-# - After a few refusals the rate that got through is tried as a pace. It is measured from the first request
-#   that gets through after a refusal to the first one after a later refusal: between two moments at which a
-#   limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
-#   `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
-# - Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
-#   (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
-#   for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
-#   cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
-# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
-#   after longer and longer ones.
-#
-# Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
-# behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+# - When it is most likely a limit, or after a few refusals that tell neither, the rate that got through is
+#   tried as a pace (a rate is judged by trying it, as in PCC: Dong et al., NSDI 2015). It is measured from the
+#   first request that gets through after a refusal to the first one after a later refusal: between two moments
+#   at which a limit was used up, just the limit got through, be it a bucket or a window (so BBR measures
+#   policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+# - Where it is most likely chance, all is open again. A limit is approached from below, kept for a while and
+#   passed, faster and faster, until a refusal says that it is time to measure again (the cubic of RFC 9438).
+#   The longer it has been as measured, the longer it is kept: at last one in about 200 is refused.
+# - While nobody gets through nobody goes but one that asks: after the wait that the server asks for; else after
+#   longer and longer ones, but at the end of a window, where that is known.
 #
 # Pure: no clock. A request that is not refused within a while counts as let through.
 # ------------------------------------------------------------------------------------------------------------
@@ -5746,8 +5728,9 @@ _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they 
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
-_MOST_WAIT_S, _LONGER = 30.0, 2.0  # until one asks again, and how much longer than the last time
-_LATER = 1.3
+_MOST_WAIT_S = 30.0  # until one asks again
+_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
@@ -5755,10 +5738,8 @@ _MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
-_SOMETIMES = 0.15
-_RARELY = 0.02  # so often a limit refuses what keeps to the pace that got through
-_AT_FIRST_S = 2.0  # nothing is known of a rate before
-_WINDOW_S, _LATE_S = 60.0, 0.1
+_RARELY, _SOMETIMES = 0.02, 0.15  # so often a limit refuses what keeps to its pace: measured, and guessed
+_AT_FIRST_S = 2.0  # by which a rate is taken for lower while hardly anything has got through
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
@@ -5779,7 +5760,7 @@ class HiddenLimit:
         self._guesses = True  # nobody tells what refusals are for
         self._is_told = False  # a refusal since the last measure said that it was for a limit
         self._shut_until_s = None
-        self._least_per_s, self._most_per_s = 0.0, inf
+        self._least_per_s, self._most_per_s = 0.0, inf  # of a pace: known to get through, allowed in any case
         self._asked_image_s = 1.0  # how long a limit would take for one image, when it was shut
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
@@ -5878,13 +5859,13 @@ class HiddenLimit:
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
 
     def _own_wait_s(self, image_s, now_s):
-        # How long nobody goes where the server names no wait. The next image, if it is a bucket; if not, the
-        # end of a window, of which more was used than it gives until then, or of a minute.
-        wait_s = min(_MOST_WAIT_S, image_s * (_LONGER if self.is_limited else _LATER) ** self._vain)
+        # How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
+        # that is in vain, until what was used is paid for, as at the end of a window.
+        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
         if self.pace is not None and self._vain:
             wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
         began_s = self._measure.since_s if self._measure else now_s
-        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _LATE_S)
+        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _AFTER_S)
 
     def _is_due(self, now_s):
         # Whether a pace is to be tried.
@@ -5913,7 +5894,7 @@ class HiddenLimit:
             image_s = self._asked_image_s
             if wait_s is None:
                 wait_s = self._own_wait_s(image_s, now_s)
-            else:  # others may come at the very moment that the server names: in vain, so we come later
+            else:  # others may come at the very moment that the server names, and again when we come in vain
                 wait_s += min(image_s, max(1.0, wait_s)) * (_GOLDEN * self._vain % 1)
             self._vain += 1
         if wait_s is not None:
@@ -7096,7 +7077,7 @@ class PlannedJob(Record):
     # the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
     # there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
     # numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
-    # USD, None where a price is unknown.
+    # USD, None where a price is unknown; `typical_s` is how long such a call takes.
 
     number: int
     line: int
@@ -7113,6 +7094,7 @@ class PlannedJob(Record):
     offset: int = 0
     replaces: bool = False
     own_name: str = ""
+    typical_s: float = 0.0
 
     def entry(self, event, **fields):
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -7132,12 +7114,14 @@ CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROW
 
 
 class Share(Record):
-    # Jobs, images and cost of one quality; the cost is None where a price is unknown.
+    # Jobs, images and cost of one quality, and how long its calls take one by one; the cost is None where a
+    # price is unknown.
 
     quality: str
     jobs: int
     images: int
     cost_usd: Optional[CostEstimate]
+    one_by_one_s: float
 
 
 class Plan:
@@ -7260,12 +7244,12 @@ class Plan:
 
     def shares(self):
         query = (
-            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
-            " WHERE state = ? GROUP BY quality ORDER BY quality"
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd),"
+            " sum(typical_s) FROM jobs WHERE state = ? GROUP BY quality ORDER BY quality"
         )
         return [
-            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None, seconds)
+            for quality, jobs, images, low, high, priced, seconds in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state=None):
@@ -7861,6 +7845,7 @@ class _Planner:
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
             own_name=own_name,
+            typical_s=typical_seconds(request.model, request.effective_quality),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 
@@ -8092,7 +8077,6 @@ class RunningJob:
 #: Why nothing more is started, besides the code of an error.
 INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0
@@ -8186,15 +8170,22 @@ def sum_of_shares(shares):
     cost = None
     if len(costs) == len(shares):
         cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+    jobs, images = sum(share.jobs for share in shares), sum(share.images for share in shares)
+    return Share("all", jobs, images, cost, sum(share.one_by_one_s for share in shares))
+
+
+def share_json(share):
+    # Jobs, images and cost of one quality as JSON.
+    cost_usd = estimate_json(share.cost_usd)
+    return {"quality": share.quality, "jobs": share.jobs, "images": share.images, "cost_usd": cost_usd}
 
 
 def estimated_s(shares, concurrency, images_per_minute):
     # How many seconds a run would take.
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    seconds = sum(one_by_one_s) / concurrency
+    total = sum_of_shares(shares)
+    seconds = total.one_by_one_s / concurrency
     if images_per_minute:
-        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+        seconds = max(seconds, total.images / images_per_minute * MINUTE_S)
     return seconds
 
 
@@ -8742,7 +8733,7 @@ def _dry_run(command, jobs, output):
     ]
     facts = {
         "cost_usd": estimate_json(cost),
-        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "by_quality": list(map(share_json, shares)),
         "estimated_s": round(seconds, 1),
     }
     return show_dry_run(output, "batch run", jobs, lines, facts)
@@ -8923,18 +8914,25 @@ class PastRequest(Record):
     discount: float
     batch_id: Optional[str]
     task_id: Optional[str]
+    profile: Optional[str]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
 
 def find_requests(
-    database, search, since, limit
+    database,
+    search,
+    since,
+    limit,
+    profile=None,
 ):
-    # The requests from `since` on whose prompt or image path holds a text in any case, newest first.
+    # The requests from `since` on whose prompt or image path holds a text in any case, of one profile or of
+    # all, newest first.
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
+        "SELECT * FROM requests WHERE started_at >= ? AND (? IS NULL OR profile = ?)"
+        " ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", profile, profile, at_most),
     )
     found = []
     for row in rows:
@@ -9217,6 +9215,7 @@ def details(past):
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
+        *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
@@ -9336,6 +9335,7 @@ def history_parser():
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
     )
+    parser.add_argument("--profile", metavar="NAME", help="only those of this profile")
     parser.add_argument(
         "--limit",
         type=int,
@@ -9468,11 +9468,14 @@ def run_list(words, output, _):
             f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
         )
     with ExitStack() as stack:
-        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
+        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit, flags.profile)
     for line in listing(found):
         output.result(line)
     if not found:
-        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
+        output.say(
+            "nothing is in the history"
+            + (" that fits" if flags.search or flags.since or flags.profile else "")
+        )
     return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 
@@ -11313,6 +11316,7 @@ class ResultSaver:
         known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
+            profile=self._settings.profile,
             command=command,
             request=request,
             output=str(self._folder.path / job.planned.name),
@@ -11906,54 +11910,3 @@ def _nobody_knows(error, label):
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# runners
-#
-# The functions of the commands that lie beside the script, imported when they are asked for.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: What runs a command: by the words behind its name, to an exit code.
-CommandRunner = Callable[[Sequence[str], Output, StopSwitch], int]
-
-
-def runners_of(command):
-    # What runs a command and those below it, by their words.
-    if command == "doctor":
-        return {"doctor": run_doctor}
-    if command == "resume":
-        return {"resume": run_resume}
-    if command in ("history", "spend", "cost"):
-        return {
-            "history": run_list,
-            "history show": run_show,
-            "history redo": run_redo,
-            "history forget": run_forget,
-            "spend": run_spend,
-            "cost": run_cost,
-        }
-    if command == "batch":
-        return {
-            "batch": _run_batch,
-            "batch run": run_batch_run,
-            "batch plan": partial(run_extra, "batch plan"),
-            "batch report": partial(run_extra, "batch report"),
-            "batch submit": run_submit,
-            "batch status": run_status,
-            "batch wait": run_wait,
-            "batch fetch": run_fetch,
-            "batch cancel": run_cancel,
-            "batch list": run_list_batches,
-        }
-    return {command: partial(run_extra, command)}
-
-
-def _run_batch(words, _output, _stop):
-    # `batch` without a command below it: its help.
-    if words and words[0] not in ("-h", "--help"):
-        names = [name for name, _ in BATCH_COMMANDS]
-        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
-    batch_parser().print_help()
-    return ExitCode.OK

@@ -1,7 +1,6 @@
 """Runs one command, from its words to an exit code: one way out for every kind of ending.
 
-It knows the functions of the commands that the script holds, `runners` those of all others. What a command
-needs is imported when it is asked for.
+The one place that knows the functions of all commands. What a command needs is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -67,6 +66,57 @@ def _runners(command: str) -> Mapping[str, Callable[[Sequence[str], Output, Stop
         from .commands.config import run_config
 
         return {"config": run_config}
-    from .runners import runners_of
+    if command == "doctor":
+        from .commands.doctor import run_doctor
 
-    return runners_of(command)
+        return {"doctor": run_doctor}
+    if command == "resume":
+        from .commands.resume import run_resume
+
+        return {"resume": run_resume}
+    if command in ("history", "spend", "cost"):
+        from .history.commands import run_forget, run_list, run_redo, run_show, run_spend
+        from .history.estimates import run_cost
+
+        return {
+            "history": run_list,
+            "history show": run_show,
+            "history redo": run_redo,
+            "history forget": run_forget,
+            "spend": run_spend,
+            "cost": run_cost,
+        }
+    if command == "batch":
+        from .batch.run import run_batch_run
+        from .batch_api.fetch import run_fetch
+        from .batch_api.follow import run_cancel, run_list_batches, run_status, run_wait
+        from .batch_api.submit import run_submit
+        from .commands.package_extras import run_extra
+
+        return {
+            "batch": _run_batch,
+            "batch run": run_batch_run,
+            "batch plan": partial(run_extra, "batch plan"),
+            "batch report": partial(run_extra, "batch report"),
+            "batch submit": run_submit,
+            "batch status": run_status,
+            "batch wait": run_wait,
+            "batch fetch": run_fetch,
+            "batch cancel": run_cancel,
+            "batch list": run_list_batches,
+        }
+    from .commands.package_extras import run_extra
+
+    return {command: partial(run_extra, command)}
+
+
+def _run_batch(words: Sequence[str], _output: Output, _stop: StopSwitch) -> int:
+    """`batch` without a command below it: its help."""
+    from .batch.options import BATCH_COMMANDS, batch_parser
+    from .commands.parser import mistake
+
+    if words and words[0] not in ("-h", "--help"):
+        names = [name for name, _ in BATCH_COMMANDS]
+        raise mistake("command", f"unknown command batch {words[0]!r}", words, names, "batch")
+    batch_parser().print_help()
+    return ExitCode.OK

@@ -25,10 +25,10 @@ from gpt_image2.core.base.events import Event, Observer, RequestStarted
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.base.outcome import Result
 from gpt_image2.core.base.redact import mask_secrets, show
-from gpt_image2.core.calls.budget import Budget, Hold
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.commands.finishing import Finishing
+from gpt_image2.core.ledger.budget import Budget, Hold
 from gpt_image2.core.settings.config import Settings, load_settings
 
 from .answers import estimate_shown, failure, image_shown, success

@@ -132,6 +132,14 @@ def test_the_costs_of_rows_add_up_to_the_sum_and_to_the_ledger(home: Home, paint
     assert len(home.run("history", "--json").json["requests"]) == 3
 
 
+def test_a_dry_run_knows_which_model_is_fast(home: Home, painter: Painter) -> None:
+    flags = ("--dry-run", "--concurrency", "2", "--quality", "high", "--model")
+    prompts = [f"a cat {number}" for number in range(4)]
+    fast = batch(home, painter.base_url, *prompts, flags=(*flags, "gpt-image-2.6-flare"))
+    slow = batch(home, painter.base_url, *prompts, flags=(*flags, "gpt-image-2.6-sunburst"))
+    assert (fast.json["estimated_s"], slow.json["estimated_s"]) == (4 * 10 / 2, 4 * 276 / 2)
+
+
 def test_a_dry_run_tells_jobs_images_cost_and_time_and_sends_nothing(home: Home, painter: Painter) -> None:
     jobs = [
         *({"prompt": f"low {number}", "quality": "low"} for number in range(3)),

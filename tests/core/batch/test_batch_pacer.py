@@ -18,6 +18,7 @@ from gpt_image2.core.batch.pacer import FOUND, NAMED, TOLD, Pacer, Pacing
 MINUTE_S = 60.0
 PLAIN = "Too many requests."
 ALL = ("headers", "waits", "words")
+UNTOLD = (("waits",), ("seconds",), ())
 SEEDS = range(3)
 
 
@@ -53,7 +54,7 @@ class Row(NamedTuple):
         )
 
 
-#: Where 32 go at once and are refused, nobody can know before.
+#: Where 32 go at once and 12 of them are refused, nobody can know before.
 ROWS = [
     *(Row(tells, 60, 60, 4, 2.0, 0.97, 3) for tells in (ALL, ("headers",), ("words",), ("words", "waits"))),
     *(
@@ -62,16 +63,15 @@ ROWS = [
     ),
     *(Row(tells, 60, None, 4, 2.0, 0.97, 4) for tells in (ALL, ("headers",), ("words", "waits"))),
     *(Row(tells, 60, None, 32, 12.0, 0.97, 6) for tells in (ALL, ("headers",), ("words", "waits"))),
-    Row(("words",), 60, None, 4, 2.0, 0.95, 16),
-    Row(("words",), 60, None, 32, 12.0, 0.95, 18),
-    *(Row(tells, 60, 60, 4, 2.0, 0.97, 24) for tells in (("waits",), ("seconds",), ())),
-    *(Row(tells, 60, 60, 32, 12.0, 0.97, 60) for tells in (("waits",), ("seconds",), ())),
-    *(Row(tells, 600, 30, 32, 2.0, 0.94, 40) for tells in (("waits",), ("seconds",), ())),
-    *(Row(tells, 250, 100, 64, 12.0, 0.96, 60) for tells in (("waits",), ("seconds",), ())),
-    *(Row(tells, 60, None, 4, 2.0, 0.94, 16) for tells in (("waits",), ("seconds",))),
-    *(Row(tells, 60, None, 32, 12.0, 0.93, 50) for tells in (("waits",), ("seconds",))),
-    Row((), 60, None, 4, 2.0, 0.88, 60),
-    Row((), 60, None, 32, 12.0, 0.86, 90),
+    *(Row(("words",), 60, None, places, latency_s, 0.95, 10) for places, latency_s in ((4, 2.0), (32, 12.0))),
+    *(Row(tells, 60, 60, 4, 2.0, 0.97, 9) for tells in UNTOLD),
+    *(Row(tells, 60, 60, 32, 12.0, 0.97, 12 + 9) for tells in UNTOLD),
+    *(Row(tells, 600, 30, 32, 2.0, 0.97, 17) for tells in UNTOLD),
+    *(Row(tells, 250, 100, 64, 12.0, 0.97, 12) for tells in UNTOLD),
+    *(Row(tells, 60, None, 4, 2.0, 0.97, 9) for tells in UNTOLD[:2]),
+    *(Row(tells, 60, None, 32, 12.0, 0.97, 9) for tells in UNTOLD[:2]),
+    # When the window ends is found out by asking.
+    *(Row((), 60, None, places, latency_s, 0.97, 20) for places, latency_s in ((4, 2.0), (32, 12.0))),
 ]
 
 
@@ -121,9 +121,34 @@ def test_refusals_by_chance_slow_nobody_down_but_the_refused(
         theirs_s.append(
             one_by_one(Clock(), AtRandom(share, wait_s, seed=seed + 100), jobs, places, latency_s)
         )
-    # Ten seconds: a pace may be tried once and in vain, which a run of a second or two feels.
-    assert mean(ours_s) <= 1.3 * mean(theirs_s) + (10 if latency_s < 1 else 0)
+    assert mean(ours_s) <= 1.3 * mean(theirs_s)
     assert jobs == 60 or mean(foretold) >= 0.7
+
+
+@pytest.mark.parametrize("latency_s", [0.05, 8.0])
+def test_hardly_a_single_run_is_slower_where_half_of_all_is_refused(latency_s: float) -> None:
+    """The clients' own luck differs as much: the bound is 1.5 times what the official one takes as a rule."""
+    runs = range(40)
+    theirs_s = [one_by_one(Clock(), AtRandom(0.5, 1.0, seed=100 + seed), 60, 4, latency_s) for seed in runs]
+    slow = 0
+    for seed in runs:
+        clock = Clock()
+        outcome = outcome_of(Run(clock, AtRandom(0.5, 1.0, seed=seed), 60, 4, latency_s, seed=seed), clock)
+        slow += outcome.elapsed_s > 1.5 * mean(theirs_s)
+    assert slow <= 4
+
+
+@pytest.mark.parametrize("tells", UNTOLD, ids=str)
+def test_where_nothing_is_told_less_than_two_of_a_hundred_are_refused(tells: Tuple[str, ...]) -> None:
+    shares = []
+    for seed in range(8):
+        clock = Clock()
+        clock.now_s += 7.3 * seed
+        server = Limited(60, *tells, burst=60)
+        outcome = outcome_of(Run(clock, server, 600, 4, 2.0 + 0.03 * seed, seed=seed), clock)
+        assert outcome.elapsed_s <= 540 / 0.97
+        shares.append(outcome.share_refused)
+    assert mean(shares) <= 0.018 and max(shares) <= 0.03
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -85,6 +86,27 @@ def test_what_still_cannot_be_fetched_waits_for_another_try(home: Home, recorder
     run = home.run("resume", call["id"])
     assert (run.code, [path.name for path in run.saved]) == (0, ["cat-2.png"])
     assert [path.read_bytes() for path in sorted(home.cwd.iterdir())] == [ONE, TWO]
+
+
+@pytest.mark.parametrize("comes", ["as addresses", "in the answer"])
+def test_an_input_that_comes_back_beside_the_result_is_no_image_of_a_call_that_is_resumed(
+    comes: str, home: Home, recorder: Recorder
+) -> None:
+    (home.cwd / "in.png").write_bytes(TWO)
+    files = {"/1.png": Answer(body=TWO), "/2.png": Answer(body=ONE)}
+    answer_with_addresses(recorder, {path: Answer(404) for path in files})
+    run = home.run("edit", "in.png", "a cat", "-o", "cat.png", "--json", base_url=recorder.base_url)
+    assert (run.code, run.json["billed"]) == (7, "yes")
+    (left,) = (home.state / "inflight").iterdir()
+    if comes == "in the answer":  # as it is when a call is killed before it has understood that
+        data = [{"b64_json": base64.b64encode(each).decode()} for each in (TWO, ONE)]
+        (left / "body").write_text(json.dumps({"data": data}))
+        (left / "images.jsonl").unlink()
+    answer_with_addresses(recorder, files)
+    (call,) = home.run("resume", "--json").json["calls"]
+    assert [Path(image["path"]).name for image in call["images"]] == ["cat.png"]
+    assert (home.cwd / "cat.png").read_bytes() == ONE
+    assert sorted(path.name for path in home.cwd.iterdir()) == ["cat.png", "in.png"]
 
 
 def test_the_next_call_finishes_in_passing_once(home: Home, recorder: Recorder) -> None:

@@ -10,9 +10,9 @@ from batching import picture
 from harness import Home, Run
 from ledgers import change, rows_of
 from servers import Answer, Recorder
-from tasks import TaskHost, answer, under_way
+from tasks import TaskHost, answer, done, under_way
 
-CAT = picture("a cat")
+CAT, DOG = picture("a cat"), picture("a dog")
 
 
 @pytest.fixture
@@ -55,6 +55,21 @@ def test_without_waiting_the_id_is_told_at_once(home: Home, host: TaskHost) -> N
     resumed = home.run("resume", base_url=host.base_url)
     assert [path.name for path in resumed.saved] == ["cat.png"]
     assert_had(home, host, resumed)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_input_that_a_host_shows_beside_the_result_is_no_image_of_a_task(
+    waits: bool, home: Home, host: TaskHost
+) -> None:
+    (home.cwd / "in.png").write_bytes(DOG)
+    host.tells = [done("task_1", DOG, CAT)]
+    flags = () if waits else ("--no-wait",)
+    run = home.run("edit", "in.png", "a cat", "-o", "cat.png", *flags, base_url=host.base_url)
+    assert run.code == 0, run.stderr
+    if not waits:
+        assert home.run("resume", base_url=host.base_url).code == 0
+    assert (home.cwd / "cat.png").read_bytes() == CAT
+    assert sorted(path.name for path in home.cwd.iterdir()) == ["cat.png", "in.png"]
 
 
 def test_the_tasks_that_are_not_waited_for_are_in_the_json(home: Home, host: TaskHost) -> None:
@@ -182,3 +197,21 @@ def test_two_resumes_side_by_side_do_not_fetch_twice(home: Home, host: TaskHost)
         host.release_polls()
         assert process.wait() == 0
     assert [path.name for path in home.cwd.iterdir()] == ["cat.png"]
+
+
+def test_a_task_that_no_address_knows_is_told_as_that_and_given_up_after_a_day(
+    home: Home, host: TaskHost
+) -> None:
+    host.tells = lambda task_id, nth: answer({"error": {"message": "no such task"}}, 404)
+    start_without_waiting(home, host)
+    young = home.run("resume", "--no-wait", base_url=host.base_url)
+    assert (young.code, row_of(home)["status"]) == (7, "pending")
+    assert "no known address knows of task task_1" in young.stderr and "at work" not in young.stderr
+    assert '"poll"' in young.stderr
+    (left,) = (home.state / "inflight").iterdir()
+    os.utime(str(left / "asked.json"), (1, 1))
+    old = home.run("resume", "--no-wait", "--json", base_url=host.base_url)
+    assert (old.code, old.json["error"]["code"]) == (7, "task_lost")
+    row = row_of(home)
+    assert (row["status"], row["error_code"], row["billed"], host.hits) == ("failed", "task_lost", "maybe", 1)
+    assert home.run("resume", "--json", base_url=host.base_url).json["calls"] == []

@@ -90,6 +90,7 @@ def test_every_field_of_a_generation_is_recorded(home: Home, recorder: Recorder)
         "discount": 1.0,
         "batch_id": None,
         "task_id": None,
+        "profile": None,
     }
     assert rows_of(home.ledger, "images") == [
         {
@@ -474,9 +475,28 @@ def test_a_ledger_from_before_there_were_tasks_is_brought_up(home: Home, recorde
     assert home.run(*args, base_url=recorder.base_url).code == 0
     change(home.ledger, "DROP TABLE derived")
     change(home.ledger, "ALTER TABLE requests DROP COLUMN task_id")
+    change(home.ledger, "ALTER TABLE requests DROP COLUMN profile")
     change(home.ledger, "PRAGMA user_version = 2")
     recorder.answer = lambda request: Answer(body=b'{"task_id": "task_7", "status": "queued"}')
     assert home.run(*args, "--no-wait", base_url=recorder.base_url).code == 0
     rows = rows_of(home.ledger)
     assert [(row["status"], row["task_id"]) for row in rows] == [("saved", None), ("pending", "task_7")]
     assert "task_7" in home.run("history", "show", "2").stdout
+
+
+def test_the_history_knows_the_profile_of_a_request_and_lists_those_of_one(
+    home: Home, recorder: Recorder
+) -> None:
+    profiles = {name: {"base_url": recorder.base_url, "api_key": KEY} for name in ("one", "two")}
+    config = home.config_home / "gpt-image-2" / "config.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({"profiles": profiles}), encoding="utf-8")
+    for profile in ("one", "two", "one"):
+        run = home.run("generate", f"a cat by {profile}", "-o", "cat.png", "--profile", profile)
+        assert run.code == 0, run.stderr
+    assert home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url).code == 0
+    assert [row["profile"] for row in rows_of(home.ledger)] == ["one", "two", "one", None]
+    listed = home.run("history", "--profile", "one", "--json").json["requests"]
+    assert [(each["id"], each["profile"]) for each in listed] == [(3, "one"), (1, "one")]
+    assert re.search(r"profile +two\n", home.run("history", "show", "2").stdout)
+    assert "nothing is in the history that fits" in home.run("history", "--profile", "three").stderr

@@ -288,3 +288,13 @@ def test_a_web_page_with_an_image_is_no_answer(home: Home, recorder: Recorder) -
     assert (run.code, run.json["error"]["code"], len(recorder.requests)) == (6, "html_page", 1)
     (kept,) = home.rescued.glob("*")
     assert kept.read_bytes() == page
+
+
+def test_a_flood_of_tiny_events_is_read_up_to_a_bound_and_then_only_kept() -> None:
+    flood, picture = 100_000, f'data: {{"b64_json": "{B}"}}\n\n'.encode()
+    assert read(b"data: 1\n\n" * (flood - 1) + picture).found.images == (ONE,)
+    began_s = time.process_time()
+    assert read(b"data: 1\n\n" * flood + picture * 10).found == Found()
+    read_s = time.process_time() - began_s
+    assert read(b"data: 1\n\n" * 3 * flood).found == Found()
+    assert time.process_time() - began_s - read_s <= 2 * read_s

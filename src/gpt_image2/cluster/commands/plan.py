@@ -14,7 +14,6 @@ from statistics import median
 from typing import cast
 from urllib.parse import urlsplit
 
-from gpt_image2.core.api.models import TYPICAL_SECONDS
 from gpt_image2.core.base.about import PROGRAM
 from gpt_image2.core.base.errors import LedgerError, UsageError
 from gpt_image2.core.base.outcome import ExitCode
@@ -38,7 +37,6 @@ from ..jobs.planning import PlannedJobs, plan_jobs
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SEEN_CALLS = 200
 _LEAST_SEEN = 3
-_UNKNOWN_S = TYPICAL_SECONDS["auto"]
 
 
 class _Flags(BatchRunCommand):
@@ -57,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         client = Client(config=flags.config, profile=flags.profile, history=False)
         planned = plan_jobs(flags, client, 1, output, stack)
         seen = seconds_seen(client)
-        pace = Pace(flags.concurrency, flags.images_per_minute, {**TYPICAL_SECONDS, **seen}, _UNKNOWN_S)
+        pace = Pace(flags.concurrency, flags.images_per_minute, seen)
         every = sum_of(planned.table.all_pending(), pace)
         division = divide(planned.table.all_pending(), every, pace, flags.deadline, max_cost_usd)
         files = _split(planned, division, flags.split) if flags.split else []

@@ -21,8 +21,8 @@ from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.summary import INTERRUPTED, MAX_FAILURES, Progress, Tally, job_row, say_ended
-from gpt_image2.core.calls.budget import OVER_MAX_COST
 from gpt_image2.core.commands.package_extras import SANDBOX_KEY
+from gpt_image2.core.ledger.budget import OVER_MAX_COST
 from gpt_image2.core.settings.keys import KEY_VARIABLE
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output

@@ -22,6 +22,7 @@ from gpt_image2.core.batch.summary import (
     exit_code,
     in_words,
     job_row,
+    share_json,
     sum_of_shares,
     what_remains,
 )
@@ -250,7 +251,7 @@ def _dry_run(
             **found,
             "images": total.images,
             "cost_usd": estimate_json(total.cost_usd),
-            "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+            "by_quality": list(map(share_json, shares)),
             "estimated_s": round(seconds, 1),
             "spent_usd": round(spent_usd, 6),
             "out_dir": objects.address,

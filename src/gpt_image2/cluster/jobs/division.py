@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gpt_image2.core.api.cost import BATCH_DISCOUNT, CostEstimate
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.calls.budget import unknown_cost
+from gpt_image2.core.ledger.budget import unknown_cost
 
 from .table import TableJob
 
@@ -21,16 +21,16 @@ SUBMITTED_WITHIN_S = 86400.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast jobs go: calls at once, images a minute, and the seconds of a call by its quality."""
+    """How fast jobs go: calls at once, images a minute, and the seconds that calls were seen to take by their
+    quality."""
 
     concurrency: int
     images_per_minute: float | None
     seconds: Mapping[str, float]
-    unknown_s: float
 
     def call_s(self, job: TableJob) -> float:
         """How long a job's call takes."""
-        return self.seconds.get(job.quality, self.unknown_s)
+        return self.seconds.get(job.quality, job.typical_s)
 
     def seconds_of(self, jobs: Jobs) -> float:
         """How long jobs take."""

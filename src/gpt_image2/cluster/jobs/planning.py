@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from gpt_image2.core.api.checks import checked
 from gpt_image2.core.api.images import sha256_of
-from gpt_image2.core.api.models import MAX_INPUT_IMAGES
+from gpt_image2.core.api.models import MAX_INPUT_IMAGES, typical_seconds
 from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.redact import show
@@ -17,10 +17,10 @@ from gpt_image2.core.batch.job import Job, job_key, read_job
 from gpt_image2.core.batch.jobs_file import JobsFile, Line
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.plan import DONE, INVALID
-from gpt_image2.core.calls.budget import unknown_cost
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.inputs import local_inputs
 from gpt_image2.core.commands.picture_flags import names_of
+from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
@@ -121,6 +121,7 @@ def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob
         images=request.count,
         low_usd=estimate.low_usd if estimate else None,
         high_usd=estimate.high_usd if estimate else None,
+        typical_s=typical_seconds(request.model, request.effective_quality),
     )
 
 

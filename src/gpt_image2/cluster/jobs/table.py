@@ -20,7 +20,7 @@ from .job import claim_name
 
 _SCHEMA = (
     "CREATE TABLE jobs (number INTEGER PRIMARY KEY, line, offset, id, key, copy, job, name, quality, images,"
-    " low_usd, high_usd, part INTEGER DEFAULT 0, state, outcome)",
+    " low_usd, high_usd, typical_s, part INTEGER DEFAULT 0, state, outcome)",
     "CREATE TABLE ids (name TEXT PRIMARY KEY, number) WITHOUT ROWID",
     "CREATE TABLE names (name TEXT PRIMARY KEY, number) WITHOUT ROWID",
 )
@@ -31,7 +31,8 @@ _BEYOND = 1 << 62
 @dataclass(frozen=True)
 class TableJob:
     """One line: its place among the jobs, its number and offset in the file, the user's id, the key of its
-    request, and the name of its image where the line names one. `part` is the shard it falls to, from 0."""
+    request, and the name of its image where the line names one. `typical_s` is how long such a call takes,
+    `part` the shard it falls to, from 0."""
 
     number: int
     line: int
@@ -43,6 +44,7 @@ class TableJob:
     images: int
     low_usd: float | None
     high_usd: float | None
+    typical_s: float
     job: str = ""
     part: int = 0
 
@@ -132,12 +134,14 @@ class JobTable:
     def shares(self, part: int | None) -> list[Share]:
         """Jobs, images and cost of what has not ended, by quality."""
         query = (
-            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
-            " WHERE state = ? AND (? IS NULL OR part = ?) GROUP BY quality ORDER BY quality"
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd),"
+            " sum(typical_s) FROM jobs WHERE state = ? AND (? IS NULL OR part = ?)"
+            " GROUP BY quality ORDER BY quality"
         )
+        rows = self._db.execute(query, (PENDING, part, part))
         return [
-            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING, part, part))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None, seconds)
+            for quality, jobs, images, low, high, priced, seconds in rows
         ]
 
     def rows(self, part: int | None = None, state: str | None = None) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gpt_image2.core.calls.budget import Hold
+from gpt_image2.core.ledger.budget import Hold
 
 from .found import StoreError
 from .objects import Objects

@@ -19,7 +19,7 @@ from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.batch.kept_pace import Departure
 from gpt_image2.core.batch.pacer import Pacer, Pacing
-from gpt_image2.core.calls.budget import OVER_MAX_COST, Hold
+from gpt_image2.core.ledger.budget import OVER_MAX_COST, Hold
 
 _FIRST_WAIT_S = 0.1  # for the first answer
 _ASK_AGAIN_S = 0.5  # for money that calls under way may leave

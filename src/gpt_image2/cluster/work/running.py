@@ -23,7 +23,7 @@ from gpt_image2.core.batch.summary import (
     job_row,
     say_ended,
 )
-from gpt_image2.core.calls.budget import OVER_MAX_COST
+from gpt_image2.core.ledger.budget import OVER_MAX_COST
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 

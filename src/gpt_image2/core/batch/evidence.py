@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from math import log
 
-_SURE_ODDS, _MOST_ODDS = (
-    4.0,
-    6.0,
-)  # log odds: 55 to 1; and no more, so that another kind of refusals is seen soon
+#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -25,7 +23,7 @@ class Evidence:
 
     def __init__(self) -> None:
         self._log_odds = 0.0
-        self._passed, self._refused = 3.0, 1.0
+        self._passed, self._refused = 3.0, 1.0  # before anything is known
 
     @property
     def is_limit(self) -> bool:
@@ -33,6 +31,7 @@ class Evidence:
 
     @property
     def leans(self) -> bool:
+        """Whether a limit is the more likely."""
         return self._log_odds > 0
 
     @property

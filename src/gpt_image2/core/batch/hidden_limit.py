@@ -1,22 +1,20 @@
 """A limit that a server tells nobody of: whether there is one, and how much it lets through.
 
-A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which. So the pace is
-set by what gets through, not by what is refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
+A refusal may be chance, as of a gateway that sheds load, or a limit, and does not say which: `evidence`
+weighs how likely each outcome is in either case. The pace is set by what gets through, not by what is
+refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
 
 - At first requests go as they come. A refused one waits alone: it would be of no use if others waited too.
-- After a few refusals the rate that got through is tried as a pace. It is measured from the first request
-  that gets through after a refusal to the first one after a later refusal: between two moments at which a
-  limit was used up, just the limit got through, be it a bucket or a window (so BBR measures policers:
-  `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
-- Where refusals go on at this pace it was chance, and all is open again: a rate is judged by trying it
-  (PCC: Dong et al., NSDI 2015). Where they go away it is a limit. It is then approached from below, kept
-  for a while and passed, faster and faster, until a refusal says that it is time to measure again (the
-  cubic of RFC 9438, counted in requests and not in seconds: one in about 100 is refused).
-- While nobody gets through nobody goes but one that asks: after the wait that the server asks for, else
-  after longer and longer ones.
-
-Where the pace is not ours alone, as with several runs on one key, refusals go on at any pace. But right
-behind a refused request a limit refuses the next one too, and chance lets it through as often as any other.
+- When it is most likely a limit, or after a few refusals that tell neither, the rate that got through is
+  tried as a pace (a rate is judged by trying it, as in PCC: Dong et al., NSDI 2015). It is measured from the
+  first request that gets through after a refusal to the first one after a later refusal: between two moments
+  at which a limit was used up, just the limit got through, be it a bucket or a window (so BBR measures
+  policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+- Where it is most likely chance, all is open again. A limit is approached from below, kept for a while and
+  passed, faster and faster, until a refusal says that it is time to measure again (the cubic of RFC 9438).
+  The longer it has been as measured, the longer it is kept: at last one in about 200 is refused.
+- While nobody gets through nobody goes but one that asks: after the wait that the server asks for; else after
+  longer and longer ones, but at the end of a window, where that is known.
 
 Pure: no clock. A request that is not refused within a while counts as let through.
 """
@@ -34,8 +32,9 @@ _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they 
 _CALM_S = 60.0  # after that, at least so long
 _LEAST_IMAGES = 4  # that tell a rate
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
-_MOST_WAIT_S, _LONGER = 30.0, 2.0  # until one asks again, and how much longer than the last time
-_LATER = 1.3
+_MOST_WAIT_S = 30.0  # until one asks again
+_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
@@ -43,10 +42,8 @@ _MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
 
 _BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
-_SOMETIMES = 0.15
-_RARELY = 0.02  # so often a limit refuses what keeps to the pace that got through
-_AT_FIRST_S = 2.0  # nothing is known of a rate before
-_WINDOW_S, _LATE_S = 60.0, 0.1
+_RARELY, _SOMETIMES = 0.02, 0.15  # so often a limit refuses what keeps to its pace: measured, and guessed
+_AT_FIRST_S = 2.0  # by which a rate is taken for lower while hardly anything has got through
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
 
 
@@ -67,7 +64,7 @@ class HiddenLimit:
         self._guesses = True  # nobody tells what refusals are for
         self._is_told = False  # a refusal since the last measure said that it was for a limit
         self._shut_until_s: Optional[float] = None
-        self._least_per_s, self._most_per_s = 0.0, inf
+        self._least_per_s, self._most_per_s = 0.0, inf  # of a pace: known to get through, allowed in any case
         self._asked_image_s = 1.0  # how long a limit would take for one image, when it was shut
         self._vain = 0  # how often it was shut on end
         self.is_asked = False  # by the server
@@ -166,13 +163,13 @@ class HiddenLimit:
         return measure.images / pace.per_s - (now_s - measure.since_s) if measure else 0.0
 
     def _own_wait_s(self, image_s: float, now_s: float) -> float:
-        """How long nobody goes where the server names no wait. The next image, if it is a bucket; if not, the
-        end of a window, of which more was used than it gives until then, or of a minute."""
-        wait_s = min(_MOST_WAIT_S, image_s * (_LONGER if self.is_limited else _LATER) ** self._vain)
+        """How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
+        that is in vain, until what was used is paid for, as at the end of a window."""
+        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
         if self.pace is not None and self._vain:
             wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
         began_s = self._measure.since_s if self._measure else now_s
-        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _LATE_S)
+        return min(wait_s, _WINDOW_S - (now_s - began_s) % _WINDOW_S + _AFTER_S)
 
     def _is_due(self, now_s: float) -> bool:
         """Whether a pace is to be tried."""
@@ -201,7 +198,7 @@ class HiddenLimit:
             image_s = self._asked_image_s
             if wait_s is None:
                 wait_s = self._own_wait_s(image_s, now_s)
-            else:  # others may come at the very moment that the server names: in vain, so we come later
+            else:  # others may come at the very moment that the server names, and again when we come in vain
                 wait_s += min(image_s, max(1.0, wait_s)) * (_GOLDEN * self._vain % 1)
             self._vain += 1
         if wait_s is not None:

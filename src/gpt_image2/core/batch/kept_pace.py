@@ -6,11 +6,11 @@ from typing import List
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
 _SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
+_SECONDS_COUNT = 3.0  # count as one of them
+_GUESSES = 3  # measures, after which a pace should be right
+SURE_IMAGES = 16  # that tell a rate surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
-_GUESSES = 3
-_AVERAGED_S = 3.0
-SURE_IMAGES = 16  # that tell a rate surely
 
 
 class Departure:
@@ -20,8 +20,6 @@ class Departure:
         self.images = images
         self.sent_s = sent_s
         self.has_ended = self.is_refused = self.is_counted = False
-        #: The wait that its refusal asked for, 0 for none.
-        self.wait_s = 0.0
         #: Whether it asked if others may go again.
         self.is_asking = False
         #: Whether it kept to a pace that should have been let through, and how much time it took up there.
@@ -64,7 +62,7 @@ class KeptPace:
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _AVERAGED_S)
+        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
         ahead = max(self._sent, seconds) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
@@ -85,7 +83,7 @@ class KeptPace:
         elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
             self.per_s = per_s
-            self._steady = min(_LONG, 1.5 * self._steady)
+            self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT

@@ -42,7 +42,7 @@ class PlannedJob(Record):
     the journal, and the name of its output. `named` tells that the user chose that, `replaces` that files are
     there by it, which the job may replace; `own_name` is what its id would have it called. `missing` are the
     numbers of the images that are still to be made, from 1, and `there` those that are. The estimate is in
-    USD, None where a price is unknown."""
+    USD, None where a price is unknown; `typical_s` is how long such a call takes."""
 
     number: int
     line: int
@@ -59,6 +59,7 @@ class PlannedJob(Record):
     offset: int = 0
     replaces: bool = False
     own_name: str = ""
+    typical_s: float = 0.0
 
     def entry(self, event: str, **fields: Any) -> Entry:
         return Entry(event=event, key=self.key, copy=self.copy, name=self.name, **fields)
@@ -78,12 +79,14 @@ CREATE TABLE holders (name TEXT PRIMARY KEY, key TEXT, copy INTEGER) WITHOUT ROW
 
 
 class Share(Record):
-    """Jobs, images and cost of one quality; the cost is None where a price is unknown."""
+    """Jobs, images and cost of one quality, and how long its calls take one by one; the cost is None where a
+    price is unknown."""
 
     quality: str
     jobs: int
     images: int
     cost_usd: Optional[CostEstimate]
+    one_by_one_s: float
 
 
 class Plan:
@@ -206,12 +209,12 @@ class Plan:
 
     def shares(self) -> List[Share]:
         query = (
-            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd) FROM jobs"
-            " WHERE state = ? GROUP BY quality ORDER BY quality"
+            "SELECT quality, count(*), sum(images), sum(low_usd), sum(high_usd), count(high_usd),"
+            " sum(typical_s) FROM jobs WHERE state = ? GROUP BY quality ORDER BY quality"
         )
         return [
-            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None)
-            for quality, jobs, images, low, high, priced in self._db.execute(query, (PENDING,))
+            Share(quality, jobs, images, CostEstimate(low, high, "") if priced == jobs else None, seconds)
+            for quality, jobs, images, low, high, priced, seconds in self._db.execute(query, (PENDING,))
         ]
 
     def rows(self, state: Optional[str] = None) -> Iterator[Dict[str, Any]]:

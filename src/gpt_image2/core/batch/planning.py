@@ -15,16 +15,16 @@ from typing import Dict, Iterator, List, Optional, Tuple
 from ..api.checks import checked
 from ..api.cost import CostEstimate
 from ..api.images import sha256_of
-from ..api.models import MAX_INPUT_IMAGES
+from ..api.models import MAX_INPUT_IMAGES, typical_seconds
 from ..api.request import ImageRequest, is_address
 from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
-from ..calls.budget import unknown_cost
 from ..calls.client import Client
 from ..calls.inputs import local_inputs
 from ..commands.picture_flags import names_of
 from ..commands.steps_ahead import estimate_with_steps
+from ..ledger.budget import unknown_cost
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.lines import remove_empty
 from ..outputs.naming import OutputPlan, canonical, extension, name_problem, slug
@@ -232,6 +232,7 @@ class _Planner:
             offset=line.offset,
             replaces=named and all(map(os.path.lexists, paths)),
             own_name=own_name,
+            typical_s=typical_seconds(request.model, request.effective_quality),
         )
         return planned, [self._claimed(path) if named else path.name for path in paths]
 

@@ -25,6 +25,7 @@ from .summary import (
     exit_code,
     in_words,
     job_rows,
+    share_json,
     show_dry_run,
     sum_of_shares,
     what_remains,
@@ -105,7 +106,7 @@ def _dry_run(command: BatchRunCommand, jobs: OpenJobs, output: Output) -> int:
     ]
     facts = {
         "cost_usd": estimate_json(cost),
-        "by_quality": [{**vars(each), "cost_usd": estimate_json(each.cost_usd)} for each in shares],
+        "by_quality": list(map(share_json, shares)),
         "estimated_s": round(seconds, 1),
     }
     return show_dry_run(output, "batch run", jobs, lines, facts)

@@ -15,11 +15,11 @@ from ..base.events import Observer
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
 from ..base.redact import mask_secrets, show
-from ..calls.budget import Hold
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
 from ..commands.finishing import Finishing
 from ..commands.steps_ahead import most_for_both
+from ..ledger.budget import Hold
 from .job import Job
 from .journal import SENT, Entry
 from .kept_pace import Departure

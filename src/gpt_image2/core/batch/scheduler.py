@@ -27,8 +27,8 @@ from ..base.events import Event, HeadersReceived, ImageSaved, RateLimit
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
-from ..calls.budget import OVER_MAX_COST, Budget, Hold
 from ..calls.client import Client
+from ..ledger.budget import OVER_MAX_COST, Budget, Hold
 from ..outputs.files import NO_SPACE
 from .forecast import Forecast
 from .job import read_job

@@ -11,7 +11,8 @@ from ..base.errors import PartialError
 from ..base.outcome import Billed, ExitCode, SavedImage
 from ..base.record import Record
 from ..base.redact import show
-from ..calls.budget import OVER_MAX_COST
+from ..ledger.budget import OVER_MAX_COST
+from ..telling.as_json import estimate_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
 from .journal import ACCEPTED, DONE, FAILED, SUBMITTED
@@ -22,7 +23,6 @@ from .planning import OpenJobs
 #: Why nothing more is started, besides the code of an error.
 INTERRUPTED, MAX_FAILURES = "interrupted", "max_failures"
 _STATUS = {PENDING: "not_started", OVER_BUDGET: "not_started"}
-_UNKNOWN_QUALITY_S = TYPICAL_SECONDS["auto"]
 _SIGNAL_EXIT = 128
 TICK_S = 0.25
 _LINE_EVERY_S = 60.0
@@ -116,15 +116,22 @@ def sum_of_shares(shares: Sequence[Share]) -> Share:
     cost: Optional[CostEstimate] = None
     if len(costs) == len(shares):
         cost = CostEstimate(sum(each.low_usd for each in costs), sum(each.high_usd for each in costs), "")
-    return Share("all", sum(share.jobs for share in shares), sum(share.images for share in shares), cost)
+    jobs, images = sum(share.jobs for share in shares), sum(share.images for share in shares)
+    return Share("all", jobs, images, cost, sum(share.one_by_one_s for share in shares))
+
+
+def share_json(share: Share) -> Dict[str, object]:
+    """Jobs, images and cost of one quality as JSON."""
+    cost_usd = estimate_json(share.cost_usd)
+    return {"quality": share.quality, "jobs": share.jobs, "images": share.images, "cost_usd": cost_usd}
 
 
 def estimated_s(shares: Sequence[Share], concurrency: int, images_per_minute: Optional[float]) -> float:
     """How many seconds a run would take."""
-    one_by_one_s = [share.jobs * TYPICAL_SECONDS.get(share.quality, _UNKNOWN_QUALITY_S) for share in shares]
-    seconds = sum(one_by_one_s) / concurrency
+    total = sum_of_shares(shares)
+    seconds = total.one_by_one_s / concurrency
     if images_per_minute:
-        seconds = max(seconds, sum(share.images for share in shares) / images_per_minute * MINUTE_S)
+        seconds = max(seconds, total.images / images_per_minute * MINUTE_S)
     return seconds
 
 

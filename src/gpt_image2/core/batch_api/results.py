@@ -12,17 +12,17 @@ from itertools import count
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, cast
 
 from ..api.request import ImageRequest
+from ..api.usage import read_svg_usage, read_usage
 from ..base.errors import ApiError, GptImage2Error, PartialError
 from ..base.outcome import Billed, SvgUsage, Usage
 from ..base.record import Record
 from ..base.redact import show
 from ..calls.explain import explain
-from ..calls.findings import ImageFinder
 from ..calls.response import Answer
 from ..calls.retry import Attempt, is_refusal, judge
 from ..calls.server_error import ServerError, read_server_error
-from ..calls.usage import read_svg_usage, read_usage
 from ..outputs.collect import ImageCollector
+from ..outputs.findings import ImageFinder
 from ..outputs.naming import OutputPlan
 from ..outputs.store import ImageWriter
 from ..settings.config import Settings

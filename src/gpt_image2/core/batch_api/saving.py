@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..api.cost import BATCH_DISCOUNT, priced
 from ..api.images import saved_image_at
+from ..api.usage import told_usage
 from ..base.errors import GptImage2Error, OutputError
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import replace
@@ -22,7 +23,6 @@ from ..batch.output_folder import OutputFolder
 from ..batch.plan import JobEnding
 from ..batch.summary import job_row, say_ended
 from ..calls.download import Downloader, DownloadFailed
-from ..calls.usage import told_usage
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
@@ -183,6 +183,7 @@ class ResultSaver:
         known = tuple(image for image in ending.images if image.number in numbers)
         opening = Opening(
             base_url=self._settings.base_url,
+            profile=self._settings.profile,
             command=command,
             request=request,
             output=str(self._folder.path / job.planned.name),

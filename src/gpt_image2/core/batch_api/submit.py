@@ -23,10 +23,10 @@ from ..batch.journal import FAILED, SUBMITTED, Journal
 from ..batch.plan import PlannedJob
 from ..batch.planning import OpenJobs, open_jobs
 from ..batch.summary import counts, in_words, job_rows, show_dry_run, sum_of_shares
-from ..calls.budget import Budget
 from ..calls.client import Client
 from ..commands.package_extras import use_sandbox
 from ..history.estimates import batch_warnings
+from ..ledger.budget import Budget
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder
 from ..telling.as_json import estimate_json, failure_json, image_json

@@ -6,9 +6,10 @@ only n=1.
 
 from __future__ import annotations
 
+import threading
 from itertools import count
 from operator import attrgetter
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from ..api.cost import priced
 from ..base.about import called
@@ -22,6 +23,7 @@ from .lane import DOWNLOAD_FAILED, Lane, LaneEnd
 from .task import TASK_PENDING
 from .under_way import CallUnderWay
 
+_JOIN_S = 0.5
 _EARLIER_HINT = "an earlier try may have been billed: check your usage before you send it again"
 
 
@@ -75,9 +77,7 @@ class Call(CallUnderWay):
         self.warn(f"the API streams one image a request, so {total} requests go out side by side")
         single = replace(self.request, n=None)
         lanes = [Lane(self, single, [number], further) for number in self.numbers]
-        from .side_by_side import run_side_by_side
-
-        return run_side_by_side([lane.run for lane in lanes])
+        return _run_side_by_side([lane.run for lane in lanes])
 
     def _result(self, lanes: List[Result]) -> Result:
         usages = [lane.usage for lane in lanes if lane.usage is not None]
@@ -134,6 +134,28 @@ class Call(CallUnderWay):
             http_status=worst.http_status,
             request_id=worst.request_id,
         )
+
+
+def _run_side_by_side(jobs: List[Callable[[], LaneEnd]]) -> List[LaneEnd]:
+    """Runs every job in a thread of its own; how they ended, in their order."""
+    ends: List[Optional[LaneEnd]] = [None] * len(jobs)
+    failures: List[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            ends[number] = jobs[number]()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_JOIN_S)  # in slices, so that signals are heard everywhere
+    if failures:
+        raise failures[0]
+    return [end for end in ends if end is not None]
 
 
 def _interrupted(

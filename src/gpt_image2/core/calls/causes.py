@@ -7,12 +7,7 @@ from typing import Dict, Iterable, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ..api.ratios import nearest_legal_size
-from ..api.request import REQUEST_FIELDS, ImageRequest
-from ..base.errors import ApiError, AuthenticationError, ConfigError, NetworkError, QuotaError
-from ..base.redact import show
-from ..telling.in_words import size_in_words
-from .explain import Cause
-from .refusals import (
+from ..api.refusals import (
     BAD_FIELD,
     MODERATION,
     PROXY,
@@ -20,6 +15,11 @@ from .refusals import (
     refusal_by_code,
     refusal_by_status,
 )
+from ..api.request import REQUEST_FIELDS, ImageRequest
+from ..base.errors import ApiError, AuthenticationError, ConfigError, NetworkError, QuotaError
+from ..base.redact import show
+from ..telling.in_words import size_in_words
+from .explain import Cause
 from .retry import MAX_SERVER_WAIT_S, Attempt, is_too_large, server_wait_s
 
 #: Seconds after which common gateways cut a silent connection: nginx at 60, Cloudflare at 100 to 125.

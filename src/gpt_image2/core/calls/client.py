@@ -282,7 +282,7 @@ class Client:
             plan = replace(plan, moves_aside=not no_clobber)
         plan = looked_at(plan, request.count, request.partial_images or 0)
         if max_cost_usd is not None:
-            from .budget import Budget
+            from ..ledger.budget import Budget
 
             estimate = request.estimate(self.settings.prices)
             Budget(max_cost_usd).check(estimate, f"this call of {request.model}")
@@ -326,7 +326,7 @@ class Client:
                 return call.run(known)
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
-            opening = opening_of(base_url, prepared.request, prepared.plan, estimate)
+            opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
             opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)

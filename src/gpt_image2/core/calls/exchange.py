@@ -72,21 +72,24 @@ def send_once(
         reader.head_came(head)
         on_head(head)
 
-    # What was read by the end of the last piece: the sizes of the images that were under way, and the end of
-    # the text, of which some may not be in them yet.
+    # What was read by the end of the last piece: that piece, the sizes of the images that were under way, and
+    # the end of the text, of which some may not be in them yet.
+    last: Optional[bytes] = None
     sizes: Mapping[ImageWriter, int] = {}
     text = b""
 
     def take(chunk: bytes) -> bool:
-        nonlocal sizes, text
+        nonlocal last, sizes, text
         reader.feed(chunk)
         spool.flush()
         is_over = reader.is_over
-        sizes, text = collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
+        last, sizes, text = chunk, collector.sizes, (text + chunk)[-_MOST_UNREAD_BYTES:]
         return is_over
 
     def salvage(chunk: bytes) -> None:
         nonlocal sizes, text
+        if chunk is last:
+            return  # it is in what was read
         with suppress(Exception):  # the rest is kept all the same
             for writer, size in sizes.items():
                 text = writer.give_back(size, spool.write, text)

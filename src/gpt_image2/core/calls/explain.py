@@ -9,12 +9,12 @@ from typing import Iterable, Mapping, NamedTuple, Optional, Tuple, Type
 
 from ..api.cost import PRICES
 from ..api.models import Prices
+from ..api.refusals import refusal_by_status
 from ..api.request import ImageRequest
 from ..base.about import called
 from ..base.errors import ApiError, GptImage2Error, NetworkError, UsageError
 from ..base.outcome import Billed
 from ..base.redact import mask_secrets, show
-from .refusals import refusal_by_status
 from .retry import Again, Attempt, Rule, request_id, server_wait_s
 
 _CODE_CHARS = 100

@@ -10,6 +10,7 @@ from ..api.images import sha256_of
 from ..api.models import typical_seconds
 from ..api.rate_limits import read_rate_limits
 from ..api.request import ImageRequest
+from ..api.usage import told_usage
 from ..base.errors import GptImage2Error, NetworkError, OutputError, PartialError
 from ..base.events import HeadersReceived, PartialImage, RequestStarted, RetryWaiting
 from ..base.outcome import Billed, Result
@@ -24,7 +25,6 @@ from .gate import SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
 from .task import Task, shown_task
 from .under_way import CallUnderWay
-from .usage import told_usage
 
 _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"
@@ -59,7 +59,8 @@ class Lane:
     def send(self) -> Tuple[LaneEnd, Attempt, Rule]:
         """Sends it once; how it ended."""
         call = self._call
-        sending = call.begin_sending(self._request, self._numbers)
+        inputs = [sha256_of(image.path) for image in self._request.images]
+        sending = call.begin_sending(self._request, self._numbers, inputs)
         collector = sending.collector = ImageCollector(
             call.plan,
             self._indices,
@@ -69,7 +70,7 @@ class Lane:
             asked=max(call.numbers),
             on_warning=call.warn,
             note=sending.note,
-            inputs=[sha256_of(image.path) for image in self._request.images],
+            inputs=inputs,
         )
         self._attempts += 1
         typical = typical_seconds(self._request.model, self._request.effective_quality)

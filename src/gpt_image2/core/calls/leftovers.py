@@ -12,6 +12,7 @@ from itertools import chain, count
 from typing import Callable, Iterator, Optional, Tuple
 
 from ..api.cost import priced
+from ..api.usage import told_usage
 from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
@@ -32,13 +33,14 @@ from .download import Downloader, fetch_images
 from .exchange import Host, host_of
 from .explain import explain
 from .free import asks_sandbox
-from .polling import TaskPoller
+from .polling import TaskPoller, lost_error
 from .response import Answer, AnswerReader
 from .retry import Attempt, judge
 from .task import TASK_ACCEPTED, Task, TaskState, shown_task
 from .task_words import known_addresses, task_at, told_addresses
-from .usage import told_usage
 
+#: A task that no address has known for so long is given up: hosts keep theirs for a day or less.
+_LOST_S = 86_400.0
 #: How gzip, and what servers call deflate, begin.
 _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
@@ -93,13 +95,14 @@ class Resumer:
     def _finish(self, left: Left) -> Resumed:
         host = self._host_of(left)
         plan = left.plan(self._host.state_folder / "rescued")
-        saved, kept = adopt(left.notes, plan)
+        saved, kept = adopt(left.notes, plan, left.inputs)
         free = [number for number in left.numbers if number not in {image.number for image in saved}]
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
             note=left.note,
             known=[image.sha256 for image in saved],
+            inputs=left.inputs,
         )
         answer = _read_answer(left, plan, collector, _poll_of(left, host.settings), self._until_s)
         attempt: Optional[Attempt] = None
@@ -121,14 +124,18 @@ class Resumer:
         kept = (*kept, *collector.kept_aside)
         task = attempt.accepted if attempt is not None and attempt.is_pending else None
         task = task and shown_task(task, host.settings.secrets)
+        lost = task if task and not task.is_found and left.age_s >= _LOST_S else None
+        task = None if lost else task
         if not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error: Optional[GptImage2Error] = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
-        if attempt is not None and not (images or waiting or task):
+        if attempt is not None and not (images or waiting or task or lost):
             rule = judge(attempt)
             billed = rule.billed
             error = explain(attempt, rule, None, left.base_url, host.settings.secrets)
+        if lost is not None and not (images or waiting):
+            billed, error = Billed.MAYBE, lost_error(lost)
         settings = host.settings
         result = Result(
             command=left.command,

@@ -196,6 +196,16 @@ def pending_error(task: Task, in_flight: str) -> NetworkError:
     )
 
 
+def lost_error(task: Task) -> NetworkError:
+    """The error for a task that no known address has known for too long."""
+    return NetworkError(
+        f"no known address has known of task {show(task.id)} for more than a day: it is given up",
+        hint="look for the image, and what it cost, on the host's own page",
+        code="task_lost",
+        billed=Billed.MAYBE,
+    )
+
+
 def _ask_at(
     downloader: Downloader,
     query: Tuple[HostField, ...],

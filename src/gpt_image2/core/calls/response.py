@@ -10,23 +10,25 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 from ..api.images import needs_more, sniff_format
+from ..api.usage import read_svg_usage, read_usage
 from ..base.errors import UsageError
 from ..base.outcome import SvgUsage, Usage
 from ..base.record import Record, replace
 from ..base.untrusted import first_json, members
 from ..outputs.collect import ImageCollector
+from ..outputs.findings import ImageFinder, is_image_file
 from ..outputs.image_text import ImageText
 from ..outputs.store import ImageWriter, Spool
 from ..settings.poll import Poll
 from ..wire.json_stream import JsonSplitter, Place, StringSink, json_escaped
 from ..wire.messages import ResponseHead
 from ..wire.sse import SseSplitter
-from .findings import ImageFinder, is_image_file
 from .server_error import ServerError, read_server_error
 from .task import TASK_ACCEPTED, Task, TaskState
-from .usage import read_svg_usage, read_usage
 
 _EVENT_BYTES = 1 << 20
+#: No stream has so many: what follows them is kept unread, which is quick.
+_MOST_EVENTS = 100_000
 _LEADING_BLANKS = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
@@ -87,6 +89,7 @@ class AnswerReader:
         self._feed: Optional[Callable[[bytes], None]] = None
         self._shape = "empty"
         self._sse: Optional[SseSplitter] = None
+        self._events = 0
         self._finder = ImageFinder(collector, self._keep_text, self._image_ended, poll.images if poll else "")
         self._json = JsonSplitter(self._wants, self._keep)
         self._body: Optional[ImageText] = None  # of an answer that is no JSON
@@ -193,7 +196,7 @@ class AnswerReader:
             return self._finder.wants(place)
         quoted = AnswerReader(self._collector, self._spool, asked=self._asked)
         try:
-            from .quoted import ErrorWords
+            from .elsewhere import ErrorWords
 
             return ErrorWords(self._keep_text, quoted, self._quote_ended)
         except UsageError:  # the script lies alone
@@ -203,7 +206,10 @@ class AnswerReader:
         self._answer = replace(self._answer, usage=_add_usage(self._answer.usage, quoted.usage))
 
     def _json_data(self, data: bytes) -> None:
-        self._json.feed(data)
+        if self._events < _MOST_EVENTS:
+            self._json.feed(data)
+        else:
+            self._spool.write(data)
 
     def _keep(self, data: bytes) -> None:
         self._spool.write(data)
@@ -248,6 +254,7 @@ class AnswerReader:
     def _event_ended(self) -> None:
         if not self._document and not self._undecided:
             return
+        self._events += 1
         if self._is_preview():
             index = re.search(_PARTIAL_INDEX, self._document)
             for writer, _ in self._undecided:

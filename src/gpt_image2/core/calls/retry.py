@@ -11,12 +11,12 @@ import time
 from enum import Enum
 from typing import Callable, Iterable, Optional, Tuple
 
+from ..api.refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
 from ..base.outcome import Billed
 from ..base.record import Record
 from ..base.redact import show
 from ..base.untrusted import duration_s
 from ..wire.messages import ResponseHead, TransferEnd
-from .refusals import MODERATION, OVERLOAD, QUOTA, RATE_LIMIT, Refusal, refusal_by_code, refusal_by_words
 from .response import Answer
 from .server_error import ServerError
 from .task import Task, TaskState

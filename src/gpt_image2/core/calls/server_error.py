@@ -39,7 +39,7 @@ def read_server_error(document: object, task: Optional[Task] = None) -> Optional
     if error and error is not True and (not members(error) or any(members(error).values())):
         return error_of(fields, error)
     try:
-        from .error_elsewhere import error_elsewhere
+        from .elsewhere import error_elsewhere
 
         return error_elsewhere(fields, task)
     except UsageError:  # the script lies alone

@@ -116,8 +116,11 @@ class CallUnderWay:
         #: Is told the id of a task as soon as the host has accepted it.
         self.on_accepted: Callable[[str], object] = lambda _: None
 
-    def begin_sending(self, request: ImageRequest, numbers: Sequence[int]) -> SentRequest:
-        """One more request is about to be sent, for the images with these numbers."""
+    def begin_sending(
+        self, request: ImageRequest, numbers: Sequence[int], inputs: Sequence[str]
+    ) -> SentRequest:
+        """One more request is about to be sent, for the images with these numbers, from inputs with these
+        SHA-256."""
         self.attempts += 1
         plan = self.plan
         return self.gate.begin(
@@ -129,6 +132,7 @@ class CallUnderWay:
                 "command": request.command,
                 "model": request.model,
                 "numbers": list(numbers),
+                "inputs": inputs,
                 "output": {
                     "folder": str(plan.folder),
                     "stem": plan.stem,

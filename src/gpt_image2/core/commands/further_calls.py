@@ -17,9 +17,9 @@ from ..base.optional_part import import_pictures, reason_of
 from ..base.outcome import Billed, Result, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
-from ..calls.budget import Budget
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
+from ..ledger.budget import Budget
 from ..outputs.naming import OutputPlan
 from ..telling.as_json import estimate_json
 from ..telling.in_words import cost_in_words, paid_in_words

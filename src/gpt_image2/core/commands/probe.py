@@ -245,6 +245,7 @@ def _recorded(probe: Probe, settings: Settings, picture: Path) -> Result:
         return probe.run()
     opening = Opening(
         base_url=settings.base_url,
+        profile=settings.profile,
         command=PROBE_COMMAND,
         request=probe.request,
         output=str(picture),

@@ -111,7 +111,8 @@ def _say(resumed: Resumed, output: Output) -> None:
     for commands in resumed.then:
         output.say(f"the picture that was asked for is still to be made: {show(commands, limit=None)}")
     if resumed.task is not None:
-        output.say(f"{resumed.id}: the host is still at work on task {show(resumed.task.id)}")
+        found = "the host is still at work on" if resumed.task.is_found else "no known address knows of"
+        output.say(f"{resumed.id}: {found} task {show(resumed.task.id)}")
     for place in resumed.kept:
         output.say(f"{resumed.id}: no image; what came was kept: {show(place, limit=None)}")
 

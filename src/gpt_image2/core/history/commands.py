@@ -52,11 +52,14 @@ def run_list(words: Sequence[str], output: Output, _: StopSwitch) -> int:
             f"--limit is {flags.limit}; it must be at least 1", hint="leave it out for the default"
         )
     with ExitStack() as stack:
-        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit)
+        found = find_requests(_opened(stack), flags.search, flags.since, flags.limit, flags.profile)
     for line in listing(found):
         output.result(line)
     if not found:
-        output.say("nothing is in the history" + (" that fits" if flags.search or flags.since else ""))
+        output.say(
+            "nothing is in the history"
+            + (" that fits" if flags.search or flags.since or flags.profile else "")
+        )
     return _finish(output, "list", {"requests": [request_json(past) for past in found]})
 
 

@@ -62,6 +62,7 @@ def details(past: PastRequest) -> List[str]:
         ["status", past.status],
         ["command", past.command],
         ["base URL", past.base_url],
+        *([["profile", past.profile]] if past.profile else []),
         ["model", past.model],
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),

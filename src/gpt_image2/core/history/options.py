@@ -44,6 +44,7 @@ def history_parser() -> Parser:
     parser.add_argument(
         "--since", type=_moment, metavar="WHEN", help=f"only those from then on: {_WHEN_HELP}"
     )
+    parser.add_argument("--profile", metavar="NAME", help="only those of this profile")
     parser.add_argument(
         "--limit",
         type=int,

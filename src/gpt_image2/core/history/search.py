@@ -52,18 +52,25 @@ class PastRequest(Record):
     discount: float
     batch_id: Optional[str]
     task_id: Optional[str]
+    profile: Optional[str]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
 
 def find_requests(
-    database: Database, search: Optional[str], since: Optional[str], limit: Optional[int]
+    database: Database,
+    search: Optional[str],
+    since: Optional[str],
+    limit: Optional[int],
+    profile: Optional[str] = None,
 ) -> List[PastRequest]:
-    """The requests from `since` on whose prompt or image path holds a text in any case, newest first."""
+    """The requests from `since` on whose prompt or image path holds a text in any case, of one profile or of
+    all, newest first."""
     at_most = limit if limit is not None and search is None else -1
     rows = database.rows(
-        "SELECT * FROM requests WHERE started_at >= ? ORDER BY started_at DESC, id DESC LIMIT ?",
-        (since or "", at_most),
+        "SELECT * FROM requests WHERE started_at >= ? AND (? IS NULL OR profile = ?)"
+        " ORDER BY started_at DESC, id DESC LIMIT ?",
+        (since or "", profile, profile, at_most),
     )
     found: List[PastRequest] = []
     for row in rows:

@@ -162,8 +162,10 @@ _VERSION_4: Tuple[_Step, ...] = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
+#: Which of the user's servers it was, by the name of its profile.
+_VERSION_5: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 

@@ -54,7 +54,7 @@ class InputFile(Record):
 
 
 class Opening(Record):
-    """What is known of a request before it is sent.
+    """What is known of a request before it is sent. `profile` is empty without one.
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
@@ -73,6 +73,7 @@ class Opening(Record):
     batch_id: Optional[str] = None
     started_at: Optional[str] = None
     sandbox: bool = False
+    profile: str = ""
 
 
 class Ending(Record):
@@ -85,7 +86,7 @@ class Ending(Record):
 
 
 def opening_of(
-    base_url: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
+    base_url: str, profile: str, request: ImageRequest, plan: OutputPlan, estimate: Optional[CostEstimate]
 ) -> Opening:
     """The opening of a checked request; its input files are read to hash them."""
     return Opening(
@@ -97,6 +98,7 @@ def opening_of(
         mask=None if request.mask is None else input_file(request.mask),
         markup=None if request.markup is None else input_file(request.markup),
         estimate=estimate,
+        profile=profile,
     )
 
 

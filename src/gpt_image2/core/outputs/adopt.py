@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from ..api.images import is_whole_image, saved_image_at
+from ..api.images import is_whole_image, saved_image_at, sha256_of
 from ..base.outcome import SavedImage
 from ..base.record import replace
 from .files import private_folder, rename_if_free, rescue_folders
@@ -18,15 +18,16 @@ from .naming import OutputPlan
 
 
 def adopt(
-    notes: Iterable[Mapping[str, Any]], plan: OutputPlan
+    notes: Iterable[Mapping[str, Any]], plan: OutputPlan, inputs: Sequence[str] = ()
 ) -> Tuple[Tuple[SavedImage, ...], Tuple[str, ...]]:
-    """The images of a sending, saved by now; and where previews were kept that nobody knows to be final."""
+    """The images of a sending, saved by now; and where previews were kept that nobody knows to be final.
+    What has the SHA-256 of an input was sent, and not made."""
     images: List[SavedImage] = []
     previews: List[str] = []
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part):
+        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue

@@ -111,8 +111,10 @@ class ImageCollector:
     def nothing_else_came(self) -> None:
         """Images that were sent are the result after all, where there is no other."""
         echoes, self._echoes = self._echoes, []
+        if self.images or not echoes:
+            return
         self._inputs.clear()
-        for echo in [] if self.images else echoes:
+        for echo in echoes:
             self.finish(*echo)
 
     def comes_again(self) -> None:

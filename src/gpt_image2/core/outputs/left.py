@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, cast
@@ -34,6 +35,8 @@ class Left:
         self.row = asked["id"] if isinstance(asked.get("id"), int) else 0
         #: The numbers of the images that were asked for.
         self.numbers: List[int] = [n for n in asked.get("numbers") or () if isinstance(n, int)] or [1]
+        #: The SHA-256 of the images that were sent.
+        self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
         self._output: Mapping[str, Any] = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
         then = asked.get("then")
@@ -79,6 +82,13 @@ class Left:
     def addresses_of_task(self) -> Tuple[str, ...]:
         """Where the host is asked after that task."""
         return tuple(str(url) for note in self.notes for url in note.get("ask") or ())
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was sent, in seconds; 0 where that cannot be told."""
+        with suppress(OSError):
+            return max(0.0, time.time() - (self.folder / ASKED).stat().st_mtime)
+        return 0.0
 
     @property
     def was_tried(self) -> bool:

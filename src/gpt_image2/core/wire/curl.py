@@ -93,7 +93,7 @@ class Curl:
         what came until then was given. When this returns or raises, whatever the reason, curl has ended.
 
         What is raised in between, here or by whom the pieces are given to, ends the transfer: at once, or
-        with `salvage` only when all that is still to come has been given to that, as it came.
+        with `salvage` only when that was given the last piece again, and all that was still to come.
 
         Raises:
             ConfigError: there is no curl, or one that is too old.

@@ -20,10 +20,10 @@ from gpt_image2.core.base.events import Event, ImageSaved, PartialImage, Request
 from gpt_image2.core.base.interrupt import StopSwitch
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.redact import mask_secrets
-from gpt_image2.core.calls.budget import Budget
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
 from gpt_image2.core.commands.finishing import Finishing
+from gpt_image2.core.ledger.budget import Budget
 
 from ..settings import StudioSettings
 from .asking import Asked, asked_of, with_names

@@ -11,16 +11,16 @@ from typing import Callable, Dict, List, Optional, Set, Tuple, cast
 
 from ..base.record import Record, replace
 from ..base.untrusted import first_json
-from ..outputs.collect import ImageCollector
-from ..outputs.image_text import ImageText
-from ..outputs.store import ImageWriter
 from ..wire.json_stream import IN_A_LIST, Place, StringSink
+from .collect import ImageCollector
+from .image_text import ImageText
+from .store import ImageWriter
 
 #: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
 #: faster than the text.
 _ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
 _UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
-_MOST_FINDINGS = 1000
+_MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
 _ADDRESS = r"(?i)https?://[^\s<>]{1,16384}"
@@ -124,7 +124,8 @@ class ImageFinder:
         with_image, self._with_image = self._with_image, set()
         if counts:
             alone = (replace(one, is_alone=one.container not in with_image) for one in found)
-            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:_MOST_FINDINGS]
+            room = _MOST_IN_ALL - len(self._findings)
+            self._findings += [one for one in alone if one.rank > _NO_IMAGE][:room]
         return bool(with_image) or any(one.rank > _PERHAPS for one in found)
 
     def close(self) -> None:

@@ -1,11 +1,12 @@
-"""What a server says went wrong, elsewhere than in an `error`. Pure."""
+"""What a server says elsewhere than the API has it: errors that are in no `error`, images in its words."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union, cast
 
 from ..base.untrusted import members
+from .response import Answer, AnswerReader
 from .server_error import CODES_OF_SUCCESS, ServerError, error_of, said_text
 from .task import Task, TaskState
 from .task_words import read_task
@@ -24,6 +25,8 @@ _REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
 #: The last steps of those that are codes, and not sentences.
 _CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
 _STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
 
 
 def error_elsewhere(fields: Dict[str, Any], task: Optional[Task]) -> Optional[ServerError]:
@@ -33,6 +36,38 @@ def error_elsewhere(fields: Dict[str, Any], task: Optional[Task]) -> Optional[Se
     if named and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
     return _reason_elsewhere(fields)
+
+
+class ErrorWords:
+    """The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    LiteLLM does where an edit is streamed: its images were paid for, and are read out of there."""
+
+    def __init__(
+        self, keep: Callable[[bytes, bool], None], quoted: AnswerReader, on_quoted: Callable[[Answer], None]
+    ) -> None:
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece: Optional[bytes]) -> None:
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
 
 
 def _goes_well(fields: Dict[str, Any], task: Optional[Task]) -> bool:
