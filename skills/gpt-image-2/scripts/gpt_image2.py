@@ -3434,7 +3434,8 @@ class Curl:
                         transfer.cancel(TOO_LONG, f"longer than {request.max_bytes:,} bytes")
                         break
                     size += len(piece)
-                    if take(piece) is True:
+                    is_over, piece = take(piece) is True, b""
+                    if is_over:
                         transfer.cancel(0, "")
                         break
                     if time.monotonic() > until:  # curl cannot tell while it waits for us to read
@@ -3541,7 +3542,9 @@ class _Transfer:
         first = self._read()
         chunks = chain([first], iter(self._read, b"") if first else ())
         if encoding.strip().lower() in NO_ENCODING and not first.startswith(GZIP_START):
-            yield from chunks
+            for chunk in chunks:
+                yield chunk
+                self._piece = b""
             return
         BodyDecoder = load_side("gpt_image2_more").BodyDecoder
         decoder = BodyDecoder(encoding)
@@ -4905,6 +4908,7 @@ class MovingFile:
     def write(self, data):
         # Appends bytes.
         try:
+            self.file.seek(self.size_bytes)  # over what a defect has left half written
             write_all(self.file, data)
             self.size_bytes += len(data)
         except OSError as error:

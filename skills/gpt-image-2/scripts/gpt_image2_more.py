@@ -10397,6 +10397,11 @@ class Batch(Record):
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
+    def is_unfetched(self):
+        # Whether its results, now or later, are still to be fetched.
+        return self.fetched_at is None and self.server.status != GIVEN_UP
+
+    @property
     def is_unconfirmed(self):
         # Whether nobody knows that the server has it.
         return self.server.id is None
@@ -11131,6 +11136,9 @@ def _under_way(session, arguments):
     batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
     if not batches:
         session.output.say("no batch is under way")
+        ended = session.chosen((), lambda batch: batch.is_unfetched)
+        if ended:
+            session.output.say(f"results to be had by batch fetch: {', '.join(each.label for each in ended)}")
     return batches
 
 
@@ -11461,9 +11469,7 @@ def run_fetch(rest, output, stop):
 
 
 def _fetched(session, arguments):
-    batches = session.chosen(
-        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-    )
+    batches = session.chosen(arguments.ids, lambda batch: batch.is_unfetched)
     if not batches:
         session.output.say("nothing is left to fetch")
     fetching = _Fetching(session)

@@ -38,6 +38,10 @@ def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: 
     assert sorted(batch["total"] for batch in done["batches"]) == [20, 60, 120, 120]
     assert wait(home, host.base_url).code == 9  # five will have failed
 
+    ids = [batch["id"] for batch in done["batches"]]
+    told = home.run("batch", "status", base_url=host.base_url).stderr
+    assert f"results to be had by batch fetch: {', '.join(ids)}" in told
+
     run = fetch(home, host.base_url)
     outcome = run.json
     assert run.code == 9
@@ -64,7 +68,7 @@ def test_300_generations_and_20_edits_come_back_with_their_failures_named(home: 
     assert sheet.count("<article") == 320
 
     names, lines = pictures_in(home.cwd / "out"), len(journal(home))
-    ids = [batch["id"] for batch in done["batches"]]
+    assert "batch fetch" not in home.run("batch", "status", base_url=host.base_url).stderr
     second = fetch(home, host.base_url, *ids).json
     assert second["images"] == 0 and second["done"] == 315
     assert pictures_in(home.cwd / "out") == names and len(journal(home)) == lines

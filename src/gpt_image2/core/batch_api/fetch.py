@@ -23,7 +23,7 @@ from ..telling.output import Output
 from .commands import BatchesArguments, Session, batch_json, batches_session
 from .results import ResultLine, ResultReader, error_without_line
 from .saving import ResultSaver, job_row_of
-from .store import GIVEN_UP, WAITING, Batch, KnownJournal
+from .store import WAITING, Batch, KnownJournal
 
 _PART_NAME = "batch-result"
 _TRIES_PER_FILE = 3
@@ -44,9 +44,7 @@ def run_fetch(rest: Sequence[str], output: Output, stop: StopSwitch) -> int:
 
 
 def _fetched(session: Session, arguments: BatchesArguments) -> int:
-    batches = session.chosen(
-        arguments.ids, lambda batch: batch.fetched_at is None and batch.server.status != GIVEN_UP
-    )
+    batches = session.chosen(arguments.ids, lambda batch: batch.is_unfetched)
     if not batches:
         session.output.say("nothing is left to fetch")
     fetching = _Fetching(session)

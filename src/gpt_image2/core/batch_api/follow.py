@@ -128,6 +128,9 @@ def _under_way(session: Session, arguments: BatchesArguments) -> List[Batch]:
     batches = session.chosen(arguments.ids, lambda batch: batch.is_open)
     if not batches:
         session.output.say("no batch is under way")
+        ended = session.chosen((), lambda batch: batch.is_unfetched)
+        if ended:
+            session.output.say(f"results to be had by batch fetch: {', '.join(each.label for each in ended)}")
     return batches
 
 

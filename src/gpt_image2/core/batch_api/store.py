@@ -85,6 +85,11 @@ class Batch(Record):
         return not self.server.has_ended and self.server.status != GIVEN_UP
 
     @property
+    def is_unfetched(self) -> bool:
+        """Whether its results, now or later, are still to be fetched."""
+        return self.fetched_at is None and self.server.status != GIVEN_UP
+
+    @property
     def is_unconfirmed(self) -> bool:
         """Whether nobody knows that the server has it."""
         return self.server.id is None

@@ -94,6 +94,7 @@ class MovingFile:
     def write(self, data: bytes) -> None:
         """Appends bytes."""
         try:
+            self.file.seek(self.size_bytes)  # over what a defect has left half written
             write_all(self.file, data)
             self.size_bytes += len(data)
         except OSError as error:
