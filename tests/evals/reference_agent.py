@@ -124,8 +124,8 @@ SOLUTIONS = {
     ),
     "cut-out": ("gpt-image2 cutout mug.png --key '#00ff00' -o mug-cut.png", "See mug-cut.png."),
     "studio-link": (
-        "$I studio --no-open --port 0 > studio.txt 2>&1 &\n"
-        "until grep -q token= studio.txt; do sleep 0.1; done; grep -o 'http://.*' studio.txt",
+        "gpt-image2 studio --no-open --port 0 > studio.txt 2>&1 &\n"
+        "until grep -q token= studio.txt || ! kill -0 $!; do sleep 0.1; done; grep -o 'http://.*' studio.txt",
         "Open this link, which works once: {out}",
     ),
     "keeps-files": ("$I generate 'A lake at dusk' -o lake-2.png --quality low", "See lake-2.png."),

@@ -93,7 +93,7 @@ def test_without_the_escaping_the_same_prompts_would_act(
     home: Home, painter: Painter, browser: Browser, web: Recorder
 ) -> None:
     """Shows that the test above can fail; and that the policy of the page is a second wall."""
-    page = sheet(home, painter, *hostile(web)[:4])
+    page = sheet(home, painter, *({"prompt": prompt} for prompt in hostile(web)[:4]))
     text = page.read_text(encoding="utf-8")
     assert POLICY.search(text)
     broken = page.with_name("broken.html")

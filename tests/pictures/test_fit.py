@@ -76,7 +76,7 @@ WRONG = {
     "no pixels": (["--exact", "0x10", "-o", "out.png"], "cannot be a picture's size"),
     "far too many pixels": (["--exact", "99999x99999", "-o", "out.png"], "cannot be a picture's size"),
     "no weight": (["--under", "light", "-o", "out.png"], "is not understood"),
-    "nothing at all": (["--under", "0KB", "-o", "out.png"], "is not understood"),
+    "nothing at all": (["--under", "0KB", "-o", "out.png"], "less than any picture has"),
     "no format": (["-o", "out.xyz"], "no extension that can be written"),
     "itself": (["-o", "wide.png"], "is an input as well"),
 }
