@@ -7928,6 +7928,8 @@ class AnswerReader:
         self._document = bytearray()  # the JSON under way, without its images
         self._undecided = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
+        self._is_done = False  # by the word that ends streams of chat
+        self._hinted = None  # by an event that names none: it counts where nothing else came
         self._status = 0
         #: That what reads other words than the API's own does not lie beside the script.
         self._alone = None
@@ -7978,17 +7980,24 @@ class AnswerReader:
             task = None if urls else task
         if not urls:
             self._collector.nothing_else_came()
+        has_any, in_stream = has_images or bool(urls), self._shape == "sse"
+        is_silent = not (has_any or task or error or self._finder.said)
+        if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
+            task = self._hinted
+        goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
-            elif self._finder.said:
+            elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
             elif self._alone is not None and self._status < 300:
                 raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
-            complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
+            complete=self._answer.complete
+            or (self._is_done and has_any)
+            or self._shape not in ("json", "sse", "empty"),
             urls=urls,
             error=error,
             task=task,
@@ -8132,8 +8141,10 @@ class AnswerReader:
         if says_nothing and not is_special:
             return task, None
         try:
+            hinted_task = load_side("gpt_image2_more").hinted_task
             read_task = load_side("gpt_image2_more").read_task
             in_stream = self._shape == "sse"
+            self._hinted = (hinted_task(document) if in_stream else None) or self._hinted
             task = read_task(document, is_accepted, self._poll, self._task_id, in_stream) or task
         except UsageError as alone:
             self._alone = alone
@@ -8144,7 +8155,8 @@ class AnswerReader:
         if self._shape != "sse":
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
-        return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
+        self._is_done = self._is_done or bytes(self._document[:20]).strip() == b"[DONE]"
+        return is_end or self._is_done
 
 
 def _is_of_images(document):
@@ -9541,7 +9553,7 @@ class Lane:
             self._request.count,
         )
         known = known_addresses(task.id, settings.base_url)
-        return poller.wait(task, told, known, lambda: call.remaining_s)
+        return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
     def _judge(
         self, attempt, collector, sending, failures

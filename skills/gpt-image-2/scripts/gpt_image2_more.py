@@ -2611,6 +2611,18 @@ def read_task(
     )
 
 
+def hinted_task(document):
+    # What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
+    # or `job`; None for what APIs say of their own course. It is a task only where nothing else came.
+    fields = members(document)
+    is_course = (
+        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
+    )
+    said = (members(fields.get("task")), members(fields.get("job")), {} if is_course else fields)
+    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
+    return next(filter(None, tasks), None)
+
+
 def task_at(head):
     # The task of an answer that has accepted one and says no more than where it is asked after.
     path = re.sub(r"[?#].*", "", head.headers.get("location", "")).rstrip("/")
@@ -3204,6 +3216,10 @@ _NO_WORD_YET = (
     r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
     r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
 )
+#: The status by which an address is asked more slowly, and no other instead.
+_TOO_FAST = 429
+#: So many looks that ended at an address that was out of order: some hosts break where they know no task.
+_MOST_BROKEN_LOOKS = 3
 #: Statuses of an answer that a host would give of a task that it does not have any more.
 _GONE = (404, 410)
 
@@ -3238,6 +3254,7 @@ class TaskPoller:
         self._told = ()
         self._addresses = []
         self._is_known = False
+        self._broken_looks = 0
         self.spool = None
 
     def wait(
@@ -3247,13 +3264,16 @@ class TaskPoller:
         known,
         remaining_s,
         looks_once=False,
+        first_wait_s=None,
     ):
         # The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
-        # that holds nothing but how far it is.
+        # that holds nothing but how far it is. `first_wait_s` is how long the host asks to wait before.
+        if first_wait_s and first_wait_s < remaining_s():
+            self._stop.wait(first_wait_s)
         self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
         started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
         while True:
-            attempt = self._look(task.id)
+            attempt = self._look(task.id, looks_once)
             said = attempt.answer.task
             if said is not None:
                 task = replace(said, id=task.id)
@@ -3271,9 +3291,9 @@ class TaskPoller:
             self._collector.comes_again()
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
-    def _look(self, task_id):
-        # Asks until somebody knows of the task; what was said last. A refusal counts only where the host
-        # has said that it is asked: elsewhere nobody may know what a task is.
+    def _look(self, task_id, is_only):
+        # Asks until somebody knows of the task, or is too busy to say; what was said last. A refusal counts
+        # only where the host has said that it is asked: elsewhere nobody may know what a task is.
         attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
         for address in list(self._addresses):
             try:
@@ -3287,7 +3307,15 @@ class TaskPoller:
                 self._addresses, self._told = [address], [address]
             if self._is_known or self._stop.is_set:
                 return self._result_elsewhere(attempt, task_id)
+            if self._asks_again_there(attempt, is_only):
+                return attempt
         return replace(attempt, answer=replace(attempt.answer, error=None))
+
+    def _asks_again_there(self, attempt, is_only):
+        # Whether no other address is asked before one that could not say anything now.
+        is_broken = attempt.status >= 500 and not is_only
+        self._broken_looks += is_broken
+        return attempt.status == _TOO_FAST or (is_broken and self._broken_looks <= _MOST_BROKEN_LOOKS)
 
     def _result_elsewhere(self, attempt, task_id):
         # Where a task is done and its images are at another address that the answer names: what is there.

@@ -94,6 +94,21 @@ def test_the_image_is_saved_from_every_known_shape_whatever_was_asked(
     assert home.leftovers() == [] and not list(home.rescued.glob("*"))
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("delta", [{"content": "![cat](ADDRESS)"}, {"images": [{"image_url": "DATA"}]}])
+def test_a_stream_of_chat_is_whole_with_its_last_word(
+    delta: Dict[str, Any], is_whole: bool, home: Home, recorder: Recorder
+) -> None:
+    text = json.dumps({"choices": [{"delta": delta}]}).replace("ADDRESS", f"{recorder.root}/cat.png")
+    text = text.replace("DATA", "data:image/png;base64," + text_of(ONE))
+    last = "data: [DONE]\n\n" if is_whole else 'data: {"choices": [{"del'
+    stream = Answer(body=f"data: {text}\n\n{last}".encode())
+    recorder.answer = lambda request: Answer(body=ONE) if request.method == "GET" else stream
+    run = generate(home, recorder.base_url, "--stream")
+    assert (run.code, run.pictures) == (0, [ONE]), run.stderr
+    assert bool(run.json["warnings"]) is not is_whole
+
+
 @pytest.mark.parametrize("picture", [png(), jpeg(), jpeg(padding=60000), webp()])
 def test_what_arrives_is_saved_byte_by_byte(picture: bytes, home: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: Answer(body=body_of([picture]))

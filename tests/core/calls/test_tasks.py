@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List
@@ -31,6 +32,12 @@ def host(recorder: Recorder) -> TaskHost:
 
 def generate(home: Home, host: TaskHost, *more: str) -> Run:
     return home.run("generate", "a cat", "-o", "cat.png", "--json", *more, base_url=host.base_url)
+
+
+def stream_of(*events: Dict[str, Any]) -> Answer:
+    """A stream of these events that ends as streams of chat do."""
+    data = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    return Answer(body=f"{data}data: [DONE]\n\n".encode(), headers=(("Content-Type", "text/event-stream"),))
 
 
 def assert_had(run: Run, host: TaskHost) -> None:
@@ -262,6 +269,46 @@ def test_troubles_of_polls_are_sat_out(tmp_path: Path) -> None:
         list(pool.map(run, range(len(troubles))))
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_address_that_is_busy_is_asked_again_and_no_other_instead(
+    status: int, home: Home, host: TaskHost
+) -> None:
+    host.tells = [answer({"error": {"message": "slow"}}, status, ("Retry-After", "0")), done("task_1", CAT)]
+    assert_had(generate(home, host), host)
+    assert host.asked == ["/v1/tasks/task_1"] * 2
+
+
+def test_where_hosts_break_at_addresses_that_know_no_tasks_others_are_asked_later(
+    home: Home, host: TaskHost
+) -> None:
+    host.path = "/v1/images/generations/{id}"
+    told = host.server.answer
+    host.server.answer = lambda request: (
+        refusal(500, "panic") if request.path.startswith("/v1/tasks/") else told(request)
+    )
+    assert_had(generate(home, host), host)
+    assert host.asked == ["/v1/tasks/task_1"] * 4 + ["/v1/images/generations/task_1"]
+
+
+def test_the_wait_that_comes_with_a_task_is_waited_before_it_is_asked_after(
+    home: Home, host: TaskHost
+) -> None:
+    times: List[float] = []
+
+    def accepts(task_id: str) -> Answer:
+        times.append(time.monotonic())
+        return answer({"task_id": task_id, "status": "queued"}, 202, ("Retry-After", "1"))
+
+    def tells(task_id: str, nth: int) -> Answer:
+        times.append(time.monotonic())
+        return host.finished(task_id)
+
+    host.accepts, host.tells = accepts, tells
+    assert_had(generate(home, host), host)
+    accepted, asked = times
+    assert asked - accepted >= 1
+
+
 def test_an_answer_to_a_poll_that_is_cut_is_asked_for_again_and_no_image_is_saved_twice(home: Home) -> None:
     pictures = [png(noise=bytes([number]) * 900) for number in (1, 2, 3)]
     whole = done("t", *pictures).body
@@ -353,9 +400,52 @@ def test_a_stream_that_ends_before_the_image_is_followed_by_the_task_that_it_nam
         assert (run.code, run.json["billed"], server.hits, run.pictures) == (0, "yes", 1, [CAT]), run.stderr
 
 
-def test_a_stream_that_speaks_of_its_own_course_names_no_task(home: Home, recorder: Recorder) -> None:
-    event = b'data: {"type": "response.in_progress", "response": {"id": "r", "status": "in_progress"}}\n\n'
-    recorder.answer = lambda request: Answer(body=event, headers=(("Content-Type", "text/event-stream"),))
+STREAMED: Dict[str, List[Dict[str, Any]]] = {
+    # name: events that tell of a task, and end before its image
+    "after-words": [{"choices": [{"delta": {"content": "On it"}}]}, {"task_id": "t", "status": "queued"}],
+    "id-and-state": [{"id": "t", "progress": 1, "status": "running"}],
+    "of-a-task": [{"type": "task.created", "task": {"id": "t", "status": "queued"}}],
+}
+
+
+@pytest.mark.parametrize("name", sorted(STREAMED))
+def test_a_task_of_a_stream_is_followed_where_nothing_else_came(
+    name: str, home: Home, recorder: Recorder
+) -> None:
+    events = stream_of(*STREAMED[name])
+    recorder.answer = lambda request: done("t", CAT) if request.method == "GET" else events
+    run = home.run("generate", "a cat", "--stream", "-o", "cat.png", "--json", base_url=recorder.base_url)
+    assert (run.code, run.json["billed"], run.pictures) == (0, "yes", [CAT]), run.stderr
+    assert [request.method for request in recorder.requests] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize("last", [{"status": "failed"}, {"image": "ADDRESS"}, {"message": "no balance"}])
+def test_a_stream_with_a_last_word_is_not_followed_by_its_id(
+    last: Dict[str, str], home: Home, recorder: Recorder
+) -> None:
+    last = {name: value.replace("ADDRESS", f"{recorder.root}/cat.png") for name, value in last.items()}
+    events = stream_of({"id": "t", "status": "running"}, {"id": "t", **last})
+    recorder.answer = lambda request: Answer(body=CAT) if request.method == "GET" else events
+    run = home.run("generate", "a cat", "--stream", "-o", "cat.png", "--json", base_url=recorder.base_url)
+    assert run.pictures == [CAT] * ("image" in last), run.stderr
+    asked = [request.path for request in recorder.requests if request.method == "GET"]
+    assert asked == ["/cat.png"] * ("image" in last)
+
+
+COURSE: List[Dict[str, Any]] = [
+    {"type": "response.created", "id": "r", "status": "in_progress"},
+    {"type": "response.in_progress", "response": {"id": "r", "status": "in_progress"}},
+    {"id": "r", "object": "response", "status": "in_progress"},
+    {"id": "c", "object": "chat.completion.chunk", "status": "running"},
+    {"id": "c", "choices": [], "status": "running"},
+]
+
+
+@pytest.mark.parametrize("event", COURSE)
+def test_a_stream_that_speaks_of_its_own_course_names_no_task(
+    event: Dict[str, Any], home: Home, recorder: Recorder
+) -> None:
+    recorder.answer = lambda request: stream_of(event)
     run = home.run("generate", "a cat", "-o", "cat.png", "--json", base_url=recorder.base_url)
     assert (run.json["billed"], len(recorder.requests)) == ("maybe", 1)
 

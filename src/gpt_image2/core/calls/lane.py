@@ -124,7 +124,7 @@ class Lane:
             self._request.count,
         )
         known = known_addresses(task.id, settings.base_url)
-        return poller.wait(task, told, known, lambda: call.remaining_s)
+        return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]

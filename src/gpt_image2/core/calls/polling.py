@@ -36,6 +36,10 @@ _NO_WORD_YET = (
     r"(?i)\bno[ _]such|\bnot[ _](?:yet|found|exist|ready|finished|complete)|n't exist|unknown[ _]task"
     r"|\bstill\b.{0,40}\b(?:progress|process|run|queue|generat)|不存在"
 )
+#: The status by which an address is asked more slowly, and no other instead.
+_TOO_FAST = 429
+#: So many looks that ended at an address that was out of order: some hosts break where they know no task.
+_MOST_BROKEN_LOOKS = 3
 #: Statuses of an answer that a host would give of a task that it does not have any more.
 _GONE = (404, 410)
 
@@ -71,6 +75,7 @@ class TaskPoller:
         self._told: Sequence[str] = ()
         self._addresses: List[str] = []
         self._is_known = False
+        self._broken_looks = 0
         self.spool: Optional[Spool] = None
 
     def wait(
@@ -80,13 +85,16 @@ class TaskPoller:
         known: Sequence[str],
         remaining_s: Callable[[], float],
         looks_once: bool = False,
+        first_wait_s: Optional[float] = None,
     ) -> Attempt:
         """The answer with which the task ended; where it has not ended in time, or nobody knows of it, one
-        that holds nothing but how far it is."""
+        that holds nothing but how far it is. `first_wait_s` is how long the host asks to wait before."""
+        if first_wait_s and first_wait_s < remaining_s():
+            self._stop.wait(first_wait_s)
         self._told, self._addresses = told, list(dict.fromkeys((*told, *known)))
         started, wait_s, empty_looks = time.monotonic(), _FIRST_WAIT_S, 0
         while True:
-            attempt = self._look(task.id)
+            attempt = self._look(task.id, looks_once)
             said = attempt.answer.task
             if said is not None:
                 task = replace(said, id=task.id)
@@ -104,9 +112,9 @@ class TaskPoller:
             self._collector.comes_again()
             wait_s = min(_LONGEST_WAIT_S, _WAIT_GROWTH * wait_s)
 
-    def _look(self, task_id: str) -> Attempt:
-        """Asks until somebody knows of the task; what was said last. A refusal counts only where the host
-        has said that it is asked: elsewhere nobody may know what a task is."""
+    def _look(self, task_id: str, is_only: bool) -> Attempt:
+        """Asks until somebody knows of the task, or is too busy to say; what was said last. A refusal counts
+        only where the host has said that it is asked: elsewhere nobody may know what a task is."""
         attempt = Attempt(None, TransferEnd(0, "nobody was asked", sent=False))
         for address in list(self._addresses):
             try:
@@ -120,7 +128,15 @@ class TaskPoller:
                 self._addresses, self._told = [address], [address]
             if self._is_known or self._stop.is_set:
                 return self._result_elsewhere(attempt, task_id)
+            if self._asks_again_there(attempt, is_only):
+                return attempt
         return replace(attempt, answer=replace(attempt.answer, error=None))
+
+    def _asks_again_there(self, attempt: Attempt, is_only: bool) -> bool:
+        """Whether no other address is asked before one that could not say anything now."""
+        is_broken = attempt.status >= 500 and not is_only
+        self._broken_looks += is_broken
+        return attempt.status == _TOO_FAST or (is_broken and self._broken_looks <= _MOST_BROKEN_LOOKS)
 
     def _result_elsewhere(self, attempt: Attempt, task_id: str) -> Attempt:
         """Where a task is done and its images are at another address that the answer names: what is there."""

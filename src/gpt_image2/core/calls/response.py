@@ -98,6 +98,8 @@ class AnswerReader:
             Tuple[ImageWriter, Tuple[str, ...]]
         ] = []  # whole, but not yet known to be final or previews
         self._answer = Answer()
+        self._is_done = False  # by the word that ends streams of chat
+        self._hinted: Optional[Task] = None  # by an event that names none: it counts where nothing else came
         self._status = 0
         #: That what reads other words than the API's own does not lie beside the script.
         self._alone: Optional[UsageError] = None
@@ -149,17 +151,24 @@ class AnswerReader:
             task = None if urls else task
         if not urls:
             self._collector.nothing_else_came()
+        has_any, in_stream = has_images or bool(urls), self._shape == "sse"
+        is_silent = not (has_any or task or error or self._finder.said)
+        if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
+            task = self._hinted
+        goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
-            elif self._finder.said:
+            elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
             elif self._alone is not None and self._status < 300:
                 raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
-            complete=self._answer.complete or self._shape not in ("json", "sse", "empty"),
+            complete=self._answer.complete
+            or (self._is_done and has_any)
+            or self._shape not in ("json", "sse", "empty"),
             urls=urls,
             error=error,
             task=task,
@@ -304,9 +313,10 @@ class AnswerReader:
         if says_nothing and not is_special:
             return task, None
         try:
-            from .task_words import read_task
+            from .task_words import hinted_task, read_task
 
             in_stream = self._shape == "sse"
+            self._hinted = (hinted_task(document) if in_stream else None) or self._hinted
             task = read_task(document, is_accepted, self._poll, self._task_id, in_stream) or task
         except UsageError as alone:
             self._alone = alone
@@ -317,7 +327,8 @@ class AnswerReader:
         if self._shape != "sse":
             return False
         is_end = any(kind in _LAST_EVENTS for kind in self._event_kinds())
-        return is_end or bytes(self._document[:20]).strip() == b"[DONE]"
+        self._is_done = self._is_done or bytes(self._document[:20]).strip() == b"[DONE]"
+        return is_end or self._is_done
 
 
 def _is_of_images(document: object) -> bool:

@@ -10,7 +10,7 @@ import re
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 from urllib.parse import quote as percent_encode
 
-from ..base.untrusted import count_of
+from ..base.untrusted import count_of, members
 from ..settings.poll import Poll, value_at
 from ..wire.messages import ResponseHead
 from .task import Task, TaskState
@@ -107,6 +107,18 @@ def read_task(
         is_told=is_told,
         is_free=any(map(_says_free, around)),
     )
+
+
+def hinted_task(document: object) -> Optional[Task]:
+    """What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
+    or `job`; None for what APIs say of their own course. It is a task only where nothing else came."""
+    fields = members(document)
+    is_course = (
+        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
+    )
+    said = (members(fields.get("task")), members(fields.get("job")), {} if is_course else fields)
+    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
+    return next(filter(None, tasks), None)
 
 
 def task_at(head: ResponseHead) -> Optional[Task]:
