@@ -6407,8 +6407,8 @@ INSERT INTO requests (
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?,
-    host = coalesce(?, host)
+    http_status = ?, request_id = coalesce(CAST(? AS TEXT), request_id), attempts = ?, billed = ?,
+    usage = coalesce(?, usage), cost_usd = coalesce(?, cost_usd), host = coalesce(?, host)
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
@@ -7952,6 +7952,13 @@ class Answer(Record):
     text: str = ""
 
 
+def of_results(answer, status):
+    # The answer without addresses that are those of a refusal's documentation. A gateway that chokes after
+    # the work says so under a status that would be sent again: what it passes on then is a result.
+    is_refusal = status >= 300 and (answer.error is not None or not (status in (408, 429) or status >= 500))
+    return replace(answer, urls=()) if is_refusal else answer
+
+
 class AnswerReader:
     # Reads one body: `feed` its chunks, then `close`.
     #
@@ -8850,12 +8857,14 @@ def send_once(
         except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
-    answer = reader.close()
-    if received.head is not None and received.head.status >= 300:
-        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
-    is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
+    status = received.head.status if received.head is not None else 0
+    answer = of_results(reader.close(), status)
+    by_head = _task_by_head(received.head)
+    if by_head is not None and answer.error is not None and not (answer.error.code or answer.error.type):
+        answer = replace(answer, error=None)  # words beside an accepted task
+    is_refused = answer.error is not None or status >= 300
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or _task_by_head(received.head)
+    task = None if is_refused or has_images else answer.task or by_head
     return Attempt(
         head=received.head,
         end=received.end,

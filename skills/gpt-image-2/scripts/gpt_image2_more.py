@@ -273,6 +273,7 @@ from gpt_image2 import (
     members,
     moment_s,
     name_problem,
+    of_results,
     open_database,
     open_ours,
     open_stdin,
@@ -2616,7 +2617,8 @@ def read_task(
 
 def task_at(head):
     # The task of an answer that has accepted one and says no more than where it is asked after.
-    path = re.sub(r"[?#].*", "", head.headers.get("location", "")).rstrip("/")
+    location = head.headers.get("location") or head.headers.get("operation-location") or ""
+    path = re.sub(r"[?#].*", "", location).rstrip("/")
     task_id = path[path.rfind("/") + 1 :]
     return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
 
@@ -3644,8 +3646,7 @@ def _read_answer(
             break
     answer = reader.close()
     spool.discard()
-    # An address in a refusal is that of its documentation.
-    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
+    return of_results(answer, left.status or 0)
 
 
 def _unpacked(left):

@@ -130,7 +130,7 @@ def test_a_line_that_is_a_json_text_is_its_prompt(home: Home, painter: Painter) 
 
 def test_other_line_separators_of_unicode_do_not_end_a_line(home: Home, painter: Painter) -> None:
     prompt = "one\u2028two\x0bthree\x85four\rfive"
-    batch(home, painter.base_url, prompt)
+    batch(home, painter.base_url, json.dumps({"prompt": prompt}, ensure_ascii=False))
     assert painter.prompts == [prompt]
 
 

@@ -172,6 +172,21 @@ def test_an_image_under_an_error_status_is_saved_and_never_asked_for_again(
         assert [Path(image["path"]).read_bytes() for image in run.json["images"]] == [ONE]
 
 
+def test_an_address_under_a_status_that_is_sent_again_is_fetched_and_never_asked_for_again(
+    home: Home, recorder: Recorder
+) -> None:
+    for status in (429, 500, 503):
+        recorder.requests.clear()
+        body = json.dumps({"data": [{"url": f"{recorder.root}/1.png"}]}).encode()
+        recorder.answer = lambda request, status=status, body=body: (  # type: ignore[misc]
+            Answer(body=ONE) if request.method == "GET" else Answer(status, body, (("Retry-After", "0"),))
+        )
+        run = generate(home, recorder.base_url, "--retry-ambiguous")
+        sent = [request.method for request in recorder.requests]
+        assert (sent, run.json["billed"]) == (["POST", "GET"], "yes")
+        assert [Path(image["path"]).read_bytes() for image in run.json["images"]] == [ONE]
+
+
 def test_one_image_of_three_is_reason_enough_not_to_ask_again(home: Home) -> None:
     body = body_of([ONE, TWO, ONE])
 

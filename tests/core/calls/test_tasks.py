@@ -153,6 +153,23 @@ def test_an_accepted_request_is_asked_after_where_its_header_says_even_without_a
     assert len(host.asked) == 1
 
 
+@pytest.mark.parametrize("header", ["Location", "Operation-Location"])
+@pytest.mark.parametrize("words", [b"", b'{"message": "accepted"}', b'{"detail": "queued, come back"}'])
+def test_words_beside_an_accepted_task_are_no_error(
+    words: bytes, header: str, home: Home, host: TaskHost
+) -> None:
+    host.path = "/v1/jobs/{id}/status"
+
+    def accepts(task_id: str) -> Answer:
+        host.prompts["status"] = host.prompts[task_id]
+        return Answer(202, words, ((header, f"{host.server.base_url}/jobs/{task_id}/status"),))
+
+    host.accepts = accepts
+    host.path = "/v1/jobs/task_1/{id}"
+    assert_had(generate(home, host), host)
+    assert len(host.asked) == 1
+
+
 def test_a_poll_is_followed_to_where_the_host_sends_it(home: Home, host: TaskHost) -> None:
     host.tells = lambda task_id, nth: Answer(303, b"see there", (("Location", "/v1/results/1"),))
     told = host.server.answer

@@ -13,7 +13,7 @@ from faulty import Exchange, quoted, serving
 from harness import Home, Run, Sandbox
 from ledgers import change, rows_of
 from pictures import png
-from servers import WAIT_S, Answer, Recorder, Request, images
+from servers import USAGE, WAIT_S, Answer, Recorder, Request, images
 
 from gpt_image2.core import Client, GptImage2Error
 from gpt_image2.core.calls import leftovers as leftovers_module
@@ -30,7 +30,8 @@ def answer_with_addresses(recorder: Recorder, files: Dict[str, Answer]) -> None:
 
     def answer(request: Request) -> Answer:
         if request.method == "POST":
-            return Answer(body=json.dumps({"data": [{"url": url} for url in urls]}).encode())
+            said = {"data": [{"url": url} for url in urls], "usage": USAGE}
+            return Answer(body=json.dumps(said).encode())
         return files[request.path]
 
     recorder.answer = answer
@@ -82,6 +83,8 @@ def test_what_still_cannot_be_fetched_waits_for_another_try(home: Home, recorder
     assert (run.code, run.json["error"]["code"]) == (7, "download_failed")
     assert [Path(image["path"]).name for image in call["images"]] == ["cat-1.png"]
     assert len(call["waiting"]) == 1 and "/2.png" in call["waiting"][0] and "404" in call["waiting"][0]
+    (row,) = rows_of(home.ledger)
+    assert row["cost_usd"] > 0 and row["usage"], "what was known of the cost is not forgotten"
     answer_with_addresses(recorder, {"/1.png": Answer(body=ONE), "/2.png": Answer(body=TWO)})
     run = home.run("resume", call["id"])
     assert (run.code, [path.name for path in run.saved]) == (0, ["cat-2.png"])

@@ -115,6 +115,8 @@ def test_tables_fit_a_narrow_terminal_and_lose_nothing(home: Home, sandbox: Sand
     assert made.code == 0, made.stderr
     submitted = home.run("batch", "submit", "jobs.jsonl", "--json", base_url=sandbox.base_url)
     assert submitted.code == 0, submitted.stderr
+    ended = home.run("batch", "wait", "--poll", "0.05", base_url=sandbox.base_url)
+    assert ended.code == 0, ended.stderr
     for words in (
         ["history"],
         ["history", "show", "1"],

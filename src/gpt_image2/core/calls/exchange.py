@@ -19,7 +19,7 @@ from ..settings.places import state_folder
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES
-from .response import AnswerReader
+from .response import AnswerReader, of_results
 from .retry import Attempt
 from .task import TASK_ACCEPTED, Task, TaskState
 
@@ -106,12 +106,14 @@ def send_once(
         except (ConfigError, NetworkError):  # there is no curl, or no way, that could have carried it
             on_sent(False)
             raise
-    answer = reader.close()
-    if received.head is not None and received.head.status >= 300:
-        answer = replace(answer, urls=())  # an address in a refusal is that of its documentation
-    is_refused = answer.error is not None or (received.head is not None and received.head.status >= 300)
+    status = received.head.status if received.head is not None else 0
+    answer = of_results(reader.close(), status)
+    by_head = _task_by_head(received.head)
+    if by_head is not None and answer.error is not None and not (answer.error.code or answer.error.type):
+        answer = replace(answer, error=None)  # words beside an accepted task
+    is_refused = answer.error is not None or status >= 300
     has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or _task_by_head(received.head)
+    task = None if is_refused or has_images else answer.task or by_head
     return Attempt(
         head=received.head,
         end=received.end,

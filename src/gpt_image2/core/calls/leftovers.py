@@ -15,7 +15,7 @@ from ..api.cost import priced
 from ..api.usage import told_usage
 from ..base.errors import ConfigError, GptImage2Error
 from ..base.outcome import Billed, Result, SavedImage
-from ..base.record import Record, replace
+from ..base.record import Record
 from ..base.redact import show
 from ..ledger.entries import Ending, Status
 from ..ledger.recording import Ledger
@@ -34,7 +34,7 @@ from .exchange import Host, host_of
 from .explain import explain
 from .free import asks_sandbox
 from .polling import TaskPoller, lost_error
-from .response import Answer, AnswerReader
+from .response import Answer, AnswerReader, of_results
 from .retry import Attempt, judge
 from .task import TASK_ACCEPTED, Task, TaskState, shown_task
 from .task_words import known_addresses, task_at, told_addresses
@@ -258,8 +258,7 @@ def _read_answer(
             break
     answer = reader.close()
     spool.discard()
-    # An address in a refusal is that of its documentation.
-    return replace(answer, urls=()) if (left.status or 0) >= 300 else answer
+    return of_results(answer, left.status or 0)
 
 
 def _unpacked(left: Left) -> Iterator[bytes]:

@@ -65,6 +65,13 @@ class Answer(Record):
     text: str = ""
 
 
+def of_results(answer: Answer, status: int) -> Answer:
+    """The answer without addresses that are those of a refusal's documentation. A gateway that chokes after
+    the work says so under a status that would be sent again: what it passes on then is a result."""
+    is_refusal = status >= 300 and (answer.error is not None or not (status in (408, 429) or status >= 500))
+    return replace(answer, urls=()) if is_refusal else answer
+
+
 class AnswerReader:
     """Reads one body: `feed` its chunks, then `close`.
 

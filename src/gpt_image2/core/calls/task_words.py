@@ -114,7 +114,8 @@ def read_task(
 
 def task_at(head: ResponseHead) -> Optional[Task]:
     """The task of an answer that has accepted one and says no more than where it is asked after."""
-    path = re.sub(r"[?#].*", "", head.headers.get("location", "")).rstrip("/")
+    location = head.headers.get("location") or head.headers.get("operation-location") or ""
+    path = re.sub(r"[?#].*", "", location).rstrip("/")
     task_id = path[path.rfind("/") + 1 :]
     return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
 

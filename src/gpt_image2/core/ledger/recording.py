@@ -45,8 +45,8 @@ INSERT INTO requests (
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
-    http_status = ?, request_id = CAST(? AS TEXT), attempts = ?, billed = ?, usage = ?, cost_usd = ?,
-    host = coalesce(?, host)
+    http_status = ?, request_id = coalesce(CAST(? AS TEXT), request_id), attempts = ?, billed = ?,
+    usage = coalesce(?, usage), cost_usd = coalesce(?, cost_usd), host = coalesce(?, host)
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
