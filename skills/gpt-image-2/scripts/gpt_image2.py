@@ -78,7 +78,7 @@ from typing import (
     Union,
     cast,
 )
-from urllib.parse import parse_qsl, quote as percent_encode, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote as percent_encode, unquote, unquote_to_bytes, urljoin, urlsplit
 
 __all__ = [
     "VERSION",
@@ -1549,7 +1549,9 @@ MODERATION = Refusal(
     "change the prompt or the images; --moderation low is less strict",
     codes=_MODERATION_CODES,
     words=r"moderation_blocked|content_policy_violation|safety system"
-    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
+    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核|内容违规|审核[未不]通过"
+    r"|(?:blocked|rejected|flagged|stopped) by (?:the )?(?:content )?moderation|(?:in|out)put_moderation"
+    r"|content_filtered|(?:\b|_)moderated\b",
 )
 #: Words that a relay looks for in the prompt itself, before it passes it on.
 PROMPT_WORDS = Refusal(
@@ -2766,7 +2768,7 @@ def _is_ip(host):
 # ------------------------------------------------------------------------------------------------------------
 # wire/base64_stream
 #
-# Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
+# Decodes base64 and percent encoding that arrive in pieces. Pure: text bytes in, image bytes out.
 #
 # The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
 # what relays send. Anything else is an error, never silently skipped.
@@ -2819,6 +2821,23 @@ class Base64Decoder:
         if wanted == 3 or (self._padding and self._padding != wanted):
             raise BadBase64(rest)
         return binascii.a2b_base64(rest + b"=" * wanted)
+
+
+class PercentDecoder:
+    # `feed` pieces of any length, then `finish`; what is no escape stays as it is.
+
+    def __init__(self):
+        self._pending = b""
+
+    def feed(self, text):
+        whole = self._pending + text
+        at = whole.rfind(b"%", -2)
+        cut = len(whole) if at < 0 else at
+        self._pending = whole[cut:]
+        return unquote_to_bytes(whole[:cut])
+
+    def finish(self):
+        return self._pending
 
 
 def _is_plain(text):
@@ -5426,6 +5445,8 @@ _BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
 _IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
 _MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
+#: An SVG as text, which only the end of the string ends.
+_SVG_URI_AT_START = rb"(?i)data:image/svg\+xml[^,]{0,200},(?=\s{0,9}(?:<|%3C))"
 #: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
 _END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
 _MAX_LINE_CHARS = 80
@@ -5459,6 +5480,7 @@ class ImageText:
         self._is_image = False  # whether an image is under way
         self._line_chars = 0  # of its line that is under way
         self._decoder = None
+        self._escapes = None  # of a data URI
         self._is_faulty = self._is_lost = False
         self._writer = None
 
@@ -5482,6 +5504,11 @@ class ImageText:
             head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
             if self._is_at_start:
                 uri = re.match(_BASE64_URI_AT_START, head)
+                svg = None if uri else re.match(_SVG_URI_AT_START, head)
+                if svg is not None:
+                    self._is_at_start = False
+                    self._begin(head[svg.end() :], None, PercentDecoder())
+                    continue
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
                 is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
@@ -5490,7 +5517,7 @@ class ImageText:
                     return
                 self._is_at_start = False
                 if uri is not None:
-                    self._begin(head[uri.end() :], Base64Decoder())
+                    self._begin(head[uri.end() :], Base64Decoder(), PercentDecoder())
                 elif not is_text or (decoded and sniff_format(decoded)):
                     self._begin(head, Base64Decoder())
                 elif sniff_format(head) is not None:
@@ -5499,23 +5526,25 @@ class ImageText:
             start = _IMAGE_IN_TEXT.search(head)
             if start is not None:
                 self._add_text(head[: start.start()])
-                self._begin(head[start.end() :], Base64Decoder())
+                self._begin(head[start.end() :], Base64Decoder(), PercentDecoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
             self._pending = head[len(head) - hold :]
             return
 
-    def _begin(self, first, decoder):
+    def _begin(
+        self, first, decoder, escapes=None
+    ):
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer, self._line_chars = decoder, None, 0
+        self._decoder, self._writer, self._line_chars, self._escapes = decoder, None, 0, escapes
         self._take(first)
 
     def _take(self, data):
         # More of the image, up to where the text goes on.
         end = self._end_of_image(data)
-        self._write(data[:end])
+        self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
@@ -5557,6 +5586,8 @@ class ImageText:
             self._lose(error)
 
     def _image_ended(self):
+        if self._escapes is not None:
+            self._write(self._escapes.finish())
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
                 self._writer.write(self._decoder.finish())
@@ -5617,7 +5648,8 @@ def _held_back(text):
 #: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
 #: faster than the text.
 _ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
+_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
 _MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
@@ -5627,7 +5659,11 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
+_MARKDOWN = (
+    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
+    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
+)
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -5646,6 +5682,8 @@ _OF_SERVICE = re.compile(
 )
 #: Names that say nothing of where an address leads, or that it leads to what an image was made of.
 _OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+#: Names of what was thought on the way: the addresses in it are of what was looked at.
+_OF_THOUGHT = re.compile(r"(?i)reasoning(_content|_details)?|think(ing)?|thoughts?")
 _OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
 _DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
 
@@ -5703,12 +5741,16 @@ class ImageFinder:
         # The sink for one text, which may be all of an answer.
         is_preview = any(map(_PREVIEW.search, place.path))
         is_base64 = place.path[-1:] == ("b64_json",)
+        seen = set()
 
         def image_ended(writer):
+            # What one text shows twice is one image, as what comes from two places.
+            again = ("again",) if writer.sha256 in seen else ()
+            seen.add(writer.sha256)
             if place.path[-1:] != (IN_A_LIST,):
                 self._with_image.add(place.container)
             self._lists_of_images.add(place.path[:-1])
-            self._on_image(writer, place.path[:-1], is_preview)
+            self._on_image(writer, (*place.path[:-1], *again), is_preview)
 
         return ImageText(
             self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
@@ -5748,6 +5790,8 @@ class ImageFinder:
         words = text.decode("utf-8", "replace").strip()
         if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
+        if any(map(_OF_THOUGHT.fullmatch, _keys(place.path))):
+            return
         is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
         address = _NAMED_ADDRESS if _OF_ADDRESSES.search(name) else _ADDRESS
         if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
@@ -5757,12 +5801,12 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in re.findall(_MARKDOWN, words):
-                self._add(place, url, _SURE)
-            for found in re.findall(_ADDRESS_IN_TEXT, words):
+            for url in map(_of_markdown, re.findall(_MARKDOWN, words)):
+                self._add(place, url, _SURE if url else _NO_IMAGE)
+            for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_MARKDOWN, " ", words)):
                 match = re.match(_UP_TO_IMAGE_FILE, found)
                 if match is not None:
-                    self._add(place, match.group(), _SURE)
+                    self._add(place, match.group().rstrip(_AFTER_ADDRESS), _SURE)
 
     def _read_embedded(self, place, document):
         # JSON in a string of JSON: the addresses in it.
@@ -5802,6 +5846,16 @@ class ImageFinder:
 def is_image_file(url):
     # Whether an address ends as the name of an image file does.
     return re.match(_IMAGE_FILE, url) is not None
+
+
+def _of_markdown(address):
+    # The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
+    # where one without a server is none.
+    address = address.strip()
+    first = address.partition(" ")[0]
+    if is_image_file(address) and not is_image_file(first):
+        return address
+    return first if is_image_file(first) or first[:1] != "/" else ""
 
 
 def _keys(path):

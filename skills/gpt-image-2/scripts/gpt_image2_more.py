@@ -2538,11 +2538,14 @@ _BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
 _GOES_ON = re.compile(
     r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
     r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
 )
-_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
+_DONE = re.compile(
+    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
+)
 _FAILED = re.compile(
     r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
-    r"|incomplete"
+    r"|.*(?:失败|取消|超时).*|incomplete"
 )
 #: A state in a word that nobody knows.
 _STATE_WORD = r"[^\W\d][\w .-]*"
@@ -2748,7 +2751,10 @@ def _says_free(fields):
 
 
 #: Where relays that have no `error` put it.
-_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+_ERROR_FIELDS = (
+    *("detail", "errors", "message", "msg"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage"),
+)
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
 _REASONS = (
     ("response", "incomplete_details", "reason"),
@@ -2757,6 +2763,7 @@ _REASONS = (
     ("choices", 0, "finish_reason"),
     ("promptFeedback", "blockReason"),
     ("candidates", 0, "finishReason"),
+    ("artifacts", 0, "finishReason"),
 )
 #: The last steps of those that are codes, and not sentences.
 _CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
@@ -2769,7 +2776,8 @@ def error_elsewhere(fields, task):
     # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
     # that is known.
     named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
-    if named and not _has_result(fields) and not _goes_well(fields, task):
+    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
+    if is_said and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
     return _reason_elsewhere(fields)
 

@@ -55,6 +55,9 @@ SHAPES: Dict[str, bytes] = {
     ).encode(),
     "bare-list": json.dumps([{"b64_json": text_of(ONE)}]).encode(),
     "bare-object": json.dumps({"b64_json": text_of(ONE)}).encode(),
+    "said-to-be-ok": json.dumps(
+        {"errMsg": "ok", "images": [f"data:image/png;base64,{text_of(ONE)}"]}
+    ).encode(),
     "nested": json.dumps({"code": 0, "result": {"images": [{"b64_json": text_of(ONE)}]}}).encode(),
     "null-error": json.dumps({"error": None, "data": [{"b64_json": text_of(ONE)}]}).encode(),
     "warning-beside": json.dumps(

@@ -56,7 +56,8 @@ ACCEPTED: Dict[str, Dict[str, Any]] = {
     "spelt": {"id": "ID", "status": " In-Progress "},
     "two-words": {"id": "ID", "task_status": "Not Started"},
     "unknown-word": {"id": "ID", "status": "simmering"},
-    "unknown-letters": {"id": "ID", "status": "排队中"},
+    "unknown-letters": {"id": "ID", "status": "慢慢来"},
+    "chinese": {"id": "ID", "status": "排队中"},
     "done-already": {"id": "ID", "status": "succeed", "data": None},
     "an-error-of-nothing": {"task_id": "ID", "state": "pending", "error": {"code": 0, "message": ""}},
     "an-address-of-its-own": {"task_id": "ID", "url": "http://192.0.2.1/tasks/ID"},
@@ -111,7 +112,17 @@ def test_the_config_says_in_which_words_a_task_fails(word: object, home: Home, h
     assert (run.code, run.json["billed"], host.hits, len(host.asked)) == (6, "maybe", 1, 2), run.stderr
 
 
-ENDS = ("completed", "SUCCEED", "Task_Status_Succeeded", "ready", "done", "Success", "FINISHED")
+ENDS = (
+    "completed",
+    "SUCCEED",
+    "Task_Status_Succeeded",
+    "ready",
+    "done",
+    "Success",
+    "FINISHED",
+    "成功",
+    "已完成",
+)
 
 
 def test_the_end_of_a_task_is_known_however_it_is_spelt(tmp_path: Path) -> None:
@@ -379,6 +390,7 @@ def test_what_was_accepted_is_never_sent_again(tells: List[Answer], home: Home, 
         ({"status": "error", "message": "the GPU burnt", "refunded": True}, 6, "no"),
         ({"status": "Content Moderated", "details": {"reason": "moderation_blocked"}}, 5, "maybe"),
         ({"status": "expired"}, 6, "maybe"),
+        ({"status": "失败", "fail_reason": "内容违规"}, 5, "maybe"),
     ],
 )
 def test_a_task_that_failed_says_why_and_is_not_sent_again(

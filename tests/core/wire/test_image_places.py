@@ -9,6 +9,7 @@ import time
 from itertools import count
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Tuple
+from urllib.parse import quote
 
 import pytest
 from harness import Home, generate
@@ -70,6 +71,7 @@ def chat(text: str) -> Dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", "content": text}}]}
 
 
+ESCAPED = "data:image/png;base64," + quote(B, safe="")
 WRAPPED = base64.encodebytes(ONE).decode()
 PLACES: Dict[str, Tuple[object, Found]] = {
     # Names that nobody has heard of
@@ -93,6 +95,10 @@ PLACES: Dict[str, Tuple[object, Found]] = {
         chat(f"![a](data:image/svg+xml;base64,{SVG_TEXT})"),
         Found((SVG,)),
     ),
+    "escaped-uri": ({"data": [{"url": ESCAPED}]}, Found((ONE,))),
+    "escaped-uri-in-markdown": (chat(f"![a]({ESCAPED}) 100%"), Found((ONE,))),
+    "svg-as-text-in-a-uri": ({"x": f"data:image/svg+xml;utf8,{SVG.decode()}"}, Found((SVG,))),
+    "svg-escaped-in-a-uri": ({"url": f"data:image/svg+xml,{quote(SVG.decode())}"}, Found((SVG,))),
     "gif": ({"x": base64.b64encode(GIF).decode()}, Found((GIF,))),
     # Images in texts, and what stands around them
     "uri-then-words": (chat(f"{URI} Here it is"), Found((ONE,))),
@@ -107,6 +113,24 @@ PLACES: Dict[str, Tuple[object, Found]] = {
     "words-then-base64": (chat(f"Done: {C}"), Found((TWO,))),
     "markdown-address": (chat(f"![a]({U}?x=1&y=2)"), Found(urls=(f"{U}?x=1&y=2",))),
     "link-to-a-file": (chat(f"[here]({U}.png) you are"), Found(urls=(f"{U}.png",))),
+    "address-at-the-end-of-a-sentence": (chat(f"Here: {U}.png."), Found(urls=(f"{U}.png",))),
+    "address-with-a-query-in-a-sentence": (
+        chat(f"[{U}.png?s=a.b], **{V}.png?s=1**, {U}.gif?s=2）。"),
+        Found(urls=(f"{U}.png?s=a.b", f"{V}.png?s=1", f"{U}.gif?s=2")),
+    ),
+    "another-extension-behind-it": (chat(f"see {U}.png.exe now"), Found()),
+    "markdown-with-a-blank": (chat(f"![a]({U}/my cat.png 'b')"), Found(urls=(f"{U}/my cat.png",))),
+    "markdown-with-a-size": (chat(f"![a]({U} =10x20)"), Found(urls=(U,))),
+    "markdown-in-angles": (chat(f"![a](<{U}/my cat.png>)"), Found(urls=(f"{U}/my cat.png",))),
+    "markdown-with-brackets": (chat(f"![a]({U}_(1).png?x=1) (b)"), Found(urls=(f"{U}_(1).png?x=1",))),
+    "markdown-without-a-server": (chat("![a](/img/b.png) ![c](/help)"), Found(urls=("/img/b.png",))),
+    "one-uri-twice": (chat(f"![a]({URI}) ![a]({URI}) ![b]({OTHER_URI})"), Found((ONE, TWO))),
+    "alike-in-a-list": ({"images": [B, B]}, Found((ONE, ONE))),
+    "thoughts": (
+        {"choices": [{"message": {"reasoning_content": f"as {V}.png", "content": f"see {U}.png"}}]},
+        Found(urls=(f"{U}.png",)),
+    ),
+    "thoughts-alone": ({"message": {"reasoning_details": [{"text": f"as {V}.png"}]}}, Found()),
     "json-in-a-string": ({"r": json.dumps({"images": [{"url": U}]})}, Found(urls=(U,))),
     "base64-in-json-in-a-string": ({"r": json.dumps({"images": [B, C]})}, Found((ONE, TWO))),
     # The same image in two places, others in one
@@ -237,6 +261,9 @@ HOSTILE: Dict[str, bytes] = {
     "addresses-in-words": b"[" + (b'"' + b"http://" * 9000 + b'",') * 64,
     "schemes": b'{"x": "a ' + b"data:" * (MEGABYTE // 5) + b'"}',
     "markdown": b'{"content": "' + b"![" * (MEGABYTE // 2) + b'"}',
+    "markdown-brackets": b'{"content": "' + b"![](http://a" + b"(a " * (MEGABYTE // 3) + b'"}',
+    "markdown-addresses": b'{"content": "' + b"![](http://a" * (MEGABYTE // 12) + b'"}',
+    "escapes": b'{"url": "data:image/svg+xml,<' + b"%2" * (MEGABYTE // 2) + b'"}',
     "huge-text": b'{"content": "' + b"lorem ipsum " * (MEGABYTE // 12) + b'"}',
     "backslashes": b'{"content": "' + b"\\\\" * (MEGABYTE // 2) + b'"}',
     "brackets-in-a-string": b'{"content": "' + b"[" * MEGABYTE + b'"}',

@@ -66,7 +66,9 @@ MODERATION = Refusal(
     "change the prompt or the images; --moderation low is less strict",
     codes=_MODERATION_CODES,
     words=r"moderation_blocked|content_policy_violation|safety system"
-    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核",
+    r"|content[ _](?:management )?polic(?:y|ies)|内容政策|内容审核|内容违规|审核[未不]通过"
+    r"|(?:blocked|rejected|flagged|stopped) by (?:the )?(?:content )?moderation|(?:in|out)put_moderation"
+    r"|content_filtered|(?:\b|_)moderated\b",
 )
 #: Words that a relay looks for in the prompt itself, before it passes it on.
 PROMPT_WORDS = Refusal(

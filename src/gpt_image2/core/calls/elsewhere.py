@@ -12,7 +12,10 @@ from .task import Task, TaskState
 from .task_words import read_task
 
 #: Where relays that have no `error` put it.
-_ERROR_FIELDS = ("detail", "errors", "message", "msg", "error_msg")
+_ERROR_FIELDS = (
+    *("detail", "errors", "message", "msg"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage"),
+)
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
 _REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
     ("response", "incomplete_details", "reason"),
@@ -21,6 +24,7 @@ _REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
     ("choices", 0, "finish_reason"),
     ("promptFeedback", "blockReason"),
     ("candidates", 0, "finishReason"),
+    ("artifacts", 0, "finishReason"),
 )
 #: The last steps of those that are codes, and not sentences.
 _CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
@@ -33,7 +37,8 @@ def error_elsewhere(fields: Dict[str, Any], task: Optional[Task]) -> Optional[Se
     """The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
     that is known."""
     named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
-    if named and not _has_result(fields) and not _goes_well(fields, task):
+    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
+    if is_said and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
     return _reason_elsewhere(fields)
 

@@ -35,11 +35,14 @@ _BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
 _GOES_ON = re.compile(
     r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
     r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
 )
-_DONE = re.compile(r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok")
+_DONE = re.compile(
+    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
+)
 _FAILED = re.compile(
     r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
-    r"|incomplete"
+    r"|.*(?:失败|取消|超时).*|incomplete"
 )
 #: A state in a word that nobody knows.
 _STATE_WORD = r"[^\W\d][\w .-]*"

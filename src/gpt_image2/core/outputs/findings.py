@@ -19,7 +19,8 @@ from .store import ImageWriter
 #: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
 #: faster than the text.
 _ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?.{0,4000})?(?![\w.])"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
+_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
 _MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
@@ -29,7 +30,11 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-_MARKDOWN = r"!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?(https?://[^\s<>\"')]{1,16384})"
+#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
+_MARKDOWN = (
+    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
+    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
+)
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -48,6 +53,8 @@ _OF_SERVICE = re.compile(
 )
 #: Names that say nothing of where an address leads, or that it leads to what an image was made of.
 _OF_ANYTHING = re.compile(r"(?i)get|self|href|next|prev(ious)?")
+#: Names of what was thought on the way: the addresses in it are of what was looked at.
+_OF_THOUGHT = re.compile(r"(?i)reasoning(_content|_details)?|think(ing)?|thoughts?")
 _OF_ORIGIN = re.compile(r"(?i)(source|original|reference)(_?ur[il])?")
 _DOCUMENTED, _SURE, _BY_NAME, _PERHAPS, _NO_IMAGE = 4, 3, 2, 1, 0
 
@@ -106,12 +113,16 @@ class ImageFinder:
         """The sink for one text, which may be all of an answer."""
         is_preview = any(map(_PREVIEW.search, place.path))
         is_base64 = place.path[-1:] == ("b64_json",)
+        seen: Set[str] = set()
 
         def image_ended(writer: ImageWriter) -> None:
+            # What one text shows twice is one image, as what comes from two places.
+            again = ("again",) if writer.sha256 in seen else ()
+            seen.add(writer.sha256)
             if place.path[-1:] != (IN_A_LIST,):
                 self._with_image.add(place.container)
             self._lists_of_images.add(place.path[:-1])
-            self._on_image(writer, place.path[:-1], is_preview)
+            self._on_image(writer, (*place.path[:-1], *again), is_preview)
 
         return ImageText(
             self._collector, self._keep, image_ended, lambda text: self._text_ended(place, text), is_base64
@@ -151,6 +162,8 @@ class ImageFinder:
         words = text.decode("utf-8", "replace").strip()
         if name in ("content", "text", "delta", "refusal"):
             self.said = self.said or words
+        if any(map(_OF_THOUGHT.fullmatch, _keys(place.path))):
+            return
         is_named = name in ("url", "image_url") or (words[:1] == "/" and is_image_file(words))
         address = _NAMED_ADDRESS if _OF_ADDRESSES.search(name) else _ADDRESS
         if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
@@ -160,12 +173,12 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in re.findall(_MARKDOWN, words):
-                self._add(place, url, _SURE)
-            for found in re.findall(_ADDRESS_IN_TEXT, words):
+            for url in map(_of_markdown, re.findall(_MARKDOWN, words)):
+                self._add(place, url, _SURE if url else _NO_IMAGE)
+            for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_MARKDOWN, " ", words)):
                 match = re.match(_UP_TO_IMAGE_FILE, found)
                 if match is not None:
-                    self._add(place, match.group(), _SURE)
+                    self._add(place, match.group().rstrip(_AFTER_ADDRESS), _SURE)
 
     def _read_embedded(self, place: Place, document: object) -> None:
         """JSON in a string of JSON: the addresses in it."""
@@ -205,6 +218,16 @@ class ImageFinder:
 def is_image_file(url: str) -> bool:
     """Whether an address ends as the name of an image file does."""
     return re.match(_IMAGE_FILE, url) is not None
+
+
+def _of_markdown(address: str) -> str:
+    """The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
+    where one without a server is none."""
+    address = address.strip()
+    first = address.partition(" ")[0]
+    if is_image_file(address) and not is_image_file(first):
+        return address
+    return first if is_image_file(first) or first[:1] != "/" else ""
 
 
 def _keys(path: Tuple[str, ...]) -> List[str]:

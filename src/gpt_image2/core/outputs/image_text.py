@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from ..api.images import SNIFF_BYTES, needs_more, sniff_format
 from ..base.errors import OutputError
-from ..wire.base64_stream import BadBase64, Base64Decoder
+from ..wire.base64_stream import BadBase64, Base64Decoder, PercentDecoder
 from .collect import ImageCollector
 from .store import ImageWriter
 
@@ -24,6 +24,8 @@ _BARE = rb"(?<![\w+/=-])(?=(?:iVBORw0KGgo|/9j/|UklGR|R0lGOD)[\w+/-]{20})"
 _IMAGE_IN_TEXT = re.compile(_DATA_URI + rb"|" + _BARE)
 _MAYBE_BARE = rb"[\w+/=-]*\Z"
 _BASE64_URI_AT_START = rb"(?i)data:[^,]{0,250};base64,"
+#: An SVG as text, which only the end of the string ends.
+_SVG_URI_AT_START = rb"(?i)data:image/svg\+xml[^,]{0,200},(?=\s{0,9}(?:<|%3C))"
 #: What may end an image inside a text, and the longest line of one that is broken into lines, as MIME does.
 _END_IN_TEXT = re.compile(rb"[)\"'<>\]}`|\s]")
 _MAX_LINE_CHARS = 80
@@ -58,6 +60,7 @@ class ImageText:
         self._is_image = False  # whether an image is under way
         self._line_chars = 0  # of its line that is under way
         self._decoder: Optional[Base64Decoder] = None
+        self._escapes: Optional[PercentDecoder] = None  # of a data URI
         self._is_faulty = self._is_lost = False
         self._writer: Optional[ImageWriter] = None
 
@@ -81,6 +84,11 @@ class ImageText:
             head, is_whole = self._pending, at_end or len(self._pending) > _MAX_URI_HEADER_BYTES
             if self._is_at_start:
                 uri = re.match(_BASE64_URI_AT_START, head)
+                svg = None if uri else re.match(_SVG_URI_AT_START, head)
+                if svg is not None:
+                    self._is_at_start = False
+                    self._begin(head[svg.end() :], None, PercentDecoder())
+                    continue
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
                 is_text = not self._is_base64 or head.lower().startswith(_ADDRESS_STARTS)
@@ -89,7 +97,7 @@ class ImageText:
                     return
                 self._is_at_start = False
                 if uri is not None:
-                    self._begin(head[uri.end() :], Base64Decoder())
+                    self._begin(head[uri.end() :], Base64Decoder(), PercentDecoder())
                 elif not is_text or (decoded and sniff_format(decoded)):
                     self._begin(head, Base64Decoder())
                 elif sniff_format(head) is not None:
@@ -98,23 +106,25 @@ class ImageText:
             start = _IMAGE_IN_TEXT.search(head)
             if start is not None:
                 self._add_text(head[: start.start()])
-                self._begin(head[start.end() :], Base64Decoder())
+                self._begin(head[start.end() :], Base64Decoder(), PercentDecoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
             self._pending = head[len(head) - hold :]
             return
 
-    def _begin(self, first: bytes, decoder: Optional[Base64Decoder]) -> None:
+    def _begin(
+        self, first: bytes, decoder: Optional[Base64Decoder], escapes: Optional[PercentDecoder] = None
+    ) -> None:
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
-        self._decoder, self._writer, self._line_chars = decoder, None, 0
+        self._decoder, self._writer, self._line_chars, self._escapes = decoder, None, 0, escapes
         self._take(first)
 
     def _take(self, data: bytes) -> None:
         """More of the image, up to where the text goes on."""
         end = self._end_of_image(data)
-        self._write(data[:end])
+        self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
@@ -156,6 +166,8 @@ class ImageText:
             self._lose(error)
 
     def _image_ended(self) -> None:
+        if self._escapes is not None:
+            self._write(self._escapes.finish())
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
                 self._writer.write(self._decoder.finish())

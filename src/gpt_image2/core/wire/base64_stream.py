@@ -1,4 +1,4 @@
-"""Decodes base64 that arrives in pieces. Pure: text bytes in, image bytes out.
+"""Decodes base64 and percent encoding that arrive in pieces. Pure: text bytes in, image bytes out.
 
 The standard and the URL-safe alphabet, with or without padding, blanks and line breaks between characters:
 what relays send. Anything else is an error, never silently skipped.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 from typing import Optional
+from urllib.parse import unquote_to_bytes
 
 _BLANKS = b" \t\r\n"
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -55,6 +56,23 @@ class Base64Decoder:
         if wanted == 3 or (self._padding and self._padding != wanted):
             raise BadBase64(rest)
         return binascii.a2b_base64(rest + b"=" * wanted)
+
+
+class PercentDecoder:
+    """`feed` pieces of any length, then `finish`; what is no escape stays as it is."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, text: bytes) -> bytes:
+        whole = self._pending + text
+        at = whole.rfind(b"%", -2)
+        cut = len(whole) if at < 0 else at
+        self._pending = whole[cut:]
+        return unquote_to_bytes(whole[:cut])
+
+    def finish(self) -> bytes:
+        return self._pending
 
 
 def _is_plain(text: bytes) -> bool:
