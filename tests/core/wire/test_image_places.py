@@ -71,7 +71,7 @@ def chat(text: str) -> Dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", "content": text}}]}
 
 
-ESCAPED = "data:image/png;base64," + quote(B, safe="")
+ESCAPED = "data:image/png;base64," + "".join(f"%{ord(char):02X}" for char in B)
 WRAPPED = base64.encodebytes(ONE).decode()
 PLACES: Dict[str, Tuple[object, Found]] = {
     # Names that nobody has heard of
@@ -130,7 +130,7 @@ PLACES: Dict[str, Tuple[object, Found]] = {
         {"choices": [{"message": {"reasoning_content": f"as {V}.png", "content": f"see {U}.png"}}]},
         Found(urls=(f"{U}.png",)),
     ),
-    "thoughts-alone": ({"message": {"reasoning_details": [{"text": f"as {V}.png"}]}}, Found()),
+    "thoughts-alone": ({"output": {"reasoning_details": [{"text": f"as {V}.png"}]}}, Found()),
     "json-in-a-string": ({"r": json.dumps({"images": [{"url": U}]})}, Found(urls=(U,))),
     "base64-in-json-in-a-string": ({"r": json.dumps({"images": [B, C]})}, Found((ONE, TWO))),
     # The same image in two places, others in one
