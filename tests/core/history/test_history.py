@@ -218,7 +218,7 @@ def test_redo_missing_of_several_takes_the_names_that_are_left(home: Home, paint
 
 def test_redo_missing_never_offers_what_may_have_been_paid_for(home: Home, painter: Recorder) -> None:
     begin(home, "a cat")
-    with sqlite3.connect(str(home.ledger)) as ledger:
+    with closing(sqlite3.connect(str(home.ledger))) as ledger, ledger:
         ledger.execute("UPDATE requests SET status = 'pending'")
     run = home.run("history", "redo", "1", "--missing", base_url=painter.base_url)
     assert run.code == 2 and "resume" in run.stderr and painter.requests == []
