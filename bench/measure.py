@@ -106,9 +106,14 @@ class _Watch:
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_EVERY_S):
             parents = tree_of(self._pid)
-            pages = {pid: _statm(pid) for pid in parents}
-            # Between vfork and exec a child is its parent's memory seen twice, down to the last page.
-            own = [pid for pid, parent in parents.items() if pages[pid] != pages.get(parent)]
+            before, pages, after = ({pid: _statm(pid) for pid in parents} for _ in range(3))
+            # Between vfork and exec a child is its parent's memory seen twice, and it may grow meanwhile.
+            own = [
+                pid
+                for pid, parent in parents.items()
+                if parent not in pages
+                or not min(before[parent], after[parent]) <= pages[pid] <= max(before[parent], after[parent])
+            ]
             self._rss = max(self._rss, sum(pages[pid][1] for pid in own) * _PAGE_BYTES)
             self._pss = max(self._pss, sum(map(_pss_bytes, own)))
 

@@ -5628,8 +5628,8 @@ def estimate_with_steps(
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
-_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
+#: Logarithms: 2 to 1, 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_LEANING_ODDS, _SURE_ODDS, _MOST_ODDS = 0.7, 4.0, 6.0
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -5649,7 +5649,7 @@ class Evidence:
     @property
     def leans(self):
         # Whether a limit is the more likely.
-        return self._log_odds > 0
+        return self._log_odds > _LEANING_ODDS
 
     @property
     def is_chance(self):
@@ -5694,7 +5694,7 @@ _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the fi
 _SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
 _SECONDS_COUNT = 3.0  # count as one of them
 _GUESSES = 3  # measures, after which a pace should be right
-SURE_IMAGES = 16  # that tell a rate surely
+LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
 
@@ -5762,7 +5762,8 @@ class KeptPace:
         # A request was refused by chance: another one may go in its place.
         self.next_s -= departure.took_s
 
-    def measure(self, per_s, now_s, is_sure):
+    def measure(self, per_s, now_s, images):
+        # So much got through between two refusals, told by so many images.
         if self.is_guess:  # what was there at first may have been in it
             self.best_per_s = max(per_s, self.per_s / 4)
             self.per_s = self.best_per_s
@@ -5773,8 +5774,8 @@ class KeptPace:
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self._measures += 1
-        self.is_guess = self.is_guess and not is_sure and self._measures < _GUESSES
+        self._measures += images >= LEAST_IMAGES
+        self.is_guess = self.is_guess and images < SURE_IMAGES and self._measures < _GUESSES
         self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
@@ -5808,7 +5809,6 @@ class KeptPace:
 
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
-_LEAST_IMAGES = 4  # that tell a rate
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
 _LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
@@ -5923,7 +5923,8 @@ class HiddenLimit:
                 pace.give_back(departure)
             return is_lost
         if pace is not None:
-            if departure.is_within and not self.is_limited:
+            is_measured = not (pace.is_guess and self._evidence.leans)
+            if departure.is_within and is_measured and not self.is_limited:
                 pace.give_back(departure)
                 return is_lost or (lost > 1 and self._evidence.leans)
             return True
@@ -5952,7 +5953,7 @@ class HiddenLimit:
     def _is_due(self, now_s):
         # Whether a pace is to be tried.
         measure = self._measure
-        if measure is None or measure.images < _LEAST_IMAGES:
+        if measure is None or measure.images < LEAST_IMAGES:
             return False
         is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
         return self._is_told or (self._guesses and is_due)
@@ -6029,21 +6030,21 @@ class HiddenLimit:
             return
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
         per_s = max(1, images) / max(0.001, seconds)
-        if images < _LEAST_IMAGES and not (self._guesses and self.is_limited):
+        if images < LEAST_IMAGES and not (self._guesses and self.is_limited):
             return
         if pace is None and not (self._guesses or self._is_told):
             return
         self._measure, self._is_told = begins, False
         if pace is None:
-            if images < _LEAST_IMAGES:
+            if images < LEAST_IMAGES:
                 per_s = max(per_s, self._least_per_s)
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
-        if images < _LEAST_IMAGES:
+        if images < LEAST_IMAGES:
             per_s = max(per_s, pace.per_s / 2)
         elif per_s < FALL * pace.best_per_s and not pace.is_guess:
             self._evidence.doubt()  # a limit would have let as much through as before
-        pace.measure(per_s, first.sent_s, is_sure=images >= SURE_IMAGES)
+        pace.measure(per_s, first.sent_s, images)
 
     def _image_s(self, now_s):
         # How long a limit would take for one image, as far as is known.

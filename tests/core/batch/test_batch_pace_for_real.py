@@ -48,7 +48,7 @@ def test_a_limit_is_used_up_and_seldom_passed(
     """The bounds have room for a busy machine: how far it gets on a quiet one is simulated."""
     jobs = BURST + 30 * LONG
     server_ = Limited(PER_MINUTE, *tells, burst=None if window_s else BURST, window_s=window_s)
-    with limiting(server_) as server:
+    with limiting(server_, latency_s=0.5) as server:
         run = run_of(home, server, jobs, "--concurrency", "8")
     assert run.json["elapsed_s"] <= 3 + 3 * (jobs - BURST) * MINUTE_S / PER_MINUTE
     assert server.share_refused <= most_refused

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from math import log
 
-#: Logarithms: 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
-_SURE_ODDS, _MOST_ODDS = 4.0, 6.0
+#: Logarithms: 2 to 1, 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
+_LEANING_ODDS, _SURE_ODDS, _MOST_ODDS = 0.7, 4.0, 6.0
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -32,7 +32,7 @@ class Evidence:
     @property
     def leans(self) -> bool:
         """Whether a limit is the more likely."""
-        return self._log_odds > 0
+        return self._log_odds > _LEANING_ODDS
 
     @property
     def is_chance(self) -> bool:

@@ -26,11 +26,10 @@ from math import inf
 from typing import Deque, Optional
 
 from .evidence import Evidence
-from .kept_pace import FALL, FREE, SURE_IMAGES, Departure, KeptPace, Measure
+from .kept_pace import FALL, FREE, LEAST_IMAGES, Departure, KeptPace, Measure
 
 _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
-_LEAST_IMAGES = 4  # that tell a rate
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
 _LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
@@ -145,7 +144,8 @@ class HiddenLimit:
                 pace.give_back(departure)
             return is_lost
         if pace is not None:
-            if departure.is_within and not self.is_limited:
+            is_measured = not (pace.is_guess and self._evidence.leans)
+            if departure.is_within and is_measured and not self.is_limited:
                 pace.give_back(departure)
                 return is_lost or (lost > 1 and self._evidence.leans)
             return True
@@ -174,7 +174,7 @@ class HiddenLimit:
     def _is_due(self, now_s: float) -> bool:
         """Whether a pace is to be tried."""
         measure = self._measure
-        if measure is None or measure.images < _LEAST_IMAGES:
+        if measure is None or measure.images < LEAST_IMAGES:
             return False
         is_due = measure.refusals >= self._patience and now_s >= self._open_until_s
         return self._is_told or (self._guesses and is_due)
@@ -251,21 +251,21 @@ class HiddenLimit:
             return
         images, seconds = measure.images - begins.images, first.sent_s - measure.since_s
         per_s = max(1, images) / max(0.001, seconds)
-        if images < _LEAST_IMAGES and not (self._guesses and self.is_limited):
+        if images < LEAST_IMAGES and not (self._guesses and self.is_limited):
             return
         if pace is None and not (self._guesses or self._is_told):
             return
         self._measure, self._is_told = begins, False
         if pace is None:
-            if images < _LEAST_IMAGES:
+            if images < LEAST_IMAGES:
                 per_s = max(per_s, self._least_per_s)
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
-        if images < _LEAST_IMAGES:
+        if images < LEAST_IMAGES:
             per_s = max(per_s, pace.per_s / 2)
         elif per_s < FALL * pace.best_per_s and not pace.is_guess:
             self._evidence.doubt()  # a limit would have let as much through as before
-        pace.measure(per_s, first.sent_s, is_sure=images >= SURE_IMAGES)
+        pace.measure(per_s, first.sent_s, images)
 
     def _image_s(self, now_s: float) -> float:
         """How long a limit would take for one image, as far as is known."""

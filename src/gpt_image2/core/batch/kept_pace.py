@@ -8,7 +8,7 @@ _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the fi
 _SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
 _SECONDS_COUNT = 3.0  # count as one of them
 _GUESSES = 3  # measures, after which a pace should be right
-SURE_IMAGES = 16  # that tell a rate surely
+LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
 
@@ -76,7 +76,8 @@ class KeptPace:
         """A request was refused by chance: another one may go in its place."""
         self.next_s -= departure.took_s
 
-    def measure(self, per_s: float, now_s: float, is_sure: bool) -> None:
+    def measure(self, per_s: float, now_s: float, images: int) -> None:
+        """So much got through between two refusals, told by so many images."""
         if self.is_guess:  # what was there at first may have been in it
             self.best_per_s = max(per_s, self.per_s / 4)
             self.per_s = self.best_per_s
@@ -87,8 +88,8 @@ class KeptPace:
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self._measures += 1
-        self.is_guess = self.is_guess and not is_sure and self._measures < _GUESSES
+        self._measures += images >= LEAST_IMAGES
+        self.is_guess = self.is_guess and images < SURE_IMAGES and self._measures < _GUESSES
         self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
