@@ -8,6 +8,7 @@ from ..base.errors import ConfigError
 from ..base.redact import show
 from .base_url import has_same_origin
 from .config_file import ConfigFile
+from .host_field import HostField
 
 
 def file_for(file: ConfigFile, url: str) -> Tuple[Optional[ConfigFile], List[str]]:
@@ -41,3 +42,11 @@ def sources_of(file: ConfigFile) -> Mapping[str, str]:
     if file.poll:
         sources["poll"] = file.source("poll")
     return sources
+
+
+def whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
