@@ -1258,8 +1258,6 @@ _XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
 #: A part of that, or the name of an element, that is not whole yet.
 _XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
 _SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
-_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
-_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
 _PNG_PALETTE, _CMYK_CHANNELS = 3, 4
 _JPEG_EXIF = 0xE1
@@ -1424,17 +1422,11 @@ def _first_element(head):
 
 
 def _read_svg(head):
-    # The dimensions that the first element gives in plain numbers, or else the box that it shows.
-    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
-    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
-    values = {name: one or other for name, one, other in found}
-    sides = [values.get("width", ""), values.get("height", "")]
-    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
-        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
-        pixels = [round(float(side.group(1))) for side in plain if side]
-        if len(pixels) == 2 and all(pixels):
-            return ImageInfo("svg", pixels[0], pixels[1], True)
-    return ImageInfo("svg", None, None, True)
+    try:
+        sides_of_svg = load_side("gpt_image2_more").sides_of_svg
+        return ImageInfo("svg", *sides_of_svg(_first_element(head)), has_alpha=True)
+    except UsageError:  # the script lies alone
+        return ImageInfo("svg", None, None, True)
 
 
 def _ends_svg(tail):
@@ -8773,7 +8765,7 @@ def refuses_stream(attempt):
 
 
 _MIB = 1024 * 1024
-_TO_FETCH = "to fetch"  # the format of what was not fetched yet
+TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
@@ -8808,7 +8800,7 @@ def load_inputs(
         _download(source, path, downloader, what)
         return path, os.path.basename(unquote(urlsplit(source).path))
 
-    return _with_inputs(
+    return with_each_input(
         request,
         sources,
         mask,
@@ -8820,35 +8812,15 @@ def load_inputs(
     )
 
 
-def local_inputs(
-    request,
-    sources,
-    mask,
-    markup,
-    converts=True,
-):
-    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
-    # only later what they are.
-    return _with_inputs(
-        request,
-        sources,
-        mask,
-        markup,
-        lambda source, what, max_bytes, first: (
-            InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
-            else local_input(source, what, max_bytes, first)
-        ),
-    )
-
-
-def _with_inputs(
+def with_each_input(
     request,
     sources,
     mask,
     markup,
     load,
 ):
+    # The request with each of its inputs as `load` reads it, which is given the source, what it is, the
+    # bytes that it may have, and the first image for what is held against that.
     images = tuple(load(each, "input image", MAX_INPUT_BYTES, None) for each in sources)
     request = replace(request, images=images)
     first = images[0] if images else None
@@ -8857,7 +8829,7 @@ def _with_inputs(
             continue
         image = load(source, what, max_bytes, first)
         request = replace(request, **{what: image})
-        if what == "markup" and first is not None and _TO_FETCH not in (first.format, image.format):
+        if what == "markup" and first is not None and TO_FETCH not in (first.format, image.format):
             check_markup = load_side("gpt_image2_more").check_markup
             check_markup(source, image, first)
     return request
@@ -8927,7 +8899,7 @@ def _checked_file(
         is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
-    if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
+    if what == "mask" and problem is None and first is not None and first.format != TO_FETCH:
         image, problem = _checked_mask(name, image, first)
     if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
         image = _made_fit(image, folder, problem)
@@ -8981,12 +8953,6 @@ def _format_problem(name, image, max_bytes):
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
-
-
-def _is_to_be_converted(source):
-    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
-    can_convert = load_side("gpt_image2_more").can_convert
-    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):
@@ -9313,7 +9279,9 @@ class Lane:
         )
         self._sent += attempt.end.sent
         if attempt.accepted is not None:
-            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
+            follow_task = load_side("gpt_image2_more").follow_task
+            downloader = self._downloader(answer_bound(self._request, call.policy.max_download_bytes))
+            attempt = follow_task(call, self._request.count, attempt, downloader, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls)})
         failures = self._download(attempt, collector)
@@ -9325,31 +9293,6 @@ class Lane:
             sending.in_flight.close()
         sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
-
-    def _follow_task(
-        self, attempt, task, collector, sending
-    ):
-        # Asks after a task until it has ended, as far as the call waits for that; the last answer.
-        TaskPoller = load_side("gpt_image2_more").TaskPoller
-        known_addresses = load_side("gpt_image2_more").known_addresses
-        told_addresses = load_side("gpt_image2_more").told_addresses
-        call, settings = self._call, self._call.host.settings
-        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
-        call.accepted(task, sending, told)
-        if not call.policy.waits_for_tasks:
-            return attempt
-        poller = TaskPoller(
-            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
-            settings.query,
-            collector,
-            call.host.stop,
-            settings.poll,
-            sending.poll_spool,
-            call.task_came,
-            self._request.count,
-        )
-        known = known_addresses(task.id, settings.base_url)
-        return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
     def _judge(
         self, attempt, collector, sending, failures
@@ -10501,8 +10444,10 @@ def _show_config(args, output):
         "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
-        **_host_values(settings),
     }
+    if settings.headers or settings.query or settings.poll:
+        shown_values = load_side("gpt_image2_more").shown_values
+        values.update(shown_values(settings))
     for warning in settings.warnings:
         output.warn(warning)
     output.result(f"Active config: {active or 'none'}")
@@ -10518,15 +10463,6 @@ def _show_config(args, output):
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _host_values(settings):
-    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
-    values = {f"headers.{field.name}": field.shown for field in settings.headers}
-    values.update((f"query.{field.name}", field.shown) for field in settings.query)
-    if settings.poll is not None:
-        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
-    return values
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ from gpt_image2 import (
     STDOUT,
     TASK_ACCEPTED,
     TASK_PENDING,
+    TO_FETCH,
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -237,7 +238,6 @@ from gpt_image2 import (
     limit_in_words,
     load_settings,
     local_input,
-    local_inputs,
     make_images,
     mask_key,
     mask_secrets,
@@ -294,6 +294,7 @@ from gpt_image2 import (
     try_lock,
     typical_seconds,
     utc_text,
+    with_each_input,
     write_config,
     write_private,
     write_private_file,
@@ -304,6 +305,7 @@ TYPE_CHECKING = False  # checkers take it for true
 if TYPE_CHECKING:
     from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
     from gpt_image2 import (
+        CallUnderWay,
         ConfigFile,
         Database,
         Derivation,
@@ -314,6 +316,7 @@ if TYPE_CHECKING:
         OwnedFolder,
         RateLimit,
         Received,
+        SentRequest,
         Settings,
         SvgUsage,
         Usage,
@@ -599,11 +602,15 @@ def legal_instead(width, height):
 # ------------------------------------------------------------------------------------------------------------
 # api/gif_svg
 #
-# What the API asks of an animated GIF and of an SVG, besides what it asks of every image. Pure.
+# What the API asks of an animated GIF and of an SVG, besides what it asks of every image, and how large an
+# SVG says that it is. Pure.
 #
 # Source: the official client's types, and for the sheet of a GIF what a gateway has measured, as of 2026-11.
 # ------------------------------------------------------------------------------------------------------------
 
+
+_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 
 #: The edge of a frame where nothing else is asked for; up to 9 of them fit on a sheet.
 _FRAME_EDGE = 960
@@ -676,6 +683,21 @@ def fitting_frame(width, height, frames):
         if frame_problem(across, down, frames, (side, -(-frames // side))) is None:
             return across, down
     return fitting_frame(_FRAME_EDGE, _FRAME_EDGE, frames)
+
+
+def sides_of_svg(text):
+    # Width and height that the first element gives in plain numbers, or else the box that it shows; None
+    # where it tells neither.
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", text)
+    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
+    values = {name: one or other for name, one, other in found}
+    sides = [values.get("width", ""), values.get("height", "")]
+    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
+        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
+        pixels = [round(float(side.group(1))) for side in plain if side]
+        if len(pixels) == 2 and all(pixels):
+            return pixels[0], pixels[1]
+    return None, None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2738,6 +2760,15 @@ def whole_query(of_url, file):
     return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
 
 
+def shown_values(settings):
+    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
+
+
 # ------------------------------------------------------------------------------------------------------------
 # settings/pasted_url
 #
@@ -3667,6 +3698,31 @@ class TaskPoller:
             return attempt.answer.task.state is TaskState.DONE
         is_page = attempt.answer.shape == "html"
         return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
+
+
+def follow_task(
+    call, asked, attempt, downloader, sending
+):
+    # Asks after the task that a request was accepted as until it has ended, as far as the call waits for it;
+    # the last answer.
+    task, collector, settings = attempt.accepted, sending.collector, call.host.settings
+    assert task is not None and collector is not None
+    told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+    call.accepted(task, sending, told)
+    if not call.policy.waits_for_tasks:
+        return attempt
+    poller = TaskPoller(
+        downloader,
+        settings.query,
+        collector,
+        call.host.stop,
+        settings.poll,
+        sending.poll_spool,
+        call.task_came,
+        asked,
+    )
+    known = known_addresses(task.id, settings.base_url)
+    return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
 
 def pending_error(task, in_flight):
@@ -5850,8 +5906,8 @@ def _call_json(resumed):
 # ------------------------------------------------------------------------------------------------------------
 # commands/steps_ahead
 #
-# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
-# show before anything is sent.
+# What shows of a job before anything is sent: its inputs that are files here; and where its picture is
+# worked on around the call, what cannot be done, and the price of a second call.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -5889,6 +5945,33 @@ def estimate_with_steps(
         call = finishing.set_aside(PreparedCall(request, plan, ()))
         finishing.price(client, call, most_for_both(max_cost_usd))
         return finishing.estimate(client, call)
+
+
+def local_inputs(
+    request,
+    sources,
+    mask,
+    markup,
+    converts=True,
+):
+    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    # only later what they are.
+    return with_each_input(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes, first: (
+            InputImage(source, "", TO_FETCH, None, None, 0, True, source)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
+            else local_input(source, what, max_bytes, first)
+        ),
+    )
+
+
+def _is_to_be_converted(source):
+    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
+    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 # ============================================================================================================

@@ -22,9 +22,8 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.client import Client
 from ..calls.free import asks_sandbox
-from ..calls.inputs import local_inputs
 from ..commands.picture_flags import names_of
-from ..commands.steps_ahead import estimate_with_steps
+from ..commands.steps_ahead import estimate_with_steps, local_inputs
 from ..ledger.budget import unknown_cost
 from ..outputs.files import prepare_folder, temporary_folder
 from ..outputs.inflight import is_anything_left

@@ -12,8 +12,8 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
-from ..calls.inputs import local_inputs
 from ..commands.options import request_of
+from ..commands.steps_ahead import local_inputs
 from ..settings.base_url import is_loopback, is_official
 from ..settings.config import load_settings
 from ..telling.amounts import cost_in_words, estimate_json

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..base.errors import ConfigError
 from ..base.redact import show
 from .base_url import has_same_origin
+from .config import Settings
 from .config_file import ConfigFile
 from .host_field import HostField
 
@@ -50,3 +52,12 @@ def whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile])
     own = file.query if file else ()
     names = {field.name for field in own}
     return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def shown_values(settings: Settings) -> Mapping[str, str]:
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
