@@ -124,13 +124,8 @@ def loaded_names(tree: ast.AST) -> Set[str]:
         node = waiting.pop()
         if isinstance(node, ast.Name):
             names.add(node.id)
-        for field, child in ast.iter_fields(node):
-            if field not in ("annotation", "returns"):
-                waiting += [
-                    each
-                    for each in (child if isinstance(child, list) else [child])
-                    if isinstance(each, ast.AST)
-                ]
+        types = [getattr(node, name, None) for name in ("annotation", "returns")]
+        waiting += [child for child in ast.iter_child_nodes(node) if child not in types]
     return names
 
 
