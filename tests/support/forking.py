@@ -2,11 +2,12 @@
 
 A parent, started with the flags of the script, imports what the script imports, and forks a child for each
 run, which then runs the whole script from its first line. A child has its own process id, arguments,
-environment, working folder and standard streams, and no state of an earlier run. What is different from a fresh
-process: modules of the standard library are loaded before the script asks for them, and are not taken down at
-its end; the children of a parent share its hash seed, umask and limits; `/proc` shows the parent's command line
-and environment; a traceback that leaves the script begins in this module. Streams are pipes: a test that needs
-others, or a signal while the script runs, starts a process (`Home.start`, `Home.run_program`).
+environment, working folder and standard streams, and no state of an earlier run.
+
+What is different from a fresh process: modules of the standard library are loaded before the script asks for
+them, and are not taken down at its end; the children of a parent share its hash seed, umask and limits;
+`/proc` shows the parent's command line and environment; a traceback that leaves the script begins in this
+module. All streams are pipes. For other streams, and to send a signal, `Home` has `start` and `run_program`.
 """
 
 from __future__ import annotations
@@ -188,7 +189,6 @@ def _fork_for_each_job(channel: socket.socket) -> Optional[List[Any]]:
 
 def _run_as_main(code: CodeType, words: List[str], env: Dict[str, str], cwd: str) -> None:
     os.chdir(cwd)
-    os.environ.clear()
     os.environ.update(env)
     time.tzset()
     sys.argv[:] = words
