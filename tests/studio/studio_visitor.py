@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 from studio_driving import Studio
 
 #: How long the page may take for what it does; a busy machine is slow.
@@ -49,14 +49,28 @@ class Visitor:
         return page
 
     def close(self) -> None:
-        """Closes all windows."""
+        """Closes all windows; what stood there is told with a test that has failed."""
         for context in self._contexts:
+            for page in context.pages:
+                print(page.url, page.evaluate("document.body?.innerText"), sep="\n")
             context.close()
 
     def _hear(self, said: ConsoleMessage) -> None:
         # What is refused, or gone with its studio, the browser tells of by itself.
         if said.type == "error" and not said.text.startswith("Failed to load resource"):
             self.complaints.append(f"console: {said.text}")
+
+
+def make_button(page: Page) -> Locator:
+    """The button of the form, once it has the price of what is typed: until then it may move."""
+    button = page.locator(".click[aria-busy=false] .primary")
+    expect(button).to_be_enabled()
+    return button
+
+
+def press_make(page: Page) -> None:
+    """Sends what the form asks for."""
+    make_button(page).click()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from harness import Home, Sandbox, serve_sandbox  # noqa: E402
 from playwright.sync_api import Locator, Page, expect  # noqa: E402
 from processes import until  # noqa: E402
 from studio_driving import made, studio_of  # noqa: E402
-from studio_visitor import Visitor, chromium_of  # noqa: E402
+from studio_visitor import Visitor, chromium_of, press_make  # noqa: E402
 from test_page_mask import drag  # noqa: E402
 
 FOLDER = ROOT / "docs" / "studio"
@@ -69,7 +69,7 @@ def show_making(page: Page) -> None:
     page.locator("select[name=size]").select_option("square")
     page.locator("select[name=quality]").select_option("low")
     page.get_by_label("Previews").select_option("2")
-    click(page)
+    press_make(page)
     page.locator(".call.running .preview").wait_for()
     keep(page, "make")
     page.locator(".call.done").wait_for()
@@ -92,7 +92,7 @@ def show_painting(page: Page) -> None:
     page.locator(".inputs .share").wait_for()
     page.locator("#prompt").fill("A lantern hangs on the wall")
     page.get_by_label("Previews").select_option("0")
-    click(page)
+    press_make(page)
     expect(page.locator(".call.done")).to_have_count(2)
     page.get_by_role("button", name="No mask").click()
     page.locator("select[name=model]").select_option("gpt-image-2.5-flare")
@@ -149,12 +149,6 @@ def show_collections(page: Page) -> None:
     page.locator(".toast button").first.click()
     keep(page, "collections")
     page.get_by_role("button", name="Show all").click()
-
-
-def click(page: Page) -> None:
-    """Makes what the form says."""
-    expect(page.locator(".click .primary")).to_be_enabled()
-    page.locator(".click .primary").click()
 
 
 def opened(page: Page, kind: str, button: str) -> Locator:

@@ -9,7 +9,7 @@ from pictures import png
 from playwright.sync_api import expect
 from servers import Recorder
 from studio_driving import Studio, made, studio_of
-from studio_visitor import Visitor
+from studio_visitor import Visitor, press_make
 
 
 def test_pictures_are_starred_collected_filtered_exported_and_renamed_and_every_window_knows(
@@ -87,7 +87,6 @@ def test_a_picture_is_sent_under_the_name_that_is_typed(
         page.locator("#prompt").fill("the fox wears the hat")
         page.reload()
         expect(name).to_have_value("the hat")
-        expect(page.locator(".click .primary")).to_be_enabled()
-        page.locator(".click .primary").click()
+        press_make(page)
         page.locator(".call.done").wait_for()
     assert [part.filename for part in recorder.only.files()] == ["the hat.png"]

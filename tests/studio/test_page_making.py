@@ -14,7 +14,7 @@ from playwright.sync_api import APIResponse, Page, Route, expect
 from processes import until
 from servers import Recorder
 from studio_driving import Studio, made, studio_of
-from studio_visitor import Visitor
+from studio_visitor import Visitor, make_button, press_make
 
 AXE = "axe-core@4.14.1"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -70,7 +70,7 @@ def test_enter_in_a_field_pays_for_nothing_and_a_double_click_once(
     type_prompt(page, prompt)
     for field in ("input[name=ceiling]", "input[name=pixels]", ".fields input[type=number]"):
         page.locator(field).press("Enter")
-    page.locator(".click .primary").dblclick()
+    make_button(page).dblclick()
     page.locator(".call.done").wait_for()
     expect(page.locator(".call")).to_have_count(1)
     assert requests(sandbox, prompt) == 1
@@ -84,7 +84,7 @@ def test_a_reload_in_the_middle_of_a_call_sends_nothing_and_finds_it_again(
         other = visitor.open(studio)
         type_prompt(page, prompt)
         recorder.hold()
-        page.locator(".click .primary").click()
+        press_make(page)
         recorder.wait_for_request()
         for window in (page, other):
             window.locator(".call.running").wait_for()
@@ -107,7 +107,7 @@ def test_an_answer_to_a_click_that_comes_late_does_not_set_its_call_back(
         page.route("**/api/calls", lambda route: held.append((route, route.fetch())))
         type_prompt(page, prompt)
         recorder.hold()
-        page.locator(".click .primary").click()
+        press_make(page)
         recorder.wait_for_request()
         page.locator(".call.running").wait_for()
         until(lambda: page.evaluate("1") and held)
@@ -126,7 +126,7 @@ def test_a_request_that_is_looked_at_becomes_its_picture(
         page = visitor.open(studio.enter())
         type_prompt(page, prompt)
         recorder.hold()
-        page.locator(".click .primary").click()
+        press_make(page)
         recorder.wait_for_request()
         page.locator(".card .no-picture").click()
         expect(page.locator("dialog.detail .no-picture")).to_be_visible()
@@ -151,7 +151,7 @@ def test_an_answer_that_is_lost_makes_no_second_call(
     page.route("**/api/calls", lose)
     type_prompt(page, prompt)
     with page.expect_response("**/api/calls"):
-        page.locator(".click .primary").click()
+        press_make(page)
     page.locator(".call.done").wait_for()
     assert len(lost) == 2 and lost[0] == lost[1]
     assert requests(sandbox, prompt) == 1
@@ -163,7 +163,7 @@ def test_a_click_that_never_arrived_goes_back_into_the_form_unsent(
     page = visitor.open(studio)
     type_prompt(page, prompt)
     page.route("**/api/calls", lambda route: route.abort())
-    page.locator(".click .primary").click()
+    press_make(page)
     page.locator(".toast.error").wait_for()
     page.unroute("**/api/calls")
     page.evaluate("sessionStorage.removeItem('studio-draft')")
@@ -180,7 +180,7 @@ def test_previews_show_while_they_come(home: Home, visitor: Visitor) -> None:
         type_prompt(page, "a slow one")
         page.get_by_label("Previews").select_option("2")
         expect(page.locator(".click .primary")).to_contain_text("$0.011")
-        page.locator(".click .primary").click()
+        press_make(page)
         expect(page.locator(".call.running .preview")).to_have_js_property("naturalWidth", 1024)
         page.locator(".call.done").wait_for()
 
@@ -191,7 +191,7 @@ def test_what_may_have_been_billed_is_said_and_not_offered_again(
     with studio_of(home, sandbox.fault("reset")) as studio:
         page = visitor.open(studio.enter())
         type_prompt(page, "a call that is cut")
-        page.locator(".click .primary").click()
+        press_make(page)
         page.locator(".call .maybe").wait_for()
         expect(page.locator(".call button").filter(has_text="Back to the form")).to_have_count(0)
         expect(page.locator(".card .no-picture")).to_have_text("no picture, maybe billed")
@@ -207,7 +207,7 @@ def test_the_ceiling_of_the_visit_stops_the_button(studio: Studio, visitor: Visi
     expect(page.locator("input[name=ceiling]")).to_have_value("0.01")
     page.locator("input[name=ceiling]").press("Enter")
     expect(page.locator(".ceiling")).to_contain_text("$0.0100 left")
-    page.locator(".click .primary").click()
+    press_make(page)
     page.locator(".call.done").wait_for()
     expect(page.locator(".click .primary")).to_be_disabled()
     expect(page.locator(".click .problem")).to_contain_text("ceiling")
@@ -240,7 +240,7 @@ def test_pictures_are_dropped_pasted_chosen_and_taken_from_the_gallery(
         page.get_by_role("button", name="Move chosen.png forward").click()
         page.get_by_role("button", name="Remove drop.png").click()
         type_prompt_of_edit(page, "all of them")
-        page.locator(".click .primary").click()
+        press_make(page)
         page.locator(".call.done").wait_for()
     sent = [part.data for part in recorder.only.files()]
     assert sent == [chosen.read_bytes(), fox.read_bytes(), png(800, 800)]

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from processes import until
 from studio_driving import Studio, made
-from studio_visitor import Visitor
+from studio_visitor import Visitor, press_make
 from test_page_mask import drag
 
 SIZE = 1024
@@ -61,8 +61,7 @@ def test_strokes_an_arrow_and_text_are_sent_as_a_markup_that_is_clear_elsewhere_
 
     page.locator("#prompt").fill(prompt)
     page.locator("select[name=quality]").select_option("low")
-    expect(page.locator(".click .primary")).to_be_enabled()
-    page.locator(".click .primary").click()
+    press_make(page)
     page.locator(".call.done").wait_for()
 
     markup_id = page.evaluate("JSON.parse(sessionStorage.getItem('studio-draft')).markup.id")

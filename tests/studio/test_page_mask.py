@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from processes import until
 from studio_driving import Studio, made, studio_of
-from studio_visitor import Visitor
+from studio_visitor import Visitor, press_make
 
 SIZE = 1024
 
@@ -123,8 +123,7 @@ def test_a_mask_is_painted_undone_and_used_and_the_rest_stays_as_it_was(
         expect(page.locator("input[name=keep_outside]")).to_be_checked()
         page.locator("#prompt").fill(prompt)
         page.locator("select[name=quality]").select_option("low")
-        expect(page.locator(".click .primary")).to_be_enabled()
-        page.locator(".click .primary").click()
+        press_make(page)
         page.locator(".call.done").wait_for()
         expect(page.locator(".card .facts").first).to_contain_text("keep-outside")
         cards = studio.get("api/pictures").json["cards"]
@@ -226,7 +225,7 @@ def test_a_mask_of_another_program_is_imported_and_kept_for_the_next_prompt_and_
     expect(page.locator(".inputs .share")).to_contain_text("6.3 %")
     page.locator("#prompt").fill(str(uuid.uuid4()))
     page.locator("select[name=quality]").select_option("low")
-    page.locator(".click .primary").click()
+    press_make(page)
     page.locator(".call.done").wait_for()
     expect(page.locator(".inputs .share")).to_contain_text("6.3 %")
     page.reload()

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from processes import until
 from studio_driving import Studio, made, run_command
-from studio_visitor import Visitor
+from studio_visitor import Visitor, press_make
 
 
 def edited(home: Home, sandbox: Sandbox, source: Path, prompt: str, name: str, *flags: str) -> Path:
@@ -62,7 +62,7 @@ def test_the_tree_shows_what_was_made_from_what_and_goes_back_to_any(
     branch = f"another branch {uuid.uuid4()}"
     page.locator("#prompt").fill(branch)
     page.locator("select[name=quality]").select_option("low")
-    page.locator(".click .primary").click()
+    press_make(page)
     page.locator(".call.done .seen").click()
     page.get_by_role("button", name="Versions").click()
     expect(root.locator("> ul > li", has_text=branch)).to_have_count(1)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from processes import until
 from servers import Recorder, images
 from studio_driving import Studio, made, studio_of
-from studio_visitor import Visitor
+from studio_visitor import Visitor, press_make
 
 
 def make(page: Page, prompt: str) -> None:
@@ -22,8 +22,7 @@ def make(page: Page, prompt: str) -> None:
     ended = page.locator(".call.done").count()
     page.locator("#prompt").fill(prompt)
     page.locator("select[name=quality]").select_option("low")
-    expect(page.locator(".click .primary")).to_be_enabled()
-    page.locator(".click .primary").click()
+    press_make(page)
     expect(page.locator(".call.done")).to_have_count(ended + 1)
 
 

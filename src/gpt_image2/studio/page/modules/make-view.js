@@ -2,7 +2,7 @@
 import { duration, money, priceInWords } from "./format.js";
 import { t } from "./i18n.js";
 import { Inputs } from "./inputs.js";
-import { change, click, form, isOverCeiling, isSending, model, price, problem, setCeiling } from "./making.js";
+import { change, click, form, isOverCeiling, isPricing, isSending, model, price, problem, setCeiling } from "./making.js";
 import { budget, dialog, studio } from "./store.js";
 import { Typed } from "./typed.js";
 import { html } from "./view.js";
@@ -143,7 +143,7 @@ function Click() {
   const over = isOverCeiling();
   const words = priceInWords(price.value);
   const cannot = isEmpty || isSending.value || problem.value !== null || over || !price.value;
-  return html`<div class="click">
+  return html`<div class="click" aria-busy=${isPricing.value}>
     <button
       type="button"
       class="primary"

@@ -39,6 +39,9 @@ export const price = signal(null);
 /** Why the form cannot be sent. @type {import("../vendor/signals-core.js").Signal<{ message: string, hint: string } | null>} */
 export const problem = signal(null);
 
+/** Whether the price that is shown is of an earlier form. */
+export const isPricing = signal(false);
+
 /** Whether a click is on its way. */
 export const isSending = signal(false);
 
@@ -92,6 +95,7 @@ export function startMaking() {
     studio.value;
     clearTimeout(waiting);
     asking?.abort();
+    isPricing.value = true;
     waiting = window.setTimeout(() => {
       asking = new AbortController();
       ask(asking.signal);
@@ -111,9 +115,11 @@ async function ask(signal) {
     );
     price.value = found;
     problem.value = null;
+    isPricing.value = false;
   } catch (error) {
     if (!(error instanceof ApiError)) return; // a newer question has taken its place
     price.value = null;
+    isPricing.value = false;
     problem.value = error.status === 400 ? { message: error.message, hint: error.hint } : null;
   }
 }
