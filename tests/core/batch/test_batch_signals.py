@@ -1,4 +1,4 @@
-"""Ctrl-C once waits for what is paid for; twice, or SIGTERM, ends it in order. Later all goes on."""
+"""A first signal waits for what is paid for, a second one ends it in order. Later all goes on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_first_ctrl_c_starts_nothing_more_and_waits_for_what_is_paid_for(
         said = voice.wait_for("nothing more is started")
         assert "waiting for 3 requests that are paid for" in said
         assert re.search(r"the oldest is \d+ s old; one may take \d+ (s|min)", said)
-        assert "Ctrl-C again ends them" in said
+        assert "Another Ctrl-C or SIGTERM ends them" in said
         painter.server.release()
         outcome = voice.outcome()
     assert process.returncode == 130
@@ -119,20 +119,45 @@ def test_the_second_ctrl_c_ends_curl_and_says_what_may_be_billed(home: Home, pai
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
-def test_another_signal_ends_the_batch_at_once_and_in_order(
+def test_another_signal_waits_for_what_is_paid_for_too_though_it_comes_twice_at_once(
+    signum: int, home: Home, painter: Painter
+) -> None:
+    """`timeout` and `srun` signal a process and its group; a shell that hangs up, and then its terminal."""
+    flags = command(write_jobs(home, *(f"job {number}" for number in range(5))), "--concurrency", "2")
+    with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
+        for _ in range(2):
+            painter.server.wait_for_request()
+        process.send_signal(signum)
+        process.send_signal(signum)
+        assert "waiting for 2 requests that are paid for" in voice.wait_for("nothing more is started")
+        painter.server.release()
+        outcome = voice.outcome()
+    assert process.returncode == 128 + signum
+    assert (outcome["done"], outcome["not_started"], outcome["failed"]) == (2, 3, 0)
+    assert (outcome["ok"], outcome["error"]["code"]) == (False, "interrupted")
+    assert len(painter.server.requests) == 2 and home.leftovers() == []
+    assert again(home, painter.base_url).code == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_second_signal_of_any_kind_ends_the_batch_at_once_and_in_order(
     signum: int, home: Home, painter: Painter
 ) -> None:
     flags = command(write_jobs(home, *(f"job {number}" for number in range(5))), "--concurrency", "2")
     with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
         for _ in range(2):
             painter.server.wait_for_request()
         curls = curls_of(process)
+        process.send_signal(signal.SIGINT)
+        voice.wait_for("nothing more is started")
         process.send_signal(signum)
-        run = end_of(process)
-    assert run.code == 128 + signum
+        outcome = voice.outcome()
+    assert process.returncode == 128 + signum
     assert not any(map(is_alive, curls)) and home.leftovers() == []
-    assert (run.json["failed"], run.json["not_started"], run.json["ok"]) == (2, 3, False)
-    assert {row["billed"] for row in run.json["rows"] if row["status"] == "failed"} == {"maybe"}
+    assert (outcome["failed"], outcome["not_started"], outcome["ok"]) == (2, 3, False)
+    assert {row["billed"] for row in outcome["rows"] if row["status"] == "failed"} == {"maybe"}
     assert (out_of(home) / "index.html").exists()
 
 
