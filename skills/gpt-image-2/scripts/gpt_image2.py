@@ -725,9 +725,9 @@ class StopSwitch:
     def on_signal(self, signum, _frame):
         now_s = time.monotonic()
         is_echo = now_s - self._heard_s.get(signum, float("-inf")) < _ONE_REQUEST_S
-        self._heard_s[signum] = now_s
         if is_echo and signum != signal.SIGINT:
             return
+        self._heard_s[signum] = now_s
         if self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
             self.signum = signum

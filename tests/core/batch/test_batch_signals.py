@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from typing import Any, Dict, List
 
 import pytest
@@ -16,6 +17,8 @@ from harness import Home
 from pictures import png
 from processes import curls_of, end_of, is_alive, until
 from servers import Answer, Recorder
+
+from gpt_image2.core.base.interrupt import StopSwitch
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -226,3 +229,16 @@ def test_ctrl_c_at_the_terminal_does_not_reach_curl(home: Home, painter: Painter
         painter.server.release()
         outcome = voice.outcome()
     assert (process.returncode, outcome["done"], outcome["failed"]) == (130, 2, 0)
+
+
+def test_the_same_signal_more_than_a_second_later_is_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    switch, drained = StopSwitch(), threading.Event()
+    moments = iter([10.0, 10.4, 10.8, 11.2])
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    with switch:
+        switch.drain_first(drained.set)
+        for _ in range(3):
+            switch.on_signal(signal.SIGTERM, None)
+        assert drained.is_set() and not switch.is_set
+        switch.on_signal(signal.SIGTERM, None)
+        assert switch.is_set and switch.signum == signal.SIGTERM
