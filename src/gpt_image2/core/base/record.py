@@ -66,9 +66,9 @@ class Record:
 
 def replace(record: Any, **changes: object) -> Any:
     """The same record with other values in some of its fields."""
-    known = vars(record)
+    known: Dict[str, object] = vars(record)
     if not changes.keys() <= known.keys():
-        return type(record)(**{**known, **changes})  # which says what is wrong
-    new = object.__new__(type(record))
+        return record.__class__(**{**known, **changes})  # which says what is wrong
+    new: Any = object.__new__(record.__class__)
     new.__dict__.update(known, **changes)  # a batch makes ten copies a job
     return new
