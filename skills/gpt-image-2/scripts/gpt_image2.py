@@ -242,7 +242,7 @@ class Record:
 
 def replace(record, **changes):
     # The same record with other values in some of its fields.
-    known = vars(record)
+    known = record.__dict__
     if not changes.keys() <= known.keys():
         return record.__class__(**{**known, **changes})  # which says what is wrong
     new = object.__new__(record.__class__)

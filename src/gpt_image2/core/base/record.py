@@ -66,7 +66,7 @@ class Record:
 
 def replace(record: Any, **changes: object) -> Any:
     """The same record with other values in some of its fields."""
-    known: Dict[str, object] = vars(record)
+    known: Dict[str, object] = record.__dict__
     if not changes.keys() <= known.keys():
         return record.__class__(**{**known, **changes})  # which says what is wrong
     new: Any = object.__new__(record.__class__)
