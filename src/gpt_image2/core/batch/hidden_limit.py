@@ -32,7 +32,7 @@ _FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they 
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
-_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_LONGER, _LIMIT_LONGER = 2.0, 2.0  # than the last time: as a rule, and where it is a limit
 _WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
@@ -259,6 +259,7 @@ class HiddenLimit:
         if pace is None:
             if images < LEAST_IMAGES:
                 per_s = max(per_s, self._least_per_s)
+            per_s = min(per_s, self._between_refusals_per_s())
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
         if images < LEAST_IMAGES:
@@ -266,6 +267,14 @@ class HiddenLimit:
         elif per_s < FALL * pace.best_per_s and not pace.is_guess:
             self._evidence.doubt()  # a limit would have let as much through as before
         pace.measure(per_s, first.sent_s, images)
+
+    def _between_refusals_per_s(self) -> float:
+        refused = [place for place, each in enumerate(self._recent) if each.is_refused]
+        recent = list(self._recent)[refused[0] : refused[-1] + 1] if refused else []
+        images = sum(each.images for each in recent if not each.is_refused)
+        if images < LEAST_IMAGES:
+            return inf
+        return images / max(0.001, recent[-1].sent_s - recent[0].sent_s)
 
     def _image_s(self, now_s: float) -> float:
         """How long a limit would take for one image, as far as is known."""
