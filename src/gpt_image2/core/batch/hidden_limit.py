@@ -57,6 +57,7 @@ class HiddenLimit:
         self._evidence = Evidence()
         self._recent: Deque[Departure] = deque(maxlen=_RECENT)
         self._last: Optional[Departure] = None  # that was counted
+        self._refuses_since_s = 0.0  # when the first was sent of those that were refused on end
         self._measure: Optional[Measure] = None
         self._patience = _FEW
         self._open_until_s = 0.0
@@ -231,11 +232,15 @@ class HiddenLimit:
         last, self._last = self._last, departure
         limit_refuses = 0.0
         if last is not None and not departure.is_asking:
-            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
-            if last.is_refused and images <= _BEHIND:
-                limit_refuses = 1 - max(_RARELY, images)
+            # It lets the next one through at any moment until then, as likely as at any other.
+            left_s = self._image_s(now_s) - (last.sent_s - self._refuses_since_s)
+            behind_s = departure.sent_s - last.sent_s
+            if last.is_refused and behind_s <= _BEHIND * left_s:
+                limit_refuses = 1 - max(_RARELY, behind_s / left_s)
             elif departure.is_within:
                 limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        if departure.is_refused and not (last is not None and last.is_refused):
+            self._refuses_since_s = departure.sent_s
         self._evidence.add(departure.is_refused, limit_refuses)
         if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
             self._open(_MANY, now_s)
