@@ -91,6 +91,10 @@ class HiddenLimit:
         wait_s = self.shut_s(now_s)
         if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
             wait_s = max(wait_s, self.pace.next_s - now_s)
+        measure = self._measure
+        if self.pace is None and measure is not None and not measure.refusals and self._recent:
+            gap_s = (now_s - measure.since_s) / max(1, measure.images) * 0.1
+            wait_s = max(wait_s, self._recent[-1].sent_s + gap_s - now_s)
         in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
         if len(in_doubt) >= self._most_in_doubt(now_s):
             wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
@@ -296,7 +300,8 @@ class HiddenLimit:
         is known of the limit."""
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        if self.pace is not None or self._measure is None or not self._measure.refusals:
+        measure, is_paced = self._measure, self.pace is not None and not self.pace.is_guess
+        if is_paced or measure is None or not (self.pace or measure.refusals):
             return inf
         if self.is_chance:
             return _MOST_IN_DOUBT
