@@ -28,7 +28,7 @@ from typing import Deque, Optional
 from .evidence import Evidence
 from .kept_pace import FALL, FREE, LEAST_IMAGES, Departure, KeptPace, Measure
 
-_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
@@ -272,7 +272,7 @@ class HiddenLimit:
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
         if images < LEAST_IMAGES:
-            per_s = max(per_s, pace.per_s / 2)
+            per_s = max(per_s, pace.per_s / 4)
         elif per_s < FALL * pace.best_per_s and not pace.is_guess:
             self._evidence.doubt()  # a limit would have let as much through as before
         pace.measure(per_s, first.sent_s, images)
