@@ -28,7 +28,7 @@ from typing import Deque, Optional
 from .evidence import Evidence
 from .kept_pace import FALL, FREE, LEAST_IMAGES, Departure, KeptPace, Measure
 
-_FEW, _MANY = 4, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 3, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
