@@ -281,7 +281,7 @@ class HiddenLimit:
         refused = [place for place, each in enumerate(self._recent) if each.is_refused]
         recent = list(self._recent)[refused[0] : refused[-1] + 1] if refused else []
         images = sum(each.images for each in recent if not each.is_refused)
-        if images < LEAST_IMAGES:
+        if images < 2:
             return inf
         return images / max(0.001, recent[-1].sent_s - recent[0].sent_s)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
+_SHORT, _USUAL, _LONG = 8, 16, 256  # requests until it is back: after it has fallen, at first, at most
 _SECONDS_COUNT = 3.0  # count as one of them
 _GUESSES = 3  # measures, after which a pace should be right
 LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
