@@ -239,7 +239,7 @@ class HiddenLimit:
             # It lets the next one through at any moment until then, as likely as at any other.
             left_s = self._image_s(now_s) - (last.sent_s - self._refuses_since_s)
             behind_s = departure.sent_s - last.sent_s
-            if last.is_refused and behind_s <= _BEHIND * left_s:
+            if last.is_refused and behind_s < _BEHIND * left_s:
                 limit_refuses = 1 - max(_RARELY, behind_s / left_s)
             elif departure.is_within:
                 limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
@@ -273,7 +273,7 @@ class HiddenLimit:
             return
         if images < LEAST_IMAGES:
             per_s = max(per_s, pace.per_s / 4)
-        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+        elif per_s < FALL * pace.best_per_s and (not pace.is_guess or pace._measures):
             self._evidence.doubt()  # a limit would have let as much through as before
         pace.measure(per_s, first.sent_s, images)
 
