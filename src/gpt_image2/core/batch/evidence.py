@@ -63,4 +63,4 @@ class Evidence:
 
     def doubt(self) -> None:
         """Things may have changed: all is open again, but for the share."""
-        self._log_odds = 0.0
+        self._log_odds = -2.0
