@@ -7,6 +7,7 @@ from typing import List
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
 _SHORT, _USUAL, _LONG = 8, 16, 256  # requests until it is back: after it has fallen, at first, at most
 _SECONDS_COUNT = 3.0  # count as one of them
+_MOST_COUNT = 2.0
 _GUESSES = 3  # measures, after which a pace should be right
 LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
@@ -62,8 +63,9 @@ class KeptPace:
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
-        ahead = max(self._sent, seconds) - self._steady
+        seconds = departure.sent_s - self._since_s
+        sent = max(self._sent, seconds / (1 if is_doubtful else _SECONDS_COUNT))
+        ahead = (sent if is_doubtful else min(sent, _MOST_COUNT * seconds)) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
@@ -84,7 +86,7 @@ class KeptPace:
         elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
             self.per_s = per_s
-            self._steady = min(_LONG, 4 * self._steady)
+            self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
