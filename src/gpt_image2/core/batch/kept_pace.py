@@ -65,7 +65,7 @@ class KeptPace:
         is_doubtful = self.is_guess or self._steady == _SHORT
         seconds = departure.sent_s - self._since_s
         sent = max(self._sent, seconds / (1 if is_doubtful else _SECONDS_COUNT))
-        ahead = (sent if is_doubtful else min(sent, _MOST_COUNT * seconds)) - self._steady
+        ahead = (sent if self._steady <= _USUAL else min(sent, _MOST_COUNT * seconds)) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
