@@ -32,7 +32,7 @@ _FEW, _MANY = 3, 64  # refusals until a pace is tried: at first, and where they 
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
-_LONGER, _LIMIT_LONGER = 2.0, 2.0  # than the last time: as a rule, and where it is a limit
+_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
 _WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
@@ -170,7 +170,7 @@ class HiddenLimit:
     def _own_wait_s(self, image_s: float, now_s: float) -> float:
         """How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
         that is in vain, until what was used is paid for, as at the end of a window."""
-        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
+        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited or self.pace is None else _LONGER) ** self._vain)
         if self.pace is not None and self._vain:
             wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
         began_s = self._measure.since_s if self._measure else now_s
