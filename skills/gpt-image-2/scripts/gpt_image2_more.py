@@ -6101,7 +6101,7 @@ class Measure:
 
 
 def between_refusals_per_s(recent):
-    # The images a second that got through between the first and the last refusal, for at both of them a limit
+    # The images a second that got through between the first and the last refusal: at both of them a limit
     # was used up; infinite where too few did.
     departures = list(recent)
     refused = [place for place, each in enumerate(departures) if each.is_refused]
