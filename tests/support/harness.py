@@ -19,6 +19,7 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, build_opener
 
 import jsonschema
+from forking import Job
 
 CLONE = Path(__file__).parents[2]
 SKILL = CLONE / "skills" / "gpt-image-2"
@@ -166,7 +167,16 @@ class Home:
         stdin: bytes = b"",
         cwd: Optional[Path] = None,
     ) -> Run:
-        """Runs the script to its end; an `env` value of None removes a variable."""
+        """Runs the script to its end; an `env` value of None removes a variable.
+
+        Its process is forked where that makes no difference (see `forking`). `run_program`, given `command`,
+        makes a fresh one.
+        """
+        words = (str(self.script), *map(os.fspath, args))
+        job = Job(words, self.environment(base_url, env), str(cwd or self.cwd), stdin, TIMEOUT_S)
+        if self.script == compiled_script() and job.can_fork:
+            done = job.run()
+            return Run(done.returncode, _text(done.stdout), _text(done.stderr))
         return self.run_program(*self.command(*args), base_url=base_url, env=env, stdin=stdin, cwd=cwd)
 
     def run_program(
