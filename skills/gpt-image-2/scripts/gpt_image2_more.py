@@ -5996,6 +5996,7 @@ def _is_to_be_converted(source):
 
 #: Logarithms: 2 to 1, 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
 _LEANING_ODDS, _SURE_ODDS, _MOST_ODDS = 0.7, 4.0, 6.0
+_DOUBT = -2.0  # after a surprise: chance is the more likely
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -6045,8 +6046,8 @@ class Evidence:
             self._passed, self._refused = self._passed / 2, self._refused / 2
 
     def doubt(self):
-        # Things may have changed: all is open again, but for the share.
-        self._log_odds = 0.0
+        # It is not as it was: all is open again, but for the share, and chance the more likely.
+        self._log_odds = _DOUBT
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6057,10 +6058,12 @@ class Evidence:
 
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
-_SECONDS_COUNT = 3.0  # count as one of them
+_SHORT, _USUAL, _LONG = 8, 16, 256  # requests until it is back: after it has fallen, at first, at most
+_SECONDS_COUNT, _MOST_COUNT = 3.0, 2.0  # seconds that count as one of them; requests that a second counts as
+GUESS_FALL = 4.0  # times lower than a guess at most, whatever is measured
 _GUESSES = 3  # measures, after which a pace should be right
 LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
+_LEAST_BETWEEN = 2  # that tell a rate, where nothing better does
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
 
@@ -6097,6 +6100,18 @@ class Measure:
         self.refusals += 1
 
 
+def between_refusals_per_s(recent):
+    # The images a second that got through between the first and the last refusal: at both of them a limit
+    # was used up; infinite where too few did.
+    departures = list(recent)
+    refused = [place for place, each in enumerate(departures) if each.is_refused]
+    between = departures[refused[0] : refused[-1] + 1] if refused else []
+    images = sum(each.images for each in between if not each.is_refused)
+    if images < _LEAST_BETWEEN:
+        return inf
+    return images / max(0.001, between[-1].sent_s - between[0].sent_s)
+
+
 class KeptPace:
     # A pace that was measured, in images a second, and how far it is gone beyond: see the module.
 
@@ -6108,14 +6123,16 @@ class KeptPace:
         self.is_guess = True  # not measured between two refusals yet
         self._steady = _USUAL  # requests until it is reached
         self._dip = _FIRST_DIP  # of it at first
-        self._sent = self._measures = 0
+        self.measures = 0  # told by a few images at least
+        self._sent = 0
 
     def take(self, departure, most_per_s):
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
-        ahead = max(self._sent, seconds) - self._steady
+        seconds = departure.sent_s - self._since_s
+        sent = max(self._sent, seconds / (1 if is_doubtful else _SECONDS_COUNT))
+        ahead = (sent if self._steady <= _USUAL else min(sent, _MOST_COUNT * seconds)) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
@@ -6131,17 +6148,18 @@ class KeptPace:
     def measure(self, per_s, now_s, images):
         # So much got through between two refusals, told by so many images.
         if self.is_guess:  # what was there at first may have been in it
-            self.best_per_s = max(per_s, self.per_s / 4)
+            self.best_per_s = max(per_s, self.per_s / GUESS_FALL)
             self.per_s = self.best_per_s
         elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
             self.per_s = per_s
-            self._steady = min(_LONG, 2 * self._steady)
+            if self.gain > 1:  # it was kept until it was passed
+                self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self._measures += images >= LEAST_IMAGES
-        self.is_guess = self.is_guess and images < SURE_IMAGES and self._measures < _GUESSES
+        self.measures += images >= LEAST_IMAGES
+        self.is_guess = self.is_guess and images < SURE_IMAGES and self.measures < _GUESSES
         self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
@@ -6162,10 +6180,14 @@ class KeptPace:
 #   tried as a pace (a rate is judged by trying it, as in PCC: Dong et al., NSDI 2015). It is measured from the
 #   first request that gets through after a refusal to the first one after a later refusal: between two moments
 #   at which a limit was used up, just the limit got through, be it a bucket or a window (so BBR measures
-#   policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+#   policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c). At first, where a bucket was full, what got through
+#   between refusals says more than what did before them.
 # - Where it is most likely chance, all is open again. A limit is approached from below, kept for a while and
 #   passed, faster and faster, until a refusal says that it is time to measure again (the cubic of RFC 9438).
-#   The longer it has been as measured, the longer it is kept: at last one in about 200 is refused.
+#   The longer it has been as measured, the longer it is kept: at last one in about 300 is refused.
+# - A refusal is heard late, and what has gone until then is refused with it: so requests go by ones and twos
+#   after a refusal and at a pace that is a guess, and what goes at once is spread over a tenth of the time that
+#   as many took before.
 # - While nobody gets through nobody goes but one that asks: after the wait that the server asks for; else after
 #   longer and longer ones, but at the end of a window, where that is known.
 #
@@ -6173,19 +6195,20 @@ class KeptPace:
 # ------------------------------------------------------------------------------------------------------------
 
 
-_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 3, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
-_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_LONGER, _MUCH_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit or all is open
 _WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
 _MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
+_SPREAD = 0.1  # of the time that an image took so far: between two while nothing is refused
 
-_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_BEHIND = 0.25  # of the time that is left until the next image: what goes so soon after a refusal
 _RARELY, _SOMETIMES = 0.02, 0.15  # so often a limit refuses what keeps to its pace: measured, and guessed
 _AT_FIRST_S = 2.0  # by which a rate is taken for lower while hardly anything has got through
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
@@ -6202,6 +6225,7 @@ class HiddenLimit:
         self._evidence = Evidence()
         self._recent = deque(maxlen=_RECENT)
         self._last = None  # that was counted
+        self._refuses_since_s = 0.0  # when the first was sent of those that were refused on end
         self._measure = None
         self._patience = _FEW
         self._open_until_s = 0.0
@@ -6235,6 +6259,10 @@ class HiddenLimit:
         wait_s = self.shut_s(now_s)
         if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
             wait_s = max(wait_s, self.pace.next_s - now_s)
+        measure = self._measure
+        if self.pace is None and measure is not None and not measure.refusals:
+            gap_s = _SPREAD * (now_s - measure.since_s) / max(1, measure.images)
+            wait_s = max(wait_s, self._recent[-1].sent_s + gap_s - now_s)
         in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
         if len(in_doubt) >= self._most_in_doubt(now_s):
             wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
@@ -6310,7 +6338,8 @@ class HiddenLimit:
     def _own_wait_s(self, image_s, now_s):
         # How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
         # that is in vain, until what was used is paid for, as at the end of a window.
-        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
+        is_far = self.is_limited or self.pace is None
+        wait_s = min(_MOST_WAIT_S, image_s * (_MUCH_LONGER if is_far else _LONGER) ** self._vain)
         if self.pace is not None and self._vain:
             wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
         began_s = self._measure.since_s if self._measure else now_s
@@ -6376,11 +6405,15 @@ class HiddenLimit:
         last, self._last = self._last, departure
         limit_refuses = 0.0
         if last is not None and not departure.is_asking:
-            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
-            if last.is_refused and images <= _BEHIND:
-                limit_refuses = 1 - max(_RARELY, images)
+            # It lets the next one through at any moment until then, as likely as at any other.
+            left_s = self._image_s(now_s) - (last.sent_s - self._refuses_since_s)
+            behind_s = departure.sent_s - last.sent_s
+            if last.is_refused and behind_s < _BEHIND * left_s:
+                limit_refuses = 1 - max(_RARELY, behind_s / left_s)
             elif departure.is_within:
                 limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        if departure.is_refused and not (last is not None and last.is_refused):
+            self._refuses_since_s = departure.sent_s
         self._evidence.add(departure.is_refused, limit_refuses)
         if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
             self._open(_MANY, now_s)
@@ -6404,11 +6437,12 @@ class HiddenLimit:
         if pace is None:
             if images < LEAST_IMAGES:
                 per_s = max(per_s, self._least_per_s)
+            per_s = min(per_s, between_refusals_per_s(self._recent))
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
         if images < LEAST_IMAGES:
-            per_s = max(per_s, pace.per_s / 2)
-        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+            per_s = max(per_s, pace.per_s / GUESS_FALL)
+        elif per_s < FALL * pace.best_per_s and (not pace.is_guess or pace.measures):
             self._evidence.doubt()  # a limit would have let as much through as before
         pace.measure(per_s, first.sent_s, images)
 
@@ -6423,11 +6457,12 @@ class HiddenLimit:
 
     def _most_in_doubt(self, now_s):
         # How many requests may be out of which it is not known yet whether they get through: one while it is
-        # shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        # shut, or one more each time where the server named the wait; after a refusal ever more, while little
         # is known of the limit.
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        if self.pace is not None or self._measure is None or not self._measure.refusals:
+        measure, pace = self._measure, self.pace
+        if measure is None or not (measure.refusals if pace is None else pace.is_guess):
             return inf
         if self.is_chance:
             return _MOST_IN_DOUBT

@@ -13,6 +13,7 @@ from math import log
 
 #: Logarithms: 2 to 1, 55 to 1, and no more than 400 to 1, so that another kind of refusals is seen soon.
 _LEANING_ODDS, _SURE_ODDS, _MOST_ODDS = 0.7, 4.0, 6.0
+_DOUBT = -2.0  # after a surprise: chance is the more likely
 _UNLIKELY = 9.0  # that so many are refused on end by chance: one in 8,000
 _LEAST_LOST, _MOST_LOST = 3, 24
 _OF_LATE = 128  # requests
@@ -62,5 +63,5 @@ class Evidence:
             self._passed, self._refused = self._passed / 2, self._refused / 2
 
     def doubt(self) -> None:
-        """Things may have changed: all is open again, but for the share."""
-        self._log_odds = 0.0
+        """It is not as it was: all is open again, but for the share, and chance the more likely."""
+        self._log_odds = _DOUBT

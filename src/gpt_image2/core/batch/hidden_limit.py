@@ -9,10 +9,14 @@ refused (as in BBR: Cardwell et al., ACM Queue 14 (5), 2016):
   tried as a pace (a rate is judged by trying it, as in PCC: Dong et al., NSDI 2015). It is measured from the
   first request that gets through after a refusal to the first one after a later refusal: between two moments
   at which a limit was used up, just the limit got through, be it a bucket or a window (so BBR measures
-  policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c).
+  policers: `bbr_lt_bw_sampling` in Linux' tcp_bbr.c). At first, where a bucket was full, what got through
+  between refusals says more than what did before them.
 - Where it is most likely chance, all is open again. A limit is approached from below, kept for a while and
   passed, faster and faster, until a refusal says that it is time to measure again (the cubic of RFC 9438).
-  The longer it has been as measured, the longer it is kept: at last one in about 200 is refused.
+  The longer it has been as measured, the longer it is kept: at last one in about 300 is refused.
+- A refusal is heard late, and what has gone until then is refused with it: so requests go by ones and twos
+  after a refusal and at a pace that is a guess, and what goes at once is spread over a tenth of the time that
+  as many took before.
 - While nobody gets through nobody goes but one that asks: after the wait that the server asks for; else after
   longer and longer ones, but at the end of a window, where that is known.
 
@@ -26,21 +30,31 @@ from math import inf
 from typing import Deque, Optional
 
 from .evidence import Evidence
-from .kept_pace import FALL, FREE, LEAST_IMAGES, Departure, KeptPace, Measure
+from .kept_pace import (
+    FALL,
+    FREE,
+    GUESS_FALL,
+    LEAST_IMAGES,
+    Departure,
+    KeptPace,
+    Measure,
+    between_refusals_per_s,
+)
 
-_FEW, _MANY = 6, 64  # refusals until a pace is tried: at first, and where they were found to be chance
+_FEW, _MANY = 3, 64  # refusals until a pace is tried: at first, and where they were found to be chance
 _CALM_S = 60.0  # after that, at least so long
 _LOST = 6  # refusals on end until nobody goes, while nothing is known
 _MOST_WAIT_S = 30.0  # until one asks again
-_LONGER, _LIMIT_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit
+_LONGER, _MUCH_LONGER = 1.3, 2.0  # than the last time: as a rule, and where it is a limit or all is open
 _WINDOW_S, _AFTER_S = 60.0, 0.1  # limits are by the minute; what comes so late is behind its end
 _GOLDEN = 0.618  # its multiples fall everywhere between whole numbers
 _MOST_ASKING = 4
 _LEAST_GRACE_S, _MOST_GRACE_S = 0.2, 5.0  # after which a request that is not refused is let through
 _MOST_IN_DOUBT = 16  # where refusals are chance
 _RECENT = 64  # requests that are remembered
+_SPREAD = 0.1  # of the time that an image took so far: between two while nothing is refused
 
-_BEHIND = 0.25  # of the time of an image: what goes so soon after a request that is refused is right behind
+_BEHIND = 0.25  # of the time that is left until the next image: what goes so soon after a refusal
 _RARELY, _SOMETIMES = 0.02, 0.15  # so often a limit refuses what keeps to its pace: measured, and guessed
 _AT_FIRST_S = 2.0  # by which a rate is taken for lower while hardly anything has got through
 _FREE_S = 60.0  # of images ahead of that pace: what a bucket or a window of a minute may hold
@@ -57,6 +71,7 @@ class HiddenLimit:
         self._evidence = Evidence()
         self._recent: Deque[Departure] = deque(maxlen=_RECENT)
         self._last: Optional[Departure] = None  # that was counted
+        self._refuses_since_s = 0.0  # when the first was sent of those that were refused on end
         self._measure: Optional[Measure] = None
         self._patience = _FEW
         self._open_until_s = 0.0
@@ -90,6 +105,10 @@ class HiddenLimit:
         wait_s = self.shut_s(now_s)
         if self.pace is not None and self._vain < 2:  # those who ask once more need not be so far apart
             wait_s = max(wait_s, self.pace.next_s - now_s)
+        measure = self._measure
+        if self.pace is None and measure is not None and not measure.refusals:
+            gap_s = _SPREAD * (now_s - measure.since_s) / max(1, measure.images)
+            wait_s = max(wait_s, self._recent[-1].sent_s + gap_s - now_s)
         in_doubt = [each for each in self._recent if not self._is_known(each, now_s)]
         if len(in_doubt) >= self._most_in_doubt(now_s):
             wait_s = max(wait_s, in_doubt[0].sent_s + self._grace - now_s, 0.001)
@@ -165,7 +184,8 @@ class HiddenLimit:
     def _own_wait_s(self, image_s: float, now_s: float) -> float:
         """How long nobody goes where the server names no wait: until the next image, if it is a bucket; if
         that is in vain, until what was used is paid for, as at the end of a window."""
-        wait_s = min(_MOST_WAIT_S, image_s * (_LIMIT_LONGER if self.is_limited else _LONGER) ** self._vain)
+        is_far = self.is_limited or self.pace is None
+        wait_s = min(_MOST_WAIT_S, image_s * (_MUCH_LONGER if is_far else _LONGER) ** self._vain)
         if self.pace is not None and self._vain:
             wait_s = max(wait_s, min(_WINDOW_S, self._ahead_s(self.pace, now_s)))
         began_s = self._measure.since_s if self._measure else now_s
@@ -231,11 +251,15 @@ class HiddenLimit:
         last, self._last = self._last, departure
         limit_refuses = 0.0
         if last is not None and not departure.is_asking:
-            images = (departure.sent_s - last.sent_s) / self._image_s(now_s)
-            if last.is_refused and images <= _BEHIND:
-                limit_refuses = 1 - max(_RARELY, images)
+            # It lets the next one through at any moment until then, as likely as at any other.
+            left_s = self._image_s(now_s) - (last.sent_s - self._refuses_since_s)
+            behind_s = departure.sent_s - last.sent_s
+            if last.is_refused and behind_s < _BEHIND * left_s:
+                limit_refuses = 1 - max(_RARELY, behind_s / left_s)
             elif departure.is_within:
                 limit_refuses = _SOMETIMES if self.pace is None or self.pace.is_guess else _RARELY
+        if departure.is_refused and not (last is not None and last.is_refused):
+            self._refuses_since_s = departure.sent_s
         self._evidence.add(departure.is_refused, limit_refuses)
         if self._evidence.is_chance and self._guesses and (self.pace or self._patience < _MANY):
             self._open(_MANY, now_s)
@@ -259,11 +283,12 @@ class HiddenLimit:
         if pace is None:
             if images < LEAST_IMAGES:
                 per_s = max(per_s, self._least_per_s)
+            per_s = min(per_s, between_refusals_per_s(self._recent))
             self.pace = KeptPace(min(per_s, self._most_per_s), first.sent_s)
             return
         if images < LEAST_IMAGES:
-            per_s = max(per_s, pace.per_s / 2)
-        elif per_s < FALL * pace.best_per_s and not pace.is_guess:
+            per_s = max(per_s, pace.per_s / GUESS_FALL)
+        elif per_s < FALL * pace.best_per_s and (not pace.is_guess or pace.measures):
             self._evidence.doubt()  # a limit would have let as much through as before
         pace.measure(per_s, first.sent_s, images)
 
@@ -278,11 +303,12 @@ class HiddenLimit:
 
     def _most_in_doubt(self, now_s: float) -> float:
         """How many requests may be out of which it is not known yet whether they get through: one while it is
-        shut, or one more each time where the server named the wait; after a refusal ever more, while nothing
+        shut, or one more each time where the server named the wait; after a refusal ever more, while little
         is known of the limit."""
         if self._shut_until_s is not None:
             return min(self._vain, _MOST_ASKING) if self.is_asked else 1
-        if self.pace is not None or self._measure is None or not self._measure.refusals:
+        measure, pace = self._measure, self.pace
+        if measure is None or not (measure.refusals if pace is None else pace.is_guess):
             return inf
         if self.is_chance:
             return _MOST_IN_DOUBT

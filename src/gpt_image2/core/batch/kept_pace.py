@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import List
+from math import inf
+from typing import Iterable, List
 
 _FIRST_DIP, _DIP = 0.25, 0.08  # of the pace, just after it was measured: the first time, and again
-_SHORT, _USUAL, _LONG = 8, 24, 192  # requests until it is back: after it has fallen, at first, at most
-_SECONDS_COUNT = 3.0  # count as one of them
+_SHORT, _USUAL, _LONG = 8, 16, 256  # requests until it is back: after it has fallen, at first, at most
+_SECONDS_COUNT, _MOST_COUNT = 3.0, 2.0  # seconds that count as one of them; requests that a second counts as
+GUESS_FALL = 4.0  # times lower than a guess at most, whatever is measured
 _GUESSES = 3  # measures, after which a pace should be right
 LEAST_IMAGES, SURE_IMAGES = 4, 16  # that tell a rate, and that tell it surely
+_LEAST_BETWEEN = 2  # that tell a rate, where nothing better does
 FREE = 4.0  # times the pace that was measured: nothing has stopped us, so there is no such limit
 FALL = 0.75
 
@@ -45,6 +48,18 @@ class Measure:
         self.refusals += 1
 
 
+def between_refusals_per_s(recent: Iterable[Departure]) -> float:
+    """The images a second that got through between the first and the last refusal: at both of them a limit
+    was used up; infinite where too few did."""
+    departures = list(recent)
+    refused = [place for place, each in enumerate(departures) if each.is_refused]
+    between = departures[refused[0] : refused[-1] + 1] if refused else []
+    images = sum(each.images for each in between if not each.is_refused)
+    if images < _LEAST_BETWEEN:
+        return inf
+    return images / max(0.001, between[-1].sent_s - between[0].sent_s)
+
+
 class KeptPace:
     """A pace that was measured, in images a second, and how far it is gone beyond: see the module."""
 
@@ -56,14 +71,16 @@ class KeptPace:
         self.is_guess = True  # not measured between two refusals yet
         self._steady: float = _USUAL  # requests until it is reached
         self._dip = _FIRST_DIP  # of it at first
-        self._sent = self._measures = 0
+        self.measures = 0  # told by a few images at least
+        self._sent = 0
 
     def take(self, departure: Departure, most_per_s: float) -> None:
         self._sent += 1
         # Time counts for requests: a slow pace may be slow for no reason, most likely where it has fallen.
         is_doubtful = self.is_guess or self._steady == _SHORT
-        seconds = (departure.sent_s - self._since_s) / (1 if is_doubtful else _SECONDS_COUNT)
-        ahead = max(self._sent, seconds) - self._steady
+        seconds = departure.sent_s - self._since_s
+        sent = max(self._sent, seconds / (1 if is_doubtful else _SECONDS_COUNT))
+        ahead = (sent if self._steady <= _USUAL else min(sent, _MOST_COUNT * seconds)) - self._steady
         dip = _DIP if ahead > 0 else self._dip
         self.gain = 1 + dip * (ahead / (self._steady if ahead < 0 else max(_SHORT, self._steady / 3))) ** 3
         departure.is_within = self.gain <= 1
@@ -79,17 +96,18 @@ class KeptPace:
     def measure(self, per_s: float, now_s: float, images: int) -> None:
         """So much got through between two refusals, told by so many images."""
         if self.is_guess:  # what was there at first may have been in it
-            self.best_per_s = max(per_s, self.per_s / 4)
+            self.best_per_s = max(per_s, self.per_s / GUESS_FALL)
             self.per_s = self.best_per_s
         elif per_s >= FALL * self.best_per_s:
             self.best_per_s = max(self.best_per_s, per_s)
             self.per_s = per_s
-            self._steady = min(_LONG, 2 * self._steady)
+            if self.gain > 1:  # it was kept until it was passed
+                self._steady = min(_LONG, 2 * self._steady)
         else:  # it may have been an accident: half is enough, and soon more is tried
             self.per_s = self.best_per_s = max(per_s, self.per_s / 2)
             self._steady = _SHORT
-        self._measures += images >= LEAST_IMAGES
-        self.is_guess = self.is_guess and images < SURE_IMAGES and self._measures < _GUESSES
+        self.measures += images >= LEAST_IMAGES
+        self.is_guess = self.is_guess and images < SURE_IMAGES and self.measures < _GUESSES
         self._dip = _DIP
         self._sent = 0
         self._since_s = now_s
