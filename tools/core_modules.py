@@ -58,6 +58,7 @@ SIDES = {
         "commands.steps_ahead",
         "ledger.budget",
         "ledger.derived",
+        "outputs.image_links",
         "outputs.left",
         "outputs.lines",
         "outputs.sweeping",

@@ -768,7 +768,7 @@ _INVISIBLE = (
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u(?!00[2-7])[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
@@ -792,7 +792,8 @@ def is_maskable(secret):
 
 def mask_secrets(text, secrets=()):
     # The text with every given secret, and everything that looks like a key, masked: also one that is
-    # written in another case, or with characters in it that cannot be seen.
+    # written in another case, with characters in it that cannot be seen, with escapes for its characters, in
+    # base64 or in hexadecimal.
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
@@ -802,7 +803,26 @@ def mask_secrets(text, secrets=()):
 
 @lru_cache(maxsize=32)
 def _in_pieces(secret):
-    return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
+    plain = _GAP.join(map(_in_escapes, secret))
+    data = secret.encode("utf-8", "replace")
+    encoded = (_GAP.join(data.hex()), *(_in_base64(data, at) for at in range(3)))
+    return re.compile("|".join([plain, *encoded]), re.IGNORECASE)
+
+
+def _in_escapes(char):
+    # A pattern of one character as it stands, or as addresses, pages and JSON escape it.
+    code = ord(char)
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    return rf"(?:{re.escape(char)}|{percent}|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};|\\u{code:04x})"
+
+
+def _in_base64(data, at):
+    # A pattern of bytes in either base64, whatever stands around them; `at` more stand before.
+    import base64
+
+    text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
+    text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
+    return _GAP.join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text)
 
 
 def printable(text):
@@ -5240,14 +5260,19 @@ def _remove(part, file):
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: So many files above what was asked for one answer may make.
+MOST_UNASKED = 100
+
+
 class ImageCollector:
     # Where the images of one answer go.
     #
     # `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     # `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    # planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
-    # those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
-    # file before and after it does: with that, another process can finish what this one began.
+    # planned, so it never replaces a file, and beyond `MOST_UNASKED` of them none is made any more. `known` are
+    # the SHA-256 of images that are saved already, `inputs` those of what was sent: an answer that repeats one
+    # has not made it. `note` is given what becomes of each file before and after it does: with that, another
+    # process can finish what this one began.
 
     def __init__(
         self,
@@ -5282,6 +5307,13 @@ class ImageCollector:
         self.kept_aside = ()
         #: Why images were lost: no folder took them.
         self.lost = ()
+        #: How many images came beyond the bound: they stay in the answer.
+        self.left_out = 0
+
+    @property
+    def is_full(self):
+        # Whether more came than any answer has that is one.
+        return len(self.images) + len(self.kept_aside) >= (self._asked or 1) + MOST_UNASKED
 
     @property
     def sizes(self):
@@ -5481,7 +5513,7 @@ class ImageText:
         self._line_chars = 0  # of its line that is under way
         self._decoder = None
         self._escapes = None  # of a data URI
-        self._is_faulty = self._is_lost = False
+        self._is_faulty = self._is_lost = self._is_beyond = False
         self._writer = None
 
     def __call__(self, piece):
@@ -5507,7 +5539,7 @@ class ImageText:
                 svg = None if uri else re.match(_SVG_URI_AT_START, head)
                 if svg is not None:
                     self._is_at_start = False
-                    self._begin(head[svg.end() :], None, PercentDecoder())
+                    self._begin(head, svg.end(), None, PercentDecoder())
                     continue
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
@@ -5517,16 +5549,16 @@ class ImageText:
                     return
                 self._is_at_start = False
                 if uri is not None:
-                    self._begin(head[uri.end() :], Base64Decoder(), PercentDecoder())
+                    self._begin(head, uri.end(), Base64Decoder(), PercentDecoder())
                 elif not is_text or (decoded and sniff_format(decoded)):
-                    self._begin(head, Base64Decoder())
+                    self._begin(head, 0, Base64Decoder())
                 elif sniff_format(head) is not None:
-                    self._begin(head, None)
+                    self._begin(head, 0, None)
                 continue
             start = _IMAGE_IN_TEXT.search(head)
             if start is not None:
                 self._add_text(head[: start.start()])
-                self._begin(head[start.end() :], Base64Decoder(), PercentDecoder())
+                self._begin(head[start.start() :], len(start.group()), Base64Decoder(), PercentDecoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -5534,17 +5566,25 @@ class ImageText:
             return
 
     def _begin(
-        self, first, decoder, escapes=None
+        self, text, at, decoder, escapes=None
     ):
+        # An image begins at a place in a text, behind what says so; beyond the bound it stays text.
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
+        self._is_beyond = self._collector.is_full
+        if self._is_beyond:
+            self._collector.left_out += 1
+            self._keep_text(text[:at], True)
         self._decoder, self._writer, self._line_chars, self._escapes = decoder, None, 0, escapes
-        self._take(first)
+        self._take(text[at:])
 
     def _take(self, data):
         # More of the image, up to where the text goes on.
         end = self._end_of_image(data)
-        self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
+        if self._is_beyond:
+            self._keep_text(data[:end], True)
+        else:
+            self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
@@ -5586,7 +5626,7 @@ class ImageText:
             self._lose(error)
 
     def _image_ended(self):
-        if self._escapes is not None:
+        if self._escapes is not None and not self._is_beyond:
             self._write(self._escapes.finish())
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
@@ -5645,11 +5685,6 @@ def _held_back(text):
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
-#: faster than the text.
-_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
-_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
 _MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
@@ -5659,11 +5694,6 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
-_MARKDOWN = (
-    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
-    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
-)
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -5724,6 +5754,8 @@ class ImageFinder:
         self._lists_of_images = set()
         #: What is said in words where images are expected: the text of a chat.
         self.said = ""
+        #: That what reads the addresses in words does not lie beside the script.
+        self.alone = None
 
     def wants(self, place):
         # The sink for a string of a document; None for one that is no image, whatever it looks like.
@@ -5801,12 +5833,17 @@ class ImageFinder:
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in map(_of_markdown, re.findall(_MARKDOWN, words)):
-                self._add(place, url, _SURE if url else _NO_IMAGE)
-            for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_MARKDOWN, " ", words)):
-                match = re.match(_UP_TO_IMAGE_FILE, found)
-                if match is not None:
-                    self._add(place, match.group().rstrip(_AFTER_ADDRESS), _SURE)
+            self._read_words(place, words)
+
+    def _read_words(self, place, words):
+        if not re.search(r"(?i)https?://|\]\(|<im|\[img|\]:", words):
+            return
+        try:
+            links_in = load_side("gpt_image2_more").links_in
+            for url in links_in(words):
+                self._add(place, url, _SURE)
+        except UsageError as alone:
+            self.alone = alone
 
     def _read_embedded(self, place, document):
         # JSON in a string of JSON: the addresses in it.
@@ -5846,16 +5883,6 @@ class ImageFinder:
 def is_image_file(url):
     # Whether an address ends as the name of an image file does.
     return re.match(_IMAGE_FILE, url) is not None
-
-
-def _of_markdown(address):
-    # The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
-    # where one without a server is none.
-    address = address.strip()
-    first = address.partition(" ")[0]
-    if is_image_file(address) and not is_image_file(first):
-        return address
-    return first if is_image_file(first) or first[:1] != "/" else ""
 
 
 def _keys(path):
@@ -7647,7 +7674,8 @@ class Task(Record):
     #
     # `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
     # answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
-    # known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
+    # known word, `is_named` that its id is a task's by its name, `is_free` that nothing was charged, `is_found`
+    # whether any address knew of it.
 
     id: str
     state: TaskState
@@ -7656,6 +7684,7 @@ class Task(Record):
     addresses: Tuple[str, ...] = ()
     reason: str = ""
     is_told: bool = True
+    is_named: bool = False
     is_free: bool = False
     is_found: bool = True
 
@@ -8045,14 +8074,15 @@ class AnswerReader:
         is_silent = not (has_any or task or error or self._finder.said)
         if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
             task = self._hinted
+        alone = self._finder.alone or self._alone
         goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
+            elif alone is not None and self._status < 300:
+                raise alone
             elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
-            elif self._alone is not None and self._status < 300:
-                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -8874,19 +8904,28 @@ def send_once(
     by_head = _task_by_head(received.head)
     if by_head is not None and answer.error is not None and not (answer.error.code or answer.error.type):
         answer = replace(answer, error=None)  # words beside an accepted task
-    is_refused = answer.error is not None or status >= 300
-    has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or by_head
-    return Attempt(
+    attempt = Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
         elapsed_s=received.elapsed_s,
     )
+    task = _accepted(attempt, None if answer.error else by_head)
+    if task is None or collector.images or answer.urls or collector.kept_aside:
+        return attempt
+    answer = replace(answer, error=None)  # words beside what goes on
+    return replace(attempt, answer=answer, accepted=replace(task, state=TaskState.UNDER_WAY))
+
+
+def _accepted(attempt, by_head):
+    # The task that an answer has accepted, None where it tells of none.
+    if attempt.answer.task is None and by_head is None:
+        return None
+    accepted_task = load_side("gpt_image2_more").accepted_task
+    return accepted_task(attempt, by_head)
 
 
 def _task_by_head(head):
@@ -9582,7 +9621,7 @@ class Lane:
         if attempt.accepted is not None:
             attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
         if attempt.answer.urls:
-            sending.note({"addresses": list(attempt.answer.urls)})
+            sending.note({"addresses": list(attempt.answer.urls[: self._most_addresses])})
         failures = self._download(attempt, collector)
         attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
         end, rule = self._judge(attempt, collector, sending, failures)
@@ -9654,6 +9693,10 @@ class Lane:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
         elif attempt.was_cut or not attempt.answer.complete:
             self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
+        further = collector.left_out or max(0, len(attempt.answer.urls) - self._most_addresses)
+        if images and further:
+            kept = spool.keep("answer.json")
+            self._call.warn(f"{further} further images, of {asked} asked for, stay in the answer: {kept}")
         result = Result(
             command=self._request.command,
             model=self._request.model,
@@ -9717,11 +9760,15 @@ class Lane:
         if not attempt.answer.urls:
             return []
         downloader = self._downloader(self._call.policy.max_download_bytes)
-        most = self._request.count + MAX_FURTHER_ADDRESSES
-        if len(attempt.answer.urls) > most:
-            came, asked = len(attempt.answer.urls), self._request.count
+        most, came = self._most_addresses, len(attempt.answer.urls)
+        if came > most:
+            asked = self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    @property
+    def _most_addresses(self):
+        return self._request.count + MAX_FURTHER_ADDRESSES
 
     def _downloader(self, max_bytes):
         host = self._call.host

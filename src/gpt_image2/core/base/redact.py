@@ -19,7 +19,7 @@ _INVISIBLE = (
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u(?!00[2-7])[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
@@ -43,7 +43,8 @@ def is_maskable(secret: str) -> bool:
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     """The text with every given secret, and everything that looks like a key, masked: also one that is
-    written in another case, or with characters in it that cannot be seen."""
+    written in another case, with characters in it that cannot be seen, with escapes for its characters, in
+    base64 or in hexadecimal."""
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
@@ -53,7 +54,26 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
 
 @lru_cache(maxsize=32)
 def _in_pieces(secret: str) -> Pattern[str]:
-    return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
+    plain = _GAP.join(map(_in_escapes, secret))
+    data = secret.encode("utf-8", "replace")
+    encoded = (_GAP.join(data.hex()), *(_in_base64(data, at) for at in range(3)))
+    return re.compile("|".join([plain, *encoded]), re.IGNORECASE)
+
+
+def _in_escapes(char: str) -> str:
+    """A pattern of one character as it stands, or as addresses, pages and JSON escape it."""
+    code = ord(char)
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    return rf"(?:{re.escape(char)}|{percent}|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};|\\u{code:04x})"
+
+
+def _in_base64(data: bytes, at: int) -> str:
+    """A pattern of bytes in either base64, whatever stands around them; `at` more stand before."""
+    import base64
+
+    text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
+    text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
+    return _GAP.join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text)
 
 
 def printable(text: str) -> str:

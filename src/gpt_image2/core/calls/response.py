@@ -162,14 +162,15 @@ class AnswerReader:
         is_silent = not (has_any or task or error or self._finder.said)
         if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
             task = self._hinted
+        alone = self._finder.alone or self._alone
         goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
+            elif alone is not None and self._status < 300:
+                raise alone
             elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
-            elif self._alone is not None and self._status < 300:
-                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
