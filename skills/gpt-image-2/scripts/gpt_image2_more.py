@@ -2767,14 +2767,13 @@ def _server_cause(attempt, request, secrets):
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    is_page = error is None and attempt.answer.shape == "html"
+    is_page = error is None and (attempt.answer.shape == "html" or _is_of_firewall(attempt))
     if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
         return Cause(
             ApiError,
             "html_page",
             text,
-            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
-            "check base_url",
+            "that is not the API's answer: a gateway, a firewall or a login stands before it; check base_url",
         )
     if status == 413:
         return Cause(ApiError, name or "too_large", text, _size_hint(request))
@@ -2793,6 +2792,11 @@ def _server_cause(attempt, request, secrets):
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
+
+
+def _is_of_firewall(attempt):
+    # Whether an answer is one of Cloudflare's own, which it gives programs in place of a page.
+    return re.match(r"error code: 1\d{3}\b", attempt.answer.text) is not None
 
 
 def _moderation(attempt, text):
@@ -3457,8 +3461,16 @@ def _says_free(fields):
 #: Where relays that have no `error` put it.
 _ERROR_FIELDS = (
     *("detail", "errors", "message", "msg"),
-    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage", "error_description"),
 )
+#: Objects in which relays put it, below the answer itself; in them it may have no other name than these.
+_AROUND_ERROR = ("data", "result", "output", "Response", "base_resp")
+_INNER_FIELDS = ("error", "Error", "status_msg")
+#: Words of an error by the side of a state that says so.
+_FIELDS_OF_FAILURE = ("reason", "description")
+_STATE_OF_FAILURE = r"(?i)(?:fail|error)\w{0,20}"
+#: Where answers have their images, whatever they say beside them.
+_RESULT = re.compile(r"(?i)data|(?:image|output|result|artifact|ur[il]|file)(?:s|_?ur[il]s?)?")
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
 _REASONS = (
     ("response", "incomplete_details", "reason"),
@@ -3483,7 +3495,22 @@ def error_elsewhere(fields, task):
     is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
     if is_said and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
-    return _reason_elsewhere(fields)
+    return _inner_error(fields) or _reason_elsewhere(fields)
+
+
+def _inner_error(fields):
+    # The error in an object of an answer, or beside its state.
+    for around in _AROUND_ERROR:
+        inner = members(fields.get(around))
+        is_fine = inner.get("status_code") in CODES_OF_SUCCESS
+        named = next((inner[name] for name in _INNER_FIELDS if inner.get(name)), None)
+        if named and named is not True and not is_fine:
+            envelope = {name.lower(): value for name, value in members(named).items()}
+            return error_of(inner, envelope or named)
+    if re.fullmatch(_STATE_OF_FAILURE, str(fields.get("status"))):
+        said = next((fields[name] for name in _FIELDS_OF_FAILURE if fields.get(name)), None)
+        return error_of(fields, said) if said else None
+    return None
 
 
 class ErrorWords:
@@ -3528,7 +3555,13 @@ def _goes_well(fields, task):
 def _has_result(fields):
     # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
     says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
-    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+    has_images = any(_RESULT.fullmatch(name) and _is_full(value) for name, value in fields.items())
+    return says_ok or has_images or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _is_full(value):
+    # Whether a value may hold images: no word, and not empty.
+    return bool(value) and (isinstance(value, (list, dict)) or str(value).startswith(("http", "/", "data:")))
 
 
 def _reason_elsewhere(fields):

@@ -34,6 +34,7 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_PHP_NOTICE = b"<br"  # with which a warning of the relay's own begins, before what it passes on
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
@@ -152,7 +153,7 @@ class AnswerReader:
         urls = self._finder.addresses(has_images, self._asked)
         if task is not None and task.state is TaskState.UNDER_WAY:
             # Where only its id tells of a task, an image says more; an address may be where to ask.
-            asks = task.addresses if len(urls) == 1 else ()
+            asks = task.addresses if len(urls) == 1 and not self._task_id else ()
             images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
@@ -197,7 +198,7 @@ class AnswerReader:
             self._shape, self._feed = "sse", self._sse.feed
         elif is_short and not at_end:
             return False
-        elif head[:1] == b"<" and sniff_format(head) is None:
+        elif head[:1] == b"<" and not head.startswith(_PHP_NOTICE) and sniff_format(head) is None:
             self._shape, self._feed = "html", self._spool.write
         else:
             self._read_as_text()

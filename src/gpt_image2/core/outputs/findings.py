@@ -162,7 +162,8 @@ class ImageFinder:
         if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
             return
-        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        plain = re.sub(r"\A```\w{0,20}\s{1,9}", "", words)
+        embedded = first_json(plain) if plain[:1] in ("{", "[") else None
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
