@@ -5949,7 +5949,7 @@ class Opening(Record):
     #
     # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
-    # be the sandbox.
+    # be the sandbox. `wishes` is as in `PreparedCall`.
 
     base_url: str
     command: str
@@ -5964,6 +5964,7 @@ class Opening(Record):
     started_at: Optional[str] = None
     sandbox: bool = False
     profile: str = ""
+    wishes: Optional[Mapping[str, object]] = None
 
 
 class Ending(Record):
@@ -6219,8 +6220,12 @@ _VERSION_4 = (
 )
 #: Which of the user's servers it was, by the name of its profile.
 _VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
+#: What was wished for around the call, to be done again.
+_VERSION_6 = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
 #: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_MIGRATIONS = (
+    *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
+)
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
@@ -6430,8 +6435,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile, wishes
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -6565,6 +6570,7 @@ class Ledger:
                 opening.discount,
                 opening.batch_id,
                 opening.profile or None,
+                self._masked(json.dumps(opening.wishes)) if opening.wishes else None,
             ),
         )
 
@@ -9387,6 +9393,8 @@ class PreparedCall(Record):
     # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
     # history says of where they go, None for where the plan puts them. `then` has for the number of an image
     # the picture that is to be made of it, and the commands that make it should the call be broken off.
+    # `wishes` are what is done with the pictures, by the names of the flags; in it `asked` are the fields of the
+    # request that this has changed, as they were.
 
     request: ImageRequest
     plan: OutputPlan
@@ -9394,6 +9402,7 @@ class PreparedCall(Record):
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
     then: Optional[Mapping[int, Tuple[str, str]]] = None
+    wishes: Optional[Mapping[str, object]] = None
 
 
 def default_output(env, output_format):
@@ -10258,7 +10267,7 @@ class Client:
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
             opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
-            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES, wishes=prepared.wishes)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger

@@ -4480,21 +4480,31 @@ class FurtherCalls:
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
 
-def add_checks(outcome):
-    # Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
-    # as it should be to its warnings; these. Nothing where the optional part is not installed.
+def checks_of(paths):
+    # Whether the backgrounds of pictures are transparent, as their JSON has it (`checks`), by their paths; and
+    # what is not as it should be, in words. Nothing where the optional part is not installed. Raises nothing.
+    checks = {}
+    found = []
     try:
         look = import_pictures("transparency").look_at
     except UsageError:
-        return []
-    found = []
-    for image in outcome["images"]:
-        if "checks" not in image:
-            try:
-                image["checks"], warnings = look(image["path"])
-            except Exception as problem:  # of whatever kind: it is paid for and saved
-                warnings = [reason_of(problem)]
-            found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
+        return checks, found
+    for path in paths:
+        try:
+            checks[path], warnings = look(path)
+        except Exception as problem:  # of whatever kind: it is paid for and saved
+            warnings = [reason_of(problem)]
+        found += [f"{show(path, limit=None)}: {warning}" for warning in warnings]
+    return checks, found
+
+
+def add_checks(outcome):
+    # Adds to each image of a result's JSON what `checks_of` says of it, and that to its warnings; these.
+    unchecked = [image for image in outcome["images"] if "checks" not in image]
+    checks, found = checks_of([image["path"] for image in unchecked])
+    for image in unchecked:
+        if image["path"] in checks:
+            image["checks"] = checks[image["path"]]
     outcome["warnings"] += found
     return found
 
@@ -4533,6 +4543,8 @@ def _of_both(first, second, billed):
 
 #: What the steps can open and write.
 FINISHED_FORMATS = ("png", "jpeg", "webp")
+#: The fields of a request that the steps before it may change.
+_CHANGED_FIELDS = ("prompt", "size", "background")
 
 
 class FinishedPicture(Record):
@@ -4580,6 +4592,7 @@ class Finishing:
             self._further = FurtherCalls(self._steps, say)
         self._asked = None
         self._numbers = ()
+        self._changed = {}
         self._started = time.monotonic()
         self._emit = lambda _: None
         self._warnings = []
@@ -4600,7 +4613,10 @@ class Finishing:
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
         with errors_as_ours():
-            return self._steps.before(request, folder)
+            changed = self._steps.before(request, folder)
+        values = ((name, getattr(request, name), getattr(changed, name)) for name in _CHANGED_FIELDS)
+        self._changed = {name: was for name, was, now in values if was != now}
+        return changed
 
     def set_aside(self, prepared):
         # The call with its images under names of their own, beside those that were asked for.
@@ -4636,7 +4652,9 @@ class Finishing:
             number: (path, commands_to_finish(self._wishes, source, mask, path))
             for number, path in ((number, str(asked.path(number))) for number in numbers)
         }
-        return replace(prepared, plan=aside, output=output, then=then)
+        wishes = {wish.name: getattr(self._wishes, wish.name) for wish in WISHES}
+        wishes = {**{name: value for name, value in wishes.items() if value}, "asked": self._changed}
+        return replace(prepared, plan=aside, output=output, then=then, wishes=wishes)
 
     def price(self, client, prepared, max_cost_usd=None):
         # Looks at what may follow the call: a second one is made only where this allows it.
@@ -8178,6 +8196,8 @@ class RunningJob:
         #: Whether the server has asked it to come again later.
         self.goes_again = False
         self._is_sent = self._existed = False
+        #: Whether the backgrounds of its images are transparent, by their paths, where that was looked at.
+        self._checks = {}
 
     @property
     def is_unsent(self):
@@ -8196,10 +8216,18 @@ class RunningJob:
         return self.finishing.before(request)
 
     def run(self, client, observer):
-        # Sends the call; its images as they were wished for. For a worker.
+        # Sends the call; its images as they were wished for, and looked at where their background is to be
+        # transparent. For a worker.
         if self.finishing is None:
-            return client.run(self.sent, observer=observer)
-        return self.finishing.run(client, self.sent, observer=observer)
+            result = client.run(self.sent, observer=observer)
+        else:
+            result = self.finishing.run(client, self.sent, observer=observer)
+        if self.sent.request.background != "transparent":
+            return result
+        made = ((image, image.derivation.figures if image.derivation else ()) for image in result.images)
+        unchecked = [image.path for image, figures in made if "checks" not in dict(figures)]
+        self._checks, found = checks_of(unchecked)
+        return replace(result, warnings=(*result.warnings, *found))
 
     def prepare(
         self,
@@ -8270,9 +8298,12 @@ class RunningJob:
         self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self):
-        result = self.result
+        result, ending = self.result, self.ending.row()
+        images = cast("List[Dict[str, object]]", ending["images"])
+        known = ((image, self._checks.get(str(image["path"]))) for image in images)
         return {
-            **self.ending.row(),
+            **ending,
+            "images": [{**image, "checks": checks} if checks else image for image, checks in known],
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
         }
@@ -9115,7 +9146,8 @@ _FORGET_BATCH_JOBS = (
 
 
 class PastRequest(Record):
-    # One row of the ledger with its images. `fields` are the API's but for model, prompt and images.
+    # One row of the ledger with its images. `fields` are the API's but for model, prompt and images;
+    # `wishes` are what was done with the pictures, as in `PreparedCall`.
 
     id: int
     started_at: str
@@ -9146,6 +9178,7 @@ class PastRequest(Record):
     batch_id: Optional[str]
     task_id: Optional[str]
     profile: Optional[str]
+    wishes: Optional[Mapping[str, Any]]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
@@ -9234,6 +9267,7 @@ def _past_request(database, row):
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
     values = dict(row)
     values["fields"] = json.loads(row["fields"])
+    values["wishes"] = json.loads(row["wishes"] or "null")
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     beside = json.loads(row["mask"] or "{}")
     values.update(mask=None, markup=None)
@@ -9453,6 +9487,7 @@ def details(past):
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
         *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
+        *([name, str(value)] for name, value in (past.wishes or {}).items() if name != "asked"),
         ["output", past.output],
     ]
     if past.error_code:
@@ -9864,6 +9899,7 @@ def fill_in(command, past, image_path):
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
     command.request = _changed_request(past, command.request)
+    _wish_again(command, past.wishes or {}, has_own)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
     if command.output is None and past.output == STDOUT and image_path is None:
@@ -9915,7 +9951,10 @@ def _changed_request(past, changes):
     # The request as it was, but for the fields that are set in `changes`.
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
+    was = (past.wishes or {}).get("asked") or {}
+    fields = {**past.fields, **{name: value for name, value in was.items() if name != "prompt"}}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    request = request_from_fields(was.get("prompt", past.prompt), past.model, fields)
     extra = {**dict(request.extra), **dict(changes.extra)}
     return replace(request, extra=tuple(extra.items()), **changed)
 
@@ -9942,6 +9981,22 @@ def _say_again(command, words):
         elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
             command.request = replace(command.request, size=None)
+
+
+def _wish_again(command, wishes, has_own_mask):
+    # Sets the flags for what was done with the pictures, but for those that do not go with what is given.
+    around = {"keep_outside", "extend", "to"}
+    clear = {"cutout", "glass"}
+    left_out = {"extend", "to"} if has_own_mask else set()
+    if command.markup:
+        left_out |= around
+    if any(getattr(command, name) for name in clear):
+        left_out |= around | clear
+    if any(getattr(command, name) for name in around):
+        left_out |= clear
+    for wish in WISHES:
+        if wish.name in wishes and wish.name not in left_out and not getattr(command, wish.name):
+            setattr(command, wish.name, wishes[wish.name])
 
 
 def _replacement(what):
@@ -11450,6 +11505,8 @@ class ResultSaver:
             self._settings.text_prices,
             BATCH_DISCOUNT,
         )
+        if job.request.background == "transparent":
+            warnings += tuple(checks_of([image.path for image in new])[1])
         warnings += cost_warnings(result)
         ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
         self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)

@@ -132,7 +132,6 @@ PLACES: Dict[str, Tuple[object, Found]] = {
     "markdown-in-a-link": (chat(f"[![a]({U})](https://x.example)"), Found(urls=(U,))),
     "html-address": (chat(f'<p><img alt="a" src="{U}?x=1&amp;y=2"/></p>'), Found(urls=(f"{U}?x=1&y=2",))),
     "html-addresses": (chat(f"<IMG SRC={U}><img data-x='1' src='{V}'>"), Found(urls=(U, V))),
-    "html-of-svg": (chat(f'<svg><image href="{U}"/></svg>'), Found(urls=(U,))),
     "bulletin-board": (chat(f"[img]{U}[/img] [img width=9]{V}[/img]"), Found(urls=(U, V))),
     "json-in-a-fence": (chat(f'```json\n{{"image_url": "{U}"}}\n```'), Found(urls=(U,))),
     "one-uri-twice": (chat(f"![a]({URI}) ![a]({URI}) ![b]({OTHER_URI})"), Found((ONE, TWO))),
