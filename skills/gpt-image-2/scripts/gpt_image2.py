@@ -7961,6 +7961,7 @@ _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _PHP_NOTICE = b"<br"  # with which a warning of the relay's own begins, before what it passes on
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_NAMES_TASK = r"(?i)\"(?:task|job)_?id\"\s*:\s*[\"\d]"
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
@@ -8084,6 +8085,8 @@ class AnswerReader:
             task = self._hinted
         alone = self._finder.alone or self._alone
         goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
+        if alone is not None and error is not None and re.search(_NAMES_TASK, text[:_TITLE_CHARS]):
+            raise alone  # what goes on may be a task, and would be paid for twice
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
@@ -9393,8 +9396,8 @@ class PreparedCall(Record):
     # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
     # history says of where they go, None for where the plan puts them. `then` has for the number of an image
     # the picture that is to be made of it, and the commands that make it should the call be broken off.
-    # `wishes` are what is done with the pictures, by the names of the flags; in it `asked` are the fields of the
-    # request that this has changed, as they were.
+    # `wishes` are what is done with the pictures, by the names of the flags; in it `asked` are the fields of
+    # the request that this has changed, as they were.
 
     request: ImageRequest
     plan: OutputPlan

@@ -188,8 +188,9 @@ class FurtherCalls:
 
 
 def checks_of(paths: Sequence[str]) -> Tuple[Dict[str, object], List[str]]:
-    """Whether the backgrounds of pictures are transparent, as their JSON has it (`checks`), by their paths; and
-    what is not as it should be, in words. Nothing where the optional part is not installed. Raises nothing."""
+    """Whether the backgrounds of pictures are transparent, as their JSON has it (`checks`), by their paths,
+    and what is not as it should be, in words. Nothing where the optional part is not installed. Raises
+    nothing."""
     checks: Dict[str, object] = {}
     found: List[str] = []
     try:
