@@ -5261,7 +5261,7 @@ def _remove(part, file):
 
 
 #: So many files above what was asked for one answer may make.
-MOST_UNASKED = 100
+MOST_UNASKED = 500
 
 
 class ImageCollector:

@@ -2773,7 +2773,8 @@ def _server_cause(attempt, request, secrets):
             ApiError,
             "html_page",
             text,
-            "that is not the API's answer: a gateway, a firewall or a login stands before it; check base_url",
+            f"that is {'a web page' if attempt.answer.shape == 'html' else 'a firewall'} and not the API's "
+            "answer: a gateway, a firewall or a login stands before it; check base_url",
         )
     if status == 413:
         return Cause(ApiError, name or "too_large", text, _size_hint(request))

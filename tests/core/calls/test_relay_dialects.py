@@ -170,10 +170,10 @@ def test_what_a_firewall_says_in_place_of_a_page_is_not_the_apis_word(home: Home
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_of_images_that_nobody_asked_for_a_hundred_are_saved_and_the_rest_stays_in_the_answer(
+def test_of_images_that_nobody_asked_for_five_hundred_are_saved_and_the_rest_stays_in_the_answer(
     form: str, home: Home, recorder: Recorder
 ) -> None:
-    pictures = [png(8, 8, noise=b"%d" % number) for number in range(140)]
+    pictures = [png(8, 8, noise=b"%d" % number) for number in range(540)]
     texts = [base64.b64encode(each).decode() for each in pictures]
     body = json.dumps({"data": [{"b64_json": text} for text in texts], "usage": None})
     if form == "text":
@@ -182,13 +182,13 @@ def test_of_images_that_nobody_asked_for_a_hundred_are_saved_and_the_rest_stays_
     recorder.answer = lambda request: Answer(body=body.encode())
     run = generate(home, recorder.base_url, "--n", "2")
     assert (run.code, run.json["billed"], len(recorder.requests)) == (0, "yes", 1), run.stderr
-    assert run.pictures == pictures[:102]
+    assert run.pictures == pictures[:502]
     (kept,) = home.rescued.glob("*")
     (warning,) = run.json["warnings"]
     assert "38 further images" in warning and str(kept) in warning
     answer_kept = kept.read_text()
     assert json.loads(answer_kept)
-    assert all(text in answer_kept for text in texts[102:])
+    assert all(text in answer_kept for text in texts[502:])
     assert texts[0] not in answer_kept
 
 

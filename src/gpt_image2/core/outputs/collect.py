@@ -15,7 +15,7 @@ from .naming import OutputPlan
 from .store import ImageWriter, NotAnImage
 
 #: So many files above what was asked for one answer may make.
-MOST_UNASKED = 100
+MOST_UNASKED = 500
 
 
 class ImageCollector:
