@@ -5526,6 +5526,7 @@ class ImageText:
             self._on_text(bytes(self._text))
         elif self._is_image:
             self._take(piece)
+            self._look(at_end=False)
         else:
             self._pending += piece
             self._look(at_end=False)
@@ -5579,7 +5580,7 @@ class ImageText:
         self._take(text[at:])
 
     def _take(self, data):
-        # More of the image, up to where the text goes on.
+        # More of the image, up to where the text goes on, which is pending then.
         end = self._end_of_image(data)
         if self._is_beyond:
             self._keep_text(data[:end], True)
@@ -5588,7 +5589,6 @@ class ImageText:
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
-            self._look(at_end=False)
 
     def _end_of_image(self, data):
         # Where the text goes on: at what ends base64, but for line breaks within it.
