@@ -37,7 +37,7 @@ from core_modules import (
     side_of,
 )
 from core_rules import check
-from untyped import with_comments, without_types
+from untyped import loaded_names, names_of_typing, with_comments, without_types
 
 SCRIPTS = "skills/gpt-image-2/scripts"
 MAIN = "gpt_image2"
@@ -53,6 +53,8 @@ STOP = """if __name__ == "__main__":
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))"""
+#: What stands above the imports that are for the types in records alone.
+NOT_LOADED = ["TYPE_CHECKING = False  # checkers take it for true", "if TYPE_CHECKING:"]
 
 
 # Joining
@@ -65,30 +67,35 @@ def join(root: Path) -> Dict[str, str]:
     check(modules, exports)
     ordered = reading_order(modules)
     main = [module for module in ordered if not module.side]
-    head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, STOP, render_imports(main)]
-    loader = [LOADER.read_text(encoding="utf-8").strip("\n")] if len(main) < len(ordered) else []
+    loader = LOADER.read_text(encoding="utf-8").strip("\n") if len(main) < len(ordered) else ""
+    head = [f'#!/usr/bin/env python3\n"""{filled(HEADER, main)}"""', FUTURE, STOP]
+    head += [*render_imports(main, taken_by(main, ordered), loader), render_all(exports)]
     footer = 'if __name__ == "__main__":\n    sys.exit(main())\n'
-    parts = ["\n\n".join([*head, render_all(exports)]), *render_rooms(main, signs, exports), *loader, footer]
+    parts = ["\n\n".join(head), *render_rooms(main, signs, exports), *filter(None, [loader]), footer]
     texts = {f"{SCRIPTS}/{MAIN}.py": "\n\n\n".join(parts)}
     for side in SIDES:
         beside = [module for module in ordered if module.side == side]
         if beside:
-            texts[f"{SCRIPTS}/{side}.py"] = join_side(beside, main, signs)
+            head = [f'"""{filled(SIDE_HEADER, main)}"""', FUTURE]
+            head += render_imports(beside, taken_by(beside, ordered))
+            texts[f"{SCRIPTS}/{side}.py"] = (
+                "\n\n\n".join(["\n\n".join(head), *render_rooms(beside, signs, ())]) + "\n"
+            )
     return texts
 
 
-def join_side(modules: Sequence[Module], main: Sequence[Module], signs: Mapping[str, str]) -> str:
-    """The text of a side file: its modules, with what they take from the script imported from there."""
-    by_name = {module.name: module for module in [*main, *modules]}
-    taken = {
-        alias.name
-        for module in modules
-        for node in (*module.siblings, *module.deferred)
-        if not by_name[module.source_of(node)].side
-        for alias in node.names
-    }
-    head = [f'"""{filled(SIDE_HEADER, main)}"""', FUTURE, render_imports(modules), render_from(MAIN, taken)]
-    return "\n\n\n".join(["\n\n".join(head), *render_rooms(modules, signs, ())]) + "\n"
+def taken_by(modules: Sequence[Module], every: Sequence[Module]) -> Dict[str, Set[str]]:
+    """What the modules of one file import at their top from others, by the name of that file; also what the
+    script has that a side file imports inside functions."""
+    own = modules[0].side
+    sides = {module.name: module.side for module in every}
+    taken: Dict[str, Set[str]] = {}
+    for module in modules:
+        for node in (*module.siblings, *(module.deferred if own else ())):
+            side = sides[module.source_of(node)]
+            if side != own:
+                taken.setdefault(side or MAIN, set()).update(alias.name for alias in node.names)
+    return taken
 
 
 def filled(template: Path, modules: Sequence[Module]) -> str:
@@ -103,8 +110,10 @@ def render_all(exports: Sequence[str]) -> str:
     return "__all__ = [\n" + "".join(f'    "{name}",\n' for name in exports) + "]"
 
 
-def render_imports(modules: Sequence[Module]) -> str:
-    """The standard library imports of all modules, merged and sorted, and the footer's `sys`."""
+def render_imports(modules: Sequence[Module], taken: Mapping[str, Set[str]], more: str = "") -> Iterator[str]:
+    """The standard library imports of all modules, merged and sorted, with the footer's `sys`; what is
+    `taken` from the other files; and apart what only types need, which is not loaded. `more` is code that
+    stands beside theirs."""
     plain = {"import sys"}
     members: Dict[str, Set[str]] = {}
     for node in (node for module in modules for node in module.imports):
@@ -113,19 +122,31 @@ def render_imports(modules: Sequence[Module]) -> str:
             members.setdefault(node.module or "", set()).update(spelled)
         else:
             plain.update(f"import {name}" for name in spelled)
-    used = set(re.findall(r"\w+", "\n".join(line for module in modules for line in body_lines(module))))
-    members["typing"] = members.get("typing", set()) & used
-    taken = (render_from(name, members[name]) for name in sorted(members) if members[name])
-    return "\n".join([*sorted(plain), *taken])
+    text = "\n".join([*(line for module in modules for line in body_lines(module)), more])
+    loaded, used = loaded_names(ast.parse(text)), set(re.findall(r"\w+", text))
+    types = {"typing": (members.pop("typing", set()) & used) - loaded}
+    members["typing"] = loaded & {name for node in modules for name in names_of_typing(node.tree)}
+    types.update((name, names - loaded) for name, names in taken.items())
+    yield "\n".join(
+        [*sorted(plain), *(render_from(name, members[name]) for name in sorted(members) if members[name])]
+    )
+    yield from (render_from(name, names & loaded) for name, names in taken.items() if names & loaded)
+    if any(types.values()):
+        lines = [render_from(name, types[name], "    ") for name in types if types[name]]
+        yield "\n".join([*NOT_LOADED, *lines])
 
 
-def render_from(module: str, members: Set[str]) -> str:
+def render_from(module: str, members: Set[str], indent: str = "") -> str:
     """One merged import line; CONSTANTS, then Classes, then functions, as ruff sorts them."""
     names = sorted(members, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-    line = f"from {module} import {', '.join(names)}"
+    line = f"{indent}from {module} import {', '.join(names)}"
     if len(line) <= WIDTH:
         return line
-    return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+    return (
+        f"{indent}from {module} import (\n"
+        + "".join(f"{indent}    {name},\n" for name in names)
+        + f"{indent})"
+    )
 
 
 def render_rooms(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterator, List, Sequence, Set, Tuple, Union, cast
 
+from untyped import loaded_names, without_types
+
 CORE = "src/gpt_image2/core"
 INIT = f"{CORE}/__init__.py"
 ABOUT = "base.about"
@@ -57,15 +59,21 @@ SIDES = {
         "commands.showing",
         "commands.steps_ahead",
         "ledger.budget",
+        "ledger.afterwards",
         "ledger.derived",
+        "ledger.upgrades",
         "outputs.image_links",
         "outputs.left",
         "outputs.lines",
         "outputs.sweeping",
+        "settings.host_field",
+        "settings.learnt",
         "settings.of_host",
         "settings.pasted_url",
+        "settings.poll",
         "settings.price_fields",
         "settings.profiles",
+        "telling.amounts",
         "telling.events_output",
         "telling.live_line",
         "telling.tables",
@@ -116,6 +124,12 @@ class Module:
     def side(self) -> str:
         """The side file that it goes into; empty for the script itself."""
         return side_of(self.name)
+
+    @property
+    def loads(self) -> Set[str]:
+        """The names that it looks up when it runs: all but those of types."""
+        text = without_types(self.tree, self.lines)
+        return loaded_names(ast.parse("\n".join(line for _, line in sorted(text.items()))))
 
     def source_of(self, node: ast.ImportFrom) -> str:
         """The module of core that an import is from; empty for one that names none, or is above core."""

@@ -6,7 +6,8 @@ What core must keep to (each breach is an error with its file and line):
 - it lies in core itself or in a room, a folder of core whose `__init__.py` holds nothing but the room's sign;
 - modules import one another only there, and only as `from .name import A, B` (or `..name`, `.room.name`);
 - an import from core that only some runs need may stand inside a function: joining drops it, or makes it load
-  the side file where that module goes (`SIDES`); only so is a module of a side file imported from elsewhere;
+  the side file where that module goes (`SIDES`); only so is a module of a side file imported from elsewhere,
+  but for what is a type there and nothing else;
 - every other import is of the standard library, and goes by one name in all modules;
 - a top-level name belongs to one module, and hides no builtin;
 - no import cycles, no `TYPE_CHECKING`, no `__name__` test.
@@ -70,7 +71,11 @@ def sibling_misuse(module: Module, node: ast.ImportFrom, by_name: Dict[str, Modu
         yield f"modules of core are imported only directly under `{FUTURE}`, or as a statement of a function"
     elif source not in by_name:
         yield f"there is no module {source} in core"
-    elif by_name[source].side not in ("", module.side) and node not in module.deferred:
+    elif (
+        by_name[source].side not in ("", module.side)
+        and node not in module.deferred
+        and not module.loads.isdisjoint(alias.name for alias in node.names)
+    ):
         yield f"{source} is in another file than this: import it inside a function"
     else:
         for alias in node.names:

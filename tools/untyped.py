@@ -2,14 +2,15 @@
 run of a script: the types of its functions (2.7 MiB at 11,700 lines), which checkers have read in core.
 Docstrings (1.4 MiB) stand there as comments. Pure.
 
-Types stay where they are data: in the bodies of classes, of whose annotations records are made. Docstrings
+Types stay where they are data: in the bodies of classes, of whose annotations records are made. What is short
+for a type stands in quotes, and a `cast` is left out, so that `typing` need not be loaded (1 MiB). Docstrings
 stay where they are the help of what the script exports.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Mapping, Sequence, Set, Tuple, Union
 
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 #: From where to where in the text, line from 1 and byte from 0, and what stands there instead.
@@ -56,11 +57,20 @@ def cuts(tree: ast.Module, lines: Sequence[str]) -> Iterator[Cut]:
     in_classes = {
         id(statement) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body
     }
+    of_typing = names_of_typing(tree)
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield from cuts_of_signature(node, lines)
         elif isinstance(node, ast.AnnAssign) and node.value is not None and id(node) not in in_classes:
             yield (*end_of(node.target), *end_of(node.annotation), "")
+        elif isinstance(node, ast.Call) and named(node.func) == "cast" in of_typing:
+            yield from cuts_of_cast(node)
+        elif isinstance(node, ast.Assign) and is_type(node.value, of_typing):
+            text = "\n".join(lines[node.value.lineno - 1 : node.value.end_lineno])
+            quotes = '"""' if "\n" in text else "'" if '"' in text else '"'
+            first = node.value.lineno, node.value.col_offset
+            yield (*first, *first, quotes)
+            yield (*end_of(node.value), *end_of(node.value), quotes)
 
 
 def cuts_of_signature(node: Function, lines: Sequence[str]) -> Iterator[Cut]:
@@ -78,6 +88,45 @@ def cuts_of_signature(node: Function, lines: Sequence[str]) -> Iterator[Cut]:
         before = lines[node.returns.lineno - 1].encode("utf-8")[: node.returns.col_offset]
         arrow = before.rindex(b" ->")
         yield (node.returns.lineno, arrow, *end_of(node.returns), "")
+
+
+def cuts_of_cast(node: ast.Call) -> Iterator[Cut]:
+    """All of a `cast` but what it casts."""
+    value = node.args[1]
+    is_plain = isinstance(value, (ast.Attribute, ast.Call, ast.Name, ast.Subscript))
+    yield node.lineno, node.col_offset, value.lineno, value.col_offset, "" if is_plain else "("
+    yield (*end_of(value), *end_of(node), "" if is_plain else ")")
+
+
+def names_of_typing(tree: ast.Module) -> Set[str]:
+    """What a module imports from `typing`."""
+    found = (node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "typing")
+    return {alias.name for node in found for alias in node.names}
+
+
+def is_type(node: ast.expr, of_typing: Set[str]) -> bool:
+    """Whether a value is a type: `Union[…]` and the like, or a `TypeVar`."""
+    if isinstance(node, ast.Call):
+        return named(node.func) == "TypeVar" in of_typing
+    return isinstance(node, ast.Subscript) and named(node.value) in of_typing
+
+
+def named(node: ast.expr) -> str:
+    """The name that an expression is; empty for any other."""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def loaded_names(tree: ast.AST) -> Set[str]:
+    """The names that are looked up when a module runs: all but those of annotations."""
+    names: Set[str] = set()
+    waiting: List[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        types = [getattr(node, name, None) for name in ("annotation", "returns")]
+        waiting += [child for child in ast.iter_child_nodes(node) if child not in types]
+    return names
 
 
 def end_of(node: ast.expr) -> Tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import List
 
 import pytest
 from harness import Home, Run, compiled_script
+from ledgers import change
 from pictures import png
 from servers import Answer, Recorder, images, refusal
 from tasks import TaskHost, answer
@@ -35,6 +36,16 @@ def test_a_lone_script_makes_images(lone: Home, recorder: Recorder) -> None:
     recorder.answer = lambda request: images(CAT)
     run = call(lone, recorder, "--json", "--size", "2k")
     assert (run.code, run.pictures, "beside" in run.stderr) == (0, [CAT], False)
+
+
+def test_an_old_ledger_is_left_as_it_is_and_the_image_is_saved(lone: Home, recorder: Recorder) -> None:
+    recorder.answer = lambda request: images(CAT)
+    assert "not in the history" not in call(lone, recorder).stderr  # a new one is made
+    change(lone.ledger, "PRAGMA user_version = 4")
+    (lone.cwd / "cat.png").unlink()
+    run = call(lone, recorder)
+    assert (run.code, (lone.cwd / "cat.png").read_bytes()) == (0, CAT)
+    assert f"not in the history: {MISSING}" in run.stderr
 
 
 @pytest.mark.parametrize("kind", ["by its words", "by its status alone", "beside an error"])

@@ -147,11 +147,14 @@ def test_importing_the_script_does_nothing_else(home: Home) -> None:
     assert [path for place in (home.root, home.cwd, home.tmp) for path in place.rglob("*")] == []
 
 
-def test_the_imported_script_makes_images(home: Home, recorder: Recorder) -> None:
-    module = imported()
-    env = home.environment(recorder.base_url)
-    result = module.Client(env=env).generate("a cat", output=str(home.cwd / "cat.png"))
-    assert Path(result.images[0].path).read_bytes().startswith(b"\x89PNG")
+def test_the_imported_script_makes_images(
+    home: Home, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in home.environment(recorder.base_url).items():
+        monkeypatch.setenv(name, value)
+    target = home.cwd / "cat.png"
+    assert imported().main(["generate", "a cat", "-o", str(target)]) == 0
+    assert target.read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_internal_error_is_one_line_and_its_traceback_comes_with_debug(

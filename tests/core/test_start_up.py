@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Set
+from typing import Optional, Set
 
 import pytest
 from harness import SCRIPT, Home
+from servers import Recorder
 
 import gpt_image2
 
@@ -22,10 +23,10 @@ sys.exit(main())
 WAYS_IN = {"command": ["-c", COMMAND], "script": [str(SCRIPT)]}
 
 
-def loaded_by(home: Home, way_in: str, *arguments: str) -> Set[str]:
+def loaded_by(home: Home, way_in: str, *arguments: str, base_url: Optional[str] = None) -> Set[str]:
     """The modules that Python itself says it loaded."""
     python = [sys.executable, "-I", "-S", "-X", "importtime"]
-    run = home.run_program(*python, *WAYS_IN[way_in], *arguments)
+    run = home.run_program(*python, *WAYS_IN[way_in], *arguments, base_url=base_url)
     assert run.code == 0, run.stderr
     return set(re.findall(r"^import time: .*\| +([\w.]+)$", run.stderr, re.MULTILINE))
 
@@ -48,6 +49,11 @@ def test_a_call_does_not_load_what_is_dear_and_rarely_needed(home: Home, way_in:
     loaded = loaded_by(home, way_in, "generate", "a cat", "--dry-run", "--quiet")
     assert "subprocess" in loaded
     assert loaded.isdisjoint({"ast", "dataclasses", "email", "inspect", "tempfile"})
+
+
+def test_a_single_call_of_the_script_loads_no_other_file_and_no_types(home: Home, recorder: Recorder) -> None:
+    loaded = loaded_by(home, "script", "generate", "a cat", "-o", "cat.png", base_url=recorder.base_url)
+    assert "subprocess" in loaded and loaded.isdisjoint({"importlib.util", "typing"})
 
 
 @pytest.mark.parametrize("other", ["batch", "doctor", "history"])

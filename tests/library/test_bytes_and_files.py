@@ -202,8 +202,8 @@ def test_an_svg_has_bytes_and_no_pixels() -> None:
 
 
 def test_the_fields_of_a_result_are_those_of_core() -> None:
-    from gpt_image2.core import Result as CoreResult
-    from gpt_image2.core import SavedImage as CoreImage
+    from gpt_image2.core.base.outcome import Result as CoreResult
+    from gpt_image2.core.base.outcome import SavedImage as CoreImage
 
     assert Result.__match_args__ == CoreResult.__match_args__
     assert SavedImage.__match_args__ == (*CoreImage.__match_args__, "data")

@@ -156,9 +156,14 @@ def test_a_body_is_kept_but_for_types_and_a_docstring_becomes_the_banner(project
     assert "\n# errors\n#\n# What can go wrong.\n#\n# AppError\n#   Lost\n# ---" in text
 
 
-TYPED = """
+TYPED = """from typing import Dict, TypeVar, Union, cast
 
 LIMIT: int = 3
+Found = Dict[str, int]
+Seen = Union[
+    int, "Kept"
+]
+_Made = TypeVar("_Made")
 
 
 class Kept(Base):
@@ -181,10 +186,18 @@ def spread(
     int
 ]:
     yield LIMIT  # type: ignore
+    yield max(cast(int, value), cast("Tuple[int]", one or two))[cast(
+        int, one or two
+    )]
 """
-UNTYPED = """
+UNTYPED = '''from typing import Dict, TypeVar, Union, cast
 
 LIMIT = 3
+Found = "Dict[str, int]"
+Seen = """Union[
+    int, "Kept"
+]"""
+_Made = 'TypeVar("_Made")'
 
 
 class Kept(Base):
@@ -203,7 +216,8 @@ def spread(
     second=(),
 ):
     yield LIMIT  # type: ignore
-"""
+    yield max(value, (one or two))[(one or two)]
+'''
 
 
 def test_types_of_functions_are_left_out_and_those_that_make_records_stay() -> None:
@@ -266,13 +280,26 @@ def test_standard_library_imports_are_merged_sorted_and_stand_once(project: Proj
         ERRORS.replace(
             FUTURE, FUTURE + "\nimport os\nimport abc as base\nfrom typing import Any, List, TypeVar\n"
         )
-        + '\n\nNAMES: Any = List[int]\nKIND = TypeVar("KIND")\n',
+        + '\n\nNAMES: Any = os.sep\nKIND = TypeVar("KIND")\nclass Kept:\n    names: List[int]\n',
     )
-    head = project.built().split("__all__")[0]
-    assert head.endswith(
-        "os._exit(130))\n\nimport abc as base\nimport os\nimport os.path\nimport sys\n"
-        "from typing import List, TypeVar\n\n"
+    text = project.built()
+    assert text.split("__all__")[0].endswith(
+        "os._exit(130))\n\nimport abc as base\nimport os\nimport os.path\nimport sys\n\n"
+        "TYPE_CHECKING = False  # checkers take it for true\nif TYPE_CHECKING:\n"
+        "    from typing import List, TypeVar\n\n"
     )
+    assert "\nKIND = 'TypeVar(\"KIND\")'\n" in text
+
+
+def test_what_is_used_of_typing_at_run_time_is_imported(project: Project) -> None:
+    project.write(
+        "errors",
+        ERRORS.replace(FUTURE, FUTURE + "from typing import NamedTuple, Optional\n")
+        + "\n\nclass Pair(NamedTuple):\n    one: Optional[int] = None\n",
+    )
+    text = project.built()
+    assert "\nfrom typing import NamedTuple\n" in text and "\n    from typing import Optional\n" in text
+    assert '"9.8.7"' in run([sys.executable, str(project.script), "x"], project.root)
 
 
 def test_a_long_merged_import_is_wrapped(project: Project) -> None:

@@ -63,45 +63,15 @@ from itertools import chain, count
 from operator import attrgetter
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import (
-    Any,
-    Callable,
-    ClassVar,
-    Dict,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-    Type,
-    TypeVar,
-    Union,
-    cast,
-)
-from urllib.parse import parse_qsl, quote as percent_encode, unquote, unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import quote as percent_encode, unquote, unquote_to_bytes, urljoin, urlsplit
+
+TYPE_CHECKING = False  # checkers take it for true
+if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Type, TypeVar, Union
+    from gpt_image2_more import HostField, Poll
 
 __all__ = [
     "VERSION",
-    "ApiError",
-    "AuthenticationError",
-    "Billed",
-    "Client",
-    "ConfigError",
-    "ExitCode",
-    "GptImage2Error",
-    "InterruptedCall",
-    "ModerationError",
-    "NetworkError",
-    "OutputError",
-    "PartialError",
-    "QuotaError",
-    "RateLimitError",
-    "Result",
-    "SavedImage",
-    "Usage",
-    "UsageError",
-    "edit",
-    "generate",
     "main",
 ]
 
@@ -196,7 +166,7 @@ class _FieldsOnDemand:
         def described(name):
             return field(default_factory=partial(getattr, kind, name)) if hasattr(kind, name) else field()
 
-        specs = [(name, Any, described(name)) for name in kind.__annotations__]
+        specs = [(name, object, described(name)) for name in kind.__annotations__]
         return {one.name: one for one in fields(make_dataclass(kind.__name__, specs))}
 
 
@@ -253,7 +223,7 @@ def replace(record, **changes):
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the command, one for each kind of ending."""
+    # The exit codes of the command, one for each kind of ending.
 
     OK = 0
     INTERNAL = 1
@@ -271,12 +241,12 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self):
-        """One line for people, as `--help` and the references print it."""
+        # One line for people, as `--help` and the references print it.
         return EXIT_MEANINGS[self]
 
 
 class Billed(str, Enum):
-    """Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown)."""
+    # Whether a call cost money: `no` (never sent, or refused before work), `yes`, or `maybe` (unknown).
 
     NO = "no"
     MAYBE = "maybe"
@@ -284,7 +254,7 @@ class Billed(str, Enum):
 
     @property
     def rank(self):
-        """How much it may have cost: of several outcomes the highest is that of all."""
+        # How much it may have cost: of several outcomes the highest is that of all.
         return list(Billed).index(self)
 
 
@@ -306,11 +276,10 @@ class Derivation(Record):
 
 
 class SavedImage(Record):
-    """One image on disk. Dimensions are pixels, None where the file's header does not tell them.
-
-    `number` is the image's place among those of its request, from 1. `derivation` is None for an image as the
-    server sent it.
-    """
+    # One image on disk. Dimensions are pixels, None where the file's header does not tell them.
+    #
+    # `number` is the image's place among those of its request, from 1. `derivation` is None for an image as the
+    # server sent it.
 
     path: str
     size_bytes: int
@@ -324,7 +293,7 @@ class SavedImage(Record):
 
 
 class Usage(Record):
-    """Tokens of one answer, as the server counted them."""
+    # Tokens of one answer, as the server counted them.
 
     input_tokens: int
     output_tokens: int
@@ -364,12 +333,11 @@ class SvgUsage(Record):
 
 
 class Result(Record):
-    """The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
-
-    `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
-    `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
-    of what the host accepted and has not finished: their images are still to come.
-    """
+    # The outcome of one `generate` or `edit`. `cost_usd` is None when usage or prices are not known.
+    #
+    # `attempts` are the tries, of which `requests_sent` had a connection that could carry them.
+    # `sandbox` tells that the offline sandbox has answered, so that no cost is real money. `tasks` are the ids
+    # of what the host accepted and has not finished: their images are still to come.
 
     command: str
     model: str
@@ -389,7 +357,7 @@ class Result(Record):
 
     @property
     def unpriced(self):
-        """What `cost_usd` lacks though it was paid for, in words; empty where it lacks nothing."""
+        # What `cost_usd` lacks though it was paid for, in words; empty where it lacks nothing.
         author = self.svg_usage
         if author is None or author.cost_usd is not None:
             return ""
@@ -418,13 +386,12 @@ class Result(Record):
 
 
 class GptImage2Error(Exception):
-    """The root of all errors of this program.
-
-    Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
-    do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
-    may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
-    names none), and `result`: the images that were saved all the same, or None when nothing was sent.
-    """
+    # The root of all errors of this program.
+    #
+    # Attributes: `code` (stable, snake_case; the server's own where it gave one), `message`, `hint` (what to
+    # do next, may be empty), `exit_code`, `billed`, `http_status`, `request_id`, `retry_safe` (the same request
+    # may be sent again without paying twice), `retry_after_s` (the wait that the server asks for, None where it
+    # names none), and `result`: the images that were saved all the same, or None when nothing was sent.
 
     exit_code: ExitCode = ExitCode.INTERNAL
     default_code = "internal_error"
@@ -454,14 +421,14 @@ class GptImage2Error(Exception):
 
 
 class UsageError(GptImage2Error):
-    """Bad arguments or inputs. Nothing was sent."""
+    # Bad arguments or inputs. Nothing was sent.
 
     exit_code = ExitCode.USAGE
     default_code = "usage"
 
 
 class ConfigError(GptImage2Error):
-    """A configuration file, the base URL or the key is missing or wrong. Nothing was sent."""
+    # A configuration file, the base URL or the key is missing or wrong. Nothing was sent.
 
     exit_code = ExitCode.CONFIG
     default_code = "config"
@@ -474,63 +441,63 @@ class LedgerError(ConfigError):
 
 
 class ApiError(GptImage2Error):
-    """The server refused the request, or answered without a usable image."""
+    # The server refused the request, or answered without a usable image.
 
     exit_code = ExitCode.API
     default_code = "api_error"
 
 
 class AuthenticationError(ApiError):
-    """The server does not accept the key, or the key may not use the model (401, 403)."""
+    # The server does not accept the key, or the key may not use the model (401, 403).
 
     exit_code = ExitCode.CONFIG
     default_code = "authentication"
 
 
 class RateLimitError(ApiError):
-    """Too many requests or tokens a minute (429)."""
+    # Too many requests or tokens a minute (429).
 
     exit_code = ExitCode.RATE_LIMIT
     default_code = "rate_limit_exceeded"
 
 
 class QuotaError(ApiError):
-    """No credit left, or a spend limit is reached."""
+    # No credit left, or a spend limit is reached.
 
     exit_code = ExitCode.RATE_LIMIT
     default_code = "insufficient_quota"
 
 
 class ModerationError(ApiError):
-    """The prompt or the image was blocked by moderation."""
+    # The prompt or the image was blocked by moderation.
 
     exit_code = ExitCode.MODERATION
     default_code = "moderation_blocked"
 
 
 class NetworkError(GptImage2Error):
-    """No connection, or it was lost, or time ran out."""
+    # No connection, or it was lost, or time ran out.
 
     exit_code = ExitCode.NETWORK
     default_code = "network"
 
 
 class OutputError(GptImage2Error):
-    """An image could not be written where it was asked for; `result` says where it is instead."""
+    # An image could not be written where it was asked for; `result` says where it is instead.
 
     exit_code = ExitCode.OUTPUT
     default_code = "output"
 
 
 class PartialError(GptImage2Error):
-    """Some images were saved (see `result`), some were not."""
+    # Some images were saved (see `result`), some were not.
 
     exit_code = ExitCode.PARTIAL
     default_code = "partial"
 
 
 class InterruptedCall(GptImage2Error):
-    """The call was stopped by a signal; images that were whole by then are saved."""
+    # The call was stopped by a signal; images that were whole by then are saved.
 
     exit_code: ExitCode = ExitCode.INTERRUPTED
     default_code = "interrupted"
@@ -632,7 +599,7 @@ class Finished(Record):
     elapsed_s: float
 
 
-Event = Union[
+Event = """Union[
     RequestStarted,
     HeadersReceived,
     RetryWaiting,
@@ -642,8 +609,8 @@ Event = Union[
     ModelImageSaved,
     Warned,
     Finished,
-]
-Observer = Callable[[Event], None]
+]"""
+Observer = "Callable[[Event], None]"
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -770,6 +737,7 @@ _INVISIBLE = (
 #: server that knows how keys begin could make an endless search of it.
 _GAP = rf"(?:[{_INVISIBLE}\s]|\\u(?!00[2-7])[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
+_HAS_ESCAPES = r"%[0-9a-fA-F]{2}|&#|\\u00"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
 #: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
@@ -797,32 +765,41 @@ def mask_secrets(text, secrets=()):
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
-            text = _in_pieces(secret).sub(lambda _: mask, text)  # noqa: B023
+            forms = (_in_pieces, _in_base64, *((_in_escapes,) if re.search(_HAS_ESCAPES, text) else ()))
+            for form in forms:
+                text = form(secret).sub(lambda _: mask, text)  # noqa: B023
     return re.sub(_KEY_LIKE, lambda match: mask_key(re.sub(f"[{_INVISIBLE}]", "", match.group())), text)
 
 
 @lru_cache(maxsize=32)
 def _in_pieces(secret):
-    plain = _GAP.join(map(_in_escapes, secret))
+    return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _in_base64(secret):
+    # A secret in hexadecimal, and in either base64 whatever stands around it.
+    import base64
+
     data = secret.encode("utf-8", "replace")
-    encoded = (_GAP.join(data.hex()), *(_in_base64(data, at) for at in range(3)))
-    return re.compile("|".join([plain, *encoded]), re.IGNORECASE)
+    forms = [data.hex()]
+    for at in range(3):  # so many bytes before it belong to its first three
+        text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
+        text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
+        forms.append("".join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text))
+    return re.compile("|".join(forms), re.IGNORECASE)
 
 
-def _in_escapes(char):
-    # A pattern of one character as it stands, or as addresses, pages and JSON escape it.
+@lru_cache(maxsize=32)
+def _in_escapes(secret):
+    # A secret whose characters are escaped, all or some, as addresses, pages and JSON do.
+    return re.compile(_GAP.join(map(_escaped, secret)), re.IGNORECASE)
+
+
+def _escaped(char):
     code = ord(char)
     percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
     return rf"(?:{re.escape(char)}|{percent}|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};|\\u{code:04x})"
-
-
-def _in_base64(data, at):
-    # A pattern of bytes in either base64, whatever stands around them; `at` more stand before.
-    import base64
-
-    text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
-    text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
-    return _GAP.join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text)
 
 
 def printable(text):
@@ -892,9 +869,9 @@ def whole_number(text, most):
 def count_of(value, most):
     # A count out of parsed JSON, None where it is none, is negative, or is more than `most`.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= cast(float, value) <= most:
+    if not is_number or not 0 <= value <= most:
         return None
-    number = int(cast(float, value))
+    number = int(value)
     return number if number == value else None
 
 
@@ -915,9 +892,9 @@ def duration_s(text, most_s, whole=True):
 def moment_s(value):
     # Seconds since 1970 out of parsed JSON, None where no date can hold them.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= cast(float, value) <= _LAST_MOMENT_S:
+    if not is_number or not 0 <= value <= _LAST_MOMENT_S:
         return None
-    return float(cast(float, value))
+    return float(value)
 
 
 def first_json(text):
@@ -929,14 +906,14 @@ def first_json(text):
         strict=False, parse_int=_json_int, parse_float=_json_float, parse_constant=lambda _: None
     )
     try:
-        return cast(object, decoder.raw_decode(text.lstrip())[0])
+        return decoder.raw_decode(text.lstrip())[0]
     except (ValueError, RecursionError):
         return None
 
 
 def members(value):
     # The members of a parsed object; none for anything else.
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _json_int(text):
@@ -1311,8 +1288,6 @@ _XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
 #: A part of that, or the name of an element, that is not whole yet.
 _XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
 _SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
-_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
-_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
 _PNG_PALETTE, _CMYK_CHANNELS = 3, 4
 _JPEG_EXIF = 0xE1
@@ -1477,17 +1452,11 @@ def _first_element(head):
 
 
 def _read_svg(head):
-    # The dimensions that the first element gives in plain numbers, or else the box that it shows.
-    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
-    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
-    values = {name: one or other for name, one, other in found}
-    sides = [values.get("width", ""), values.get("height", "")]
-    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
-        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
-        pixels = [round(float(side.group(1))) for side in plain if side]
-        if len(pixels) == 2 and all(pixels):
-            return ImageInfo("svg", pixels[0], pixels[1], True)
-    return ImageInfo("svg", None, None, True)
+    try:
+        sides_of_svg = load_side("gpt_image2_more").sides_of_svg
+        return ImageInfo("svg", *sides_of_svg(_first_element(head)), has_alpha=True)
+    except UsageError:  # the script lies alone
+        return ImageInfo("svg", None, None, True)
 
 
 def _ends_svg(tail):
@@ -1892,7 +1861,7 @@ def check_range(name, value, low, high):
 def _in_brackets(name, value):
     # A field as a form has it: what is inside of `svg` stands in brackets behind its name.
     if name.startswith("svg") and isinstance(value, dict):
-        for inner, each in cast(Dict[str, object], value).items():
+        for inner, each in value.items():
             yield from _in_brackets(f"{name}[{inner}]", each)
     else:
         yield name, value
@@ -2209,20 +2178,6 @@ def saved_line(path, size_bytes):
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
 
 
-def size_in_words(size_bytes):
-    # A size as people say it: in MB of a million bytes, small ones to the byte.
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
-
-
-def cost_in_words(estimate):
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
-
-
 def paid_in_words(result):
     # What a result cost, and what of that is not known; empty where nothing is.
     cost = "" if result.cost_usd is None else f"${result.cost_usd:.4f}"
@@ -2265,12 +2220,6 @@ def image_json(image):
         )
         shown["notes"] = list(made.notes)
     return shown
-
-
-def estimate_json(estimate):
-    if estimate is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result):
@@ -2887,7 +2836,7 @@ MAX_HEAD_BYTES = 1 << 20  # more than any curl that bounds it lets through
 _STATUS_LINE = rb"HTTP/[0-9](?:\.[0-9])? +([0-9]{3})(?![0-9])"
 
 #: The status, and the headers: their names in lower case, the last of equal names counts.
-_Head = Tuple[int, Mapping[str, str]]
+_Head = "Tuple[int, Mapping[str, str]]"
 
 
 class HeadReader:
@@ -2974,7 +2923,7 @@ _OPENING, _CLOSING = b"{[", b"}]"
 _NO_STRUCTURE = bytes(set(range(256)) - set(b"{}[],:"))
 
 #: Takes the content of one string, escapes undone, piece by piece; then None at its end.
-StringSink = Callable[[Optional[bytes]], None]
+StringSink = "Callable[[Optional[bytes]], None]"
 
 
 class Place(Record):
@@ -3320,11 +3269,6 @@ PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy
 
 #: The kinds of proxy that curl speaks to; one without a kind is `http`.
 _PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-
-
-def proxy_for(env, scheme, host, port):
-    # The proxy for a host, as the environment spells it; empty where there is none.
-    return env.get(proxy_variable(env, scheme, host, port), "")
 
 
 def proxy_variable(env, scheme, host, port):
@@ -4052,7 +3996,7 @@ _RESERVED = r"(?is)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..
 _CONTROLS = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 #: What a file is told from another by: device, inode, time of change in ns, size.
-FileMark = Tuple[int, int, int, int]
+FileMark = "Tuple[int, int, int, int]"
 
 
 class OutputPlan(Record):
@@ -4170,14 +4114,6 @@ def name_problem(name):
         if os.name == "nt" and re.search('[<>:"|?*]', part):
             return "has a character in it that Windows does not take"
     return ""
-
-
-def canonical(name):
-    # What is equal for two names that one folder may take for the same: by case, or by how an accent is
-    # written.
-    from unicodedata import normalize
-
-    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def extension(image_format):
@@ -5854,9 +5790,9 @@ class ImageFinder:
             if isinstance(value, str) and re.fullmatch(_ADDRESS, value):
                 self._add(Place(path, 0), value, self._rank(path, (_keys(path) or [""])[-1], value))
             elif isinstance(value, dict):
-                waiting += [((*path, name), one) for name, one in cast(Dict[str, object], value).items()]
+                waiting += [((*path, name), one) for name, one in value.items()]
             elif isinstance(value, list):
-                waiting += [((*path, IN_A_LIST), one) for one in cast(List[object], value)]
+                waiting += [((*path, IN_A_LIST), one) for one in value]
 
     def _add(self, place, url, rank):
         if rank and len(self._in_document) < _MOST_FINDINGS:
@@ -6079,10 +6015,9 @@ BUSY_TIMEOUT_S = 2.0
 LOCKED = "ledger_locked"
 _OFF_HINT = "or leave history off with --no-history"
 
-#: A statement, or what cannot be said by one.
-_Step = Union[str, Callable[["Database"], None]]
-
-_VERSION_1 = (
+#: The schema as it is now. A job of a batch is found by its number, and is one JSON object. `derived` has
+#: what was made from images, with or without a request; its `sources` are a list of paths and SHA-256.
+_TABLES = (
     """
     CREATE TABLE requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -6109,7 +6044,10 @@ _VERSION_1 = (
         estimate_high_usd REAL,
         cost_usd REAL,
         discount REAL NOT NULL,
-        batch_id TEXT
+        batch_id TEXT,
+        task_id TEXT,
+        profile TEXT,
+        wishes TEXT
     )
     """,
     "CREATE INDEX requests_started_at ON requests (started_at)",
@@ -6154,36 +6092,6 @@ _VERSION_1 = (
     """
     CREATE TABLE batch_jobs (
         batch INTEGER NOT NULL,
-        custom_id TEXT NOT NULL,
-        job INTEGER NOT NULL,
-        line INTEGER NOT NULL,
-        id TEXT,
-        key TEXT NOT NULL,
-        copy INTEGER NOT NULL,
-        name TEXT NOT NULL,
-        named INTEGER NOT NULL,
-        numbers TEXT NOT NULL,
-        there TEXT NOT NULL,
-        high_usd REAL,
-        prompt TEXT NOT NULL,
-        fields TEXT NOT NULL,
-        inputs TEXT NOT NULL,
-        mask TEXT,
-        state TEXT NOT NULL,
-        outcome TEXT,
-        PRIMARY KEY (batch, custom_id)
-    ) WITHOUT ROWID
-    """,
-)
-#: A job of a batch is one JSON object in place of a column a field, and is found by its number. What was only
-#: being prepared was never sent.
-_VERSION_2 = (
-    "DELETE FROM batch_jobs WHERE batch IN (SELECT number FROM batches WHERE status = 'preparing')",
-    "DELETE FROM batches WHERE status = 'preparing'",
-    "ALTER TABLE batch_jobs RENAME TO batch_jobs_1",
-    """
-    CREATE TABLE batch_jobs (
-        batch INTEGER NOT NULL,
         number INTEGER NOT NULL,
         custom_id TEXT NOT NULL,
         job TEXT NOT NULL,
@@ -6193,13 +6101,6 @@ _VERSION_2 = (
     ) WITHOUT ROWID
     """,
     "CREATE UNIQUE INDEX batch_jobs_custom_id ON batch_jobs (batch, custom_id)",
-    lambda database: _move_jobs(database),
-    "DROP TABLE batch_jobs_1",
-)
-#: Hosts answer with tasks, which are asked after by their ids.
-_VERSION_3 = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
-#: What was made from images, with or without a request; `sources` is a list of paths and SHA-256.
-_VERSION_4 = (
     """
     CREATE TABLE derived (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -6218,15 +6119,8 @@ _VERSION_4 = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
-#: Which of the user's servers it was, by the name of its profile.
-_VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
-#: What was wished for around the call, to be done again.
-_VERSION_6 = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
-#: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS = (
-    *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-)
-SCHEMA_VERSION = len(_MIGRATIONS)
+#: `PRAGMA user_version`: each change of the schema is one more, and a step in `upgrades`.
+SCHEMA_VERSION = 6
 
 
 class Database:
@@ -6344,33 +6238,20 @@ def _migrate(database):
                 f"the ledger {database.path} was written by a newer version of this program",
                 hint=f"update this program, {_OFF_HINT}",
             )
-        for step in (step for steps in _MIGRATIONS[version:] for step in steps):
-            if isinstance(step, str):
-                database.change(step)
-            else:
-                step(database)
+        if version == 0:
+            for statement in _TABLES:
+                database.change(statement)
+        else:
+            _upgrade(database, version)
         database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _move_jobs(database):
-    # Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON.
-    last = -1, ""
-    query = (
-        "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
-        " ORDER BY batch, custom_id LIMIT 500"
-    )
-    while True:
-        page = database.rows(query, (last[0], *last))
-        if not page:
-            return
-        for row in page:
-            job = {name: row[name] for name in ("line", "id", "key", "copy", "name", "high_usd", "prompt")}
-            job.update(number=row["job"], named=bool(row["named"]))
-            for name in ("numbers", "there", "fields", "inputs", "mask"):
-                job[name] = None if row[name] is None else json.loads(row[name])
-            values = row["batch"], row["job"], row["custom_id"], json.dumps(job), row["state"], row["outcome"]
-            database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
-        last = page[-1]["batch"], page[-1]["custom_id"]
+def _upgrade(database, version):
+    try:
+        upgrade = load_side("gpt_image2_more").upgrade
+        upgrade(database, version)
+    except UsageError as alone:
+        raise LedgerError(alone.message, hint=alone.hint) from None
 
 
 def _version(database):
@@ -6445,13 +6326,12 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
-_RENAME = "UPDATE images SET path = CAST(? AS TEXT) WHERE sha256 = ? AND path = CAST(? AS TEXT)"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
 
-_Made = TypeVar("_Made")
-Warn = Callable[[str], None]
+_Made = 'TypeVar("_Made")'
+Warn = "Callable[[str], None]"
 
 
 class Ledger:
@@ -6471,52 +6351,19 @@ class Ledger:
         # Writes the row of a request that is about to be sent, as `sent` and billed `maybe`.
         #
         # Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
-        return self._attempt(lambda database: self._insert(database, opening), warn)
+        return self.attempt(lambda database: self.insert(database, opening), warn)
 
     def accepted(self, row, task_id, warn):
         # The host has accepted a request as a task of this id.
-        values = (stored(self._masked(task_id)), row)
-        self._attempt(lambda database: database.change(_ACCEPT, values), warn)
+        values = (stored(self.masked(task_id)), row)
+        self.attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row, ending, warn):
         # Completes the row of a request that has ended, with its images.
-        self._attempt(lambda database: self._complete(database, row, ending), warn)
+        self.attempt(lambda database: self._complete(database, row, ending), warn)
 
-    def derived(self, image, warn):
-        # Keeps how a finished picture was made from others.
-        derivation = image.derivation
-        if derivation is not None:
-            insert_derived = load_side("gpt_image2_more").insert_derived
-            self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
-
-    def renamed(self, image, now, warn):
-        # Keeps that an image of a call has got another name; nothing where its bytes are others.
-        if image.sha256 == now.sha256 and image.path != now.path:
-            values = stored(now.path), image.sha256, stored(image.path)
-            self._attempt(lambda database: database.change(_RENAME, values), warn)
-
-    def record(
-        self,
-        opening,
-        ending,
-        warn,
-        also=lambda _: None,
-    ):
-        # Writes a request that has ended already, such as one line of a batch's results, in one go with
-        # what `also` writes: all of it, or nothing.
-        #
-        # Returns its id; None when it was not recorded.
-
-        def write(database):
-            with database.transaction():
-                row = self._insert(database, opening)
-                self._fill(database, row, ending)
-                also(database)
-            return row
-
-        return self._attempt(write, warn)
-
-    def _attempt(self, work, warn):
+    def attempt(self, work, warn):
+        # What `work` makes of the open file; None where that could not be done, which is told once.
         if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
             self._tell(locked(self.path), warn)
             return None
@@ -6548,18 +6395,19 @@ class Ledger:
             self._has_warned = True
             warn(f"this call is not in the history: {error.message}; {error.hint}")
 
-    def _insert(self, database, opening):
+    def insert(self, database, opening):
+        # Writes the row of a request; its id.
         request, estimate = opening.request, opening.estimate
         return database.insert(
             _INSERT,
             (
                 opening.started_at or utc_text(time.time()),
-                self._masked(opening.base_url),
+                self.masked(opening.base_url),
                 SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
-                self._masked(request.model),
-                self._masked(request.prompt),
-                self._masked(json.dumps(other_fields(request))),
+                self.masked(request.model),
+                self.masked(request.prompt),
+                self.masked(json.dumps(other_fields(request))),
                 json.dumps([self._input_json(file) for file in opening.inputs]),
                 self._beside_json(opening),
                 stored(opening.output),
@@ -6576,9 +6424,10 @@ class Ledger:
 
     def _complete(self, database, row, ending):
         with database.transaction():
-            self._fill(database, row, ending)
+            self.fill(database, row, ending)
 
-    def _fill(self, database, row, ending):
+    def fill(self, database, row, ending):
+        # Writes how a request ended into its row, within a transaction.
         result = ending.result
         found = database.change(
             _COMPLETE,
@@ -6586,9 +6435,9 @@ class Ledger:
                 round(result.elapsed_s, 3),
                 ending.status.value,
                 ending.error_code,
-                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                None if ending.error_message is None else stored(self.masked(ending.error_message)),
                 result.http_status,
-                None if result.request_id is None else stored(self._masked(result.request_id)),
+                None if result.request_id is None else stored(self.masked(result.request_id)),
                 result.attempts,
                 result.billed.value,
                 _usage_json(result),
@@ -6615,7 +6464,7 @@ class Ledger:
             )
 
     def _input_json(self, file):
-        return {**file.json(), "source": self._masked(file.source)}
+        return {**file.json(), "source": self.masked(file.source)}
 
     def _beside_json(self, opening):
         # What stands in the column `mask`: a mask, or a markup that says so.
@@ -6623,7 +6472,8 @@ class Ledger:
             return json.dumps({**self._input_json(opening.markup), "field": "markup"})
         return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
 
-    def _masked(self, text):
+    def masked(self, text):
+        # The text without secrets.
         return mask_secrets(text, self._secrets)
 
 
@@ -6689,61 +6539,6 @@ def _tried(work, otherwise):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# settings/host_field
-#
-# A header, or a parameter of the query, that a config adds to each request to its own host. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_KEY_HEADERS = ("authorization", "api-key")
-#: The words in front of a token, which tell no secret.
-_TOKEN_KINDS = ("bearer", "basic", "token")
-
-
-class HostField(Record):
-    # One of them. `value` is None where `variable`, which is to hold it, is not set.
-
-    name: str
-    value: Optional[str]
-    variable: str = ""
-    is_secret: bool = False
-
-    @property
-    def shown(self):
-        # The value as it may be shown.
-        if self.value is None:
-            return "(none)"
-        kind, _, token = self.value.partition(" ")
-        if not self.is_secret:
-            return self.value
-        return f"{kind} {mask_key(token)}" if kind.lower() in _TOKEN_KINDS and token else mask_key(self.value)
-
-    @property
-    def is_key(self):
-        # Whether it is a header that stands in for the key's own.
-        return self.name.lower() in _KEY_HEADERS
-
-    @property
-    def secrets(self):
-        # What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
-        # query.
-        if not self.value or not self.is_secret:
-            return ()
-        return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
-
-
-def with_query(url, query, shown=False):
-    # An address with the parameters added that it lacks; with `shown` as it may be shown.
-    pairs = []
-    there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-    for field in query:
-        if field.value is not None and field.name not in there:
-            value = field.shown if shown else percent_encode(field.value, safe="")
-            pairs.append(f"{percent_encode(field.name, safe='')}={value}")
-    return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url
-
-
-# ------------------------------------------------------------------------------------------------------------
 # settings/hosts
 #
 # What a probe has learnt about a base URL, kept in the state folder until it is forgotten.
@@ -6752,7 +6547,7 @@ def with_query(url, query, shown=False):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_FILE_NAME = "hosts.json"
+HOSTS_FILE = "hosts.json"
 
 
 class HostFacts(Record):
@@ -6772,45 +6567,23 @@ class HostFacts(Record):
     tasks: Optional[bool] = None
 
 
-def today():
-    return time.strftime("%Y-%m-%d")
-
-
 def load_facts(state_folder, base_url):
-    entry = _read(state_folder).get(base_url)
+    entry = read_hosts(state_folder).get(base_url)
     if not isinstance(entry, dict):
         return None
     known = HostFacts.__match_args__
     values = {"probed_on": ""}
-    values.update((name, value) for name, value in cast(Dict[str, Any], entry).items() if name in known)
+    values.update((name, value) for name, value in entry.items() if name in known)
     return HostFacts(**values)
 
 
-def save_facts(state_folder, base_url, facts):
-    _write(state_folder, {**_read(state_folder), base_url: vars(facts)})
-
-
-def forget_facts(state_folder, base_url):
-    # Forgets a base URL; False when nothing was known of it.
-    everything = _read(state_folder)
-    if base_url not in everything:
-        return False
-    del everything[base_url]
-    _write(state_folder, everything)
-    return True
-
-
-def _read(state_folder):
+def read_hosts(state_folder):
+    # What is known of each base URL, as it is in the file.
     try:
-        content = json.loads(read_ours(state_folder / _FILE_NAME).decode("utf-8"))
+        content = json.loads(read_ours(state_folder / HOSTS_FILE).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
-
-
-def _write(state_folder, everything):
-    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
-    write_private_file(state_folder / _FILE_NAME, text)
+    return content if isinstance(content, dict) else {}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -6869,46 +6642,6 @@ def _find_home(env):
     elif not home:
         home = os.path.expanduser("~")
     return Path(home) if os.path.isabs(home) else None
-
-
-# ------------------------------------------------------------------------------------------------------------
-# settings/poll
-#
-# How one host's tasks are asked for, as its config says it. Pure.
-# ------------------------------------------------------------------------------------------------------------
-
-
-class Poll(Record):
-    # Where a task is asked for, and where its answers say what; empty is what the config does not say.
-    #
-    # `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
-    # `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
-    # lower case.
-
-    path: str = ""
-    id: str = ""
-    status: str = ""
-    done: Tuple[str, ...] = ()
-    failed: Tuple[str, ...] = ()
-    images: str = ""
-
-    def address(self, base_url, task_id):
-        # Where a task is asked for, whatever characters its id has; empty where no path is given.
-        path = self.path.replace("{id}", percent_encode(task_id, safe=""))
-        return base_url + path if path.startswith("/") else path
-
-
-def value_at(document, place):
-    # What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
-    # where nothing does.
-    for step in place.split("."):
-        if isinstance(document, dict):
-            document = cast(Dict[str, object], document).get(step)
-        elif isinstance(document, list) and re.fullmatch("[0-9]{1,6}", step):
-            document = dict(enumerate(cast(List[object], document))).get(int(step))
-        else:
-            return None
-    return document
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -7068,7 +6801,7 @@ def read_object(path):
             f"config {path}, line 1: expected a JSON object, found {_json_type(content)}",
             hint='it should look like {"base_url": "…", "api_key_env": "OPENAI_API_KEY"}',
         )
-    return text, cast(Dict[str, Any], content)
+    return text, content
 
 
 def _check_types(fields, place):
@@ -7241,7 +6974,7 @@ OFFICIAL_KEY_VARIABLE = "OPENAI_API_KEY"
 OFFICIAL_URL_VARIABLE = "OPENAI_BASE_URL"
 
 #: A value, and the source that gave it, in words (`--base-url`, a path, a variable, `default`).
-Found = Tuple[str, str]
+Found = "Tuple[str, str]"
 
 _QUOTES = tuple("\"'`\u2018\u2019\u201c\u201d")
 
@@ -7435,6 +7168,9 @@ class Settings(Record):
 
     def address(self, path):
         # The address of a path below the base URL.
+        if not self.query:
+            return self.base_url + path
+        with_query = load_side("gpt_image2_more").with_query
         return with_query(self.base_url + path, self.query)
 
     def require_key(self):
@@ -7490,6 +7226,10 @@ def load_settings(
         host_file, left_out = file_for(file, url)
         warnings += left_out
         host_sources.update(sources_of(host_file) if host_file else {})
+    query = ()
+    if read.query or host_file:
+        whole_query = load_side("gpt_image2_more").whole_query
+        query = whole_query(read.query, host_file)
     if key:
         check_key(*key)
     if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
@@ -7531,17 +7271,9 @@ def load_settings(
         warnings=tuple(warnings),
         profile=file.profile if file else "",
         headers=host_file.headers if host_file else (),
-        query=_whole_query(read.query, host_file),
+        query=query,
         poll=host_file.poll if host_file else None,
     )
-
-
-def _whole_query(of_url, file):
-    # The parameters of every request: those that came with the base URL, and those of the file, which go
-    # first.
-    own = file.query if file else ()
-    names = {field.name for field in own}
-    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
 
 
 def _facts_of(env, url):
@@ -7738,7 +7470,7 @@ def read_server_error(document, task=None):
     # `task` is what the answer tells of one, where that is known.
     if not isinstance(document, dict):
         return None
-    fields = cast(Dict[str, Any], document)
+    fields = document
     error = fields.get("error") or members(fields.get("response")).get("error")  # as the Responses API
     if error and error is not True and (not members(error) or any(members(error).values())):
         return error_of(fields, error)
@@ -7752,7 +7484,7 @@ def read_server_error(document, task=None):
 def error_of(fields, error):
     # An answer's error, whatever its form.
     if isinstance(error, list):  # one error a field: the first says enough
-        error = cast(List[Any], error)[0]
+        error = error[0]
     envelope = members(error)
     details = members(envelope.get("moderation_details"))
     code = _word(envelope.get("code")) or _word(fields.get("code"))
@@ -7787,9 +7519,9 @@ def said_text(value):
 def _names(value):
     # A list of names from a list, or from an object whose true members are meant.
     if isinstance(value, list):
-        return cast(List[object], value)
+        return value
     if isinstance(value, dict):
-        return [name for name, on in cast(Dict[object, object], value).items() if on]
+        return [name for name, on in value.items() if on]
     return []
 
 
@@ -8266,7 +7998,7 @@ def _is_of_images(document):
     fields = members(document)
     items = fields.get("data", [fields])
     return (
-        _has_known_fields(fields) and isinstance(items, list) and all(map(_is_image, cast(List[Any], items)))
+        _has_known_fields(fields) and isinstance(items, list) and all(map(_is_image, items))
     )
 
 
@@ -9007,7 +8739,7 @@ _CODE_CHARS = 100
 _SAID_CHARS = 200
 
 
-class Cause(NamedTuple):
+class Cause(Record):
     # What an error is made of.
 
     kind: Type[GptImage2Error]
@@ -9090,7 +8822,7 @@ def refuses_stream(attempt):
 
 
 _MIB = 1024 * 1024
-_TO_FETCH = "to fetch"  # the format of what was not fetched yet
+TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
@@ -9125,7 +8857,7 @@ def load_inputs(
         _download(source, path, downloader, what)
         return path, os.path.basename(unquote(urlsplit(source).path))
 
-    return _with_inputs(
+    return with_each_input(
         request,
         sources,
         mask,
@@ -9137,35 +8869,15 @@ def load_inputs(
     )
 
 
-def local_inputs(
-    request,
-    sources,
-    mask,
-    markup,
-    converts=True,
-):
-    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
-    # only later what they are.
-    return _with_inputs(
-        request,
-        sources,
-        mask,
-        markup,
-        lambda source, what, max_bytes, first: (
-            InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
-            else local_input(source, what, max_bytes, first)
-        ),
-    )
-
-
-def _with_inputs(
+def with_each_input(
     request,
     sources,
     mask,
     markup,
     load,
 ):
+    # The request with each of its inputs as `load` reads it, which is given the source, what it is, the
+    # bytes that it may have, and the first image for what is held against that.
     images = tuple(load(each, "input image", MAX_INPUT_BYTES, None) for each in sources)
     request = replace(request, images=images)
     first = images[0] if images else None
@@ -9174,7 +8886,7 @@ def _with_inputs(
             continue
         image = load(source, what, max_bytes, first)
         request = replace(request, **{what: image})
-        if what == "markup" and first is not None and _TO_FETCH not in (first.format, image.format):
+        if what == "markup" and first is not None and TO_FETCH not in (first.format, image.format):
             check_markup = load_side("gpt_image2_more").check_markup
             check_markup(source, image, first)
     return request
@@ -9244,7 +8956,7 @@ def _checked_file(
         is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
-    if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
+    if what == "mask" and problem is None and first is not None and first.format != TO_FETCH:
         image, problem = _checked_mask(name, image, first)
     if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
         image = _made_fit(image, folder, problem)
@@ -9298,12 +9010,6 @@ def _format_problem(name, image, max_bytes):
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
-
-
-def _is_to_be_converted(source):
-    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
-    can_convert = load_side("gpt_image2_more").can_convert
-    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path):
@@ -9575,7 +9281,7 @@ _MIN_TIMEOUT_S = 1.0
 DOWNLOAD_FAILED = "download_failed"
 
 #: How a lane ended: what is on disk and what it cost, and the error where not all images came.
-LaneEnd = Tuple[Result, Optional[GptImage2Error]]
+LaneEnd = "Tuple[Result, Optional[GptImage2Error]]"
 
 
 class Lane:
@@ -9633,7 +9339,9 @@ class Lane:
         )
         self._sent += attempt.end.sent
         if attempt.accepted is not None:
-            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
+            follow_task = load_side("gpt_image2_more").follow_task
+            downloader = self._downloader(answer_bound(self._request, call.policy.max_download_bytes))
+            attempt = follow_task(call, self._request.count, attempt, downloader, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls[: self._most_addresses])})
         failures = self._download(attempt, collector)
@@ -9645,31 +9353,6 @@ class Lane:
             sending.in_flight.close()
         sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
-
-    def _follow_task(
-        self, attempt, task, collector, sending
-    ):
-        # Asks after a task until it has ended, as far as the call waits for that; the last answer.
-        TaskPoller = load_side("gpt_image2_more").TaskPoller
-        known_addresses = load_side("gpt_image2_more").known_addresses
-        told_addresses = load_side("gpt_image2_more").told_addresses
-        call, settings = self._call, self._call.host.settings
-        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
-        call.accepted(task, sending, told)
-        if not call.policy.waits_for_tasks:
-            return attempt
-        poller = TaskPoller(
-            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
-            settings.query,
-            collector,
-            call.host.stop,
-            settings.poll,
-            sending.poll_spool,
-            call.task_came,
-            self._request.count,
-        )
-        known = known_addresses(task.id, settings.base_url)
-        return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
     def _judge(
         self, attempt, collector, sending, failures
@@ -9980,21 +9663,20 @@ DEFAULT_TIMEOUT_S = 600.0
 MIN_TIMEOUT_S = 0.001  # to curl, 0 is no limit at all
 MAX_TIMEOUT_S = 1_000_000.0
 
-PathLike = Union[str, "os.PathLike[str]"]
+PathLike = 'Union[str, "os.PathLike[str]"]'
 
 
 class Client:
-    """Makes calls under one configuration.
-
-    `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
-    all of them may be left out.
-    `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
-    `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
-    are recorded in the ledger unless `history` or the config says otherwise.
-
-    Raises:
-        ConfigError: the configuration is unusable (a missing key shows only when something is sent).
-    """
+    # Makes calls under one configuration.
+    #
+    # `config` names a config file, `profile` one of its profiles; `base_url` and `api_key` are like the flags;
+    # all of them may be left out.
+    # `timeout_s` bounds a call with its retries. `observer` is called with every `Event` of a call. Without
+    # `waits_for_server` a call that the server asks to wait raises instead; the error says for how long. Calls
+    # are recorded in the ledger unless `history` or the config says otherwise.
+    #
+    # Raises:
+    # ConfigError: the configuration is unusable (a missing key shows only when something is sent).
 
     def __init__(
         self,
@@ -10048,7 +9730,7 @@ class Client:
             self.ledger = Ledger(state_folder(self.env), self.settings.secrets)
 
     def under(self, stop, waits_for_server=True):
-        """This client with another switch that ends its calls: all else is shared between the two."""
+        # This client with another switch that ends its calls: all else is shared between the two.
         twin = object.__new__(type(self))
         policy = replace(self._policy, waits_for_server=waits_for_server and self._policy.waits_for_server)
         vars(twin).update(vars(self), _stop=stop, _policy=policy)
@@ -10056,116 +9738,30 @@ class Client:
 
     @property
     def that_waits(self):
-        """This client, but that it waits where the server asks for it: for a call on which one that is paid
-        for depends."""
+        # This client, but that it waits where the server asks for it: for a call on which one that is paid
+        # for depends.
         twin = self.under(self._stop)
         twin._policy = replace(self._policy, waits_for_server=True)
         return twin
 
     @property
     def timeout_s(self):
-        """How long a call may take with its retries."""
+        # How long a call may take with its retries.
         return self._policy.timeout_s
 
     @property
+    def host(self):
+        # The server of the settings, to which calls go that this client's switch ends.
+        return host_of(self.settings, self.env, self._stop)
+
+    @property
     def rescue_folder(self):
-        """Where images go that their output does not take, and answers that hold none."""
+        # Where images go that their output does not take, and answers that hold none.
         return state_folder(self.env) / "rescued"
 
     def with_model(self, request):
-        """The request with the model of the settings where it names none, and streamed where they say so."""
+        # The request with the model of the settings where it names none, and streamed where they say so.
         return self.settings.applied_to(request)
-
-    def generate(
-        self,
-        prompt,
-        *,
-        output=None,
-        model=None,
-        n=None,
-        size=None,
-        quality=None,
-        complexity=None,
-        output_format=None,
-        output_compression=None,
-        frame_count=None,
-        frame_duration_ms=None,
-        svg_model=None,
-        svg_effort=None,
-        background=None,
-        moderation=None,
-        user=None,
-        safety_identifier=None,
-        stream=False,
-        partial_images=None,
-        extra=None,
-        no_clobber=False,
-        save_partials=False,
-        max_cost_usd=None,
-        no_wait=False,
-    ):
-        """Images from a text. The names are the API's; None leaves a field to the server, the model to the
-        settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
-        id.
-
-        Raises:
-            GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
-        """
-        return self._make(None, locals())
-
-    def edit(
-        self,
-        image,
-        prompt,
-        *,
-        mask=None,
-        markup=None,
-        output=None,
-        model=None,
-        n=None,
-        size=None,
-        quality=None,
-        complexity=None,
-        output_format=None,
-        output_compression=None,
-        frame_count=None,
-        frame_duration_ms=None,
-        svg_model=None,
-        svg_effort=None,
-        background=None,
-        moderation=None,
-        user=None,
-        safety_identifier=None,
-        stream=False,
-        partial_images=None,
-        extra=None,
-        no_clobber=False,
-        save_partials=False,
-        max_cost_usd=None,
-        no_wait=False,
-    ):
-        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
-        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        return self._make(sources, locals())
-
-    def _make(self, sources, keywords):
-        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
-        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
-        if fields["model"] is None:
-            fields["model"] = self.settings.model
-        extra = keywords["extra"] or {}
-        request = ImageRequest(extra=tuple(extra.items()), **fields)
-        with ExitStack() as stack:
-            if sources is not None:
-                inputs = self.with_inputs(request, sources, keywords["mask"], keywords["markup"])
-                request = stack.enter_context(inputs)
-            prepared = self.prepare(
-                request,
-                keywords["output"],
-                no_clobber=keywords["no_clobber"],
-                max_cost_usd=keywords["max_cost_usd"],
-            )
-            return self.run(prepared, save_partials=keywords["save_partials"], no_wait=keywords["no_wait"])
 
     @contextmanager
     def with_inputs(
@@ -10177,22 +9773,20 @@ class Client:
         *,
         allow_private=True,
     ):
-        """The request with its input images, mask and markup, loaded and checked; what was fetched goes at
-        the end.
-
-        `allow_private` admits addresses in private networks: right for what a user typed.
-
-        Raises:
-            UsageError: an input cannot be used.
-            NetworkError: an address could not be fetched.
-        """
+        # The request with its input images, mask and markup, loaded and checked; what was fetched goes at
+        # the end.
+        #
+        # `allow_private` admits addresses in private networks: right for what a user typed.
+        #
+        # Raises:
+        # UsageError: an input cannot be used.
+        # NetworkError: an address could not be fetched.
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        curl = host_of(self.settings, self.env, self._stop).curl
         until = time.monotonic() + self._policy.timeout_s
         downloader = Downloader(
-            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+            self.host.curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
         )
         with temporary_folder() as folder:
             yield load_inputs(
@@ -10212,11 +9806,10 @@ class Client:
         no_clobber=False,
         max_cost_usd=None,
     ):
-        """Everything that can be checked before paying, but for the output folder and the key.
-
-        Raises:
-            UsageError: bad arguments, or the estimate is above `max_cost_usd`.
-        """
+        # Everything that can be checked before paying, but for the output folder and the key.
+        #
+        # Raises:
+        # UsageError: bad arguments, or the estimate is above `max_cost_usd`.
         request, warnings = checked(request)
         name = os.fspath(output) if output is not None else default_output(self.env, request.effective_format)
         plan = plan_output(
@@ -10240,12 +9833,11 @@ class Client:
         observer=None,
         no_wait=False,
     ):
-        """Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
-        With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
-
-        Raises:
-            GptImage2Error: not all images could be saved as asked; `result` holds those that were.
-        """
+        # Sends a prepared call and saves its images; `observer` hears of this call instead of the client's.
+        # With `no_wait` it does not wait for a task that the host makes of it: `Result.tasks` has its id.
+        #
+        # Raises:
+        # GptImage2Error: not all images could be saved as asked; `result` holds those that were.
         self.check_way()
         folders = folders_to_write(prepared)
         for folder in folders:
@@ -10261,8 +9853,9 @@ class Client:
         self, prepared, save_partials, observer, waits_for_tasks
     ):
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
-        host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
+        call = Call(
+            self.host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then
+        )
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -10284,24 +9877,17 @@ class Client:
             call.gate.close()
 
     def check_way(self):
-        """Nothing, where all is there that a request needs on its way.
-
-        Raises:
-            ConfigError: the key is missing, or curl.
-            NetworkError: the proxy is of an unknown kind.
-        """
+        # Nothing, where all is there that a request needs on its way.
+        #
+        # Raises:
+        # ConfigError: the key is missing, or curl.
+        # NetworkError: the proxy is of an unknown kind.
         self.settings.require_key()
         find_curl()
-        host_of(self.settings, self.env, self._stop).curl.proxy_for(self.settings.base_url)
-
-    def asks_sandbox(self):
-        """Whether the sandbox answers at the base URL; asks it, without a key."""
-        asks_sandbox = load_side("gpt_image2_more").asks_sandbox
-        host = host_of(self.settings, self.env, self._stop)
-        return asks_sandbox(host.curl, self.settings.base_url)
+        self.host.curl.proxy_for(self.settings.base_url)
 
     def _strays(self, plan):
-        """Sweeps an output folder before its first call; what was found there, in words."""
+        # Sweeps an output folder before its first call; what was found there, in words.
         if plan.folder in self._swept:
             return ()
         self._swept.add(plan.folder)
@@ -10311,12 +9897,12 @@ class Client:
         )
 
     def finish_leftovers(self, waits=False):
-        """Finishes what killed processes left, once a client and before its first call; what came of it, in
-        words. With `waits` tasks that the host works on are waited for."""
+        # Finishes what killed processes left, once a client and before its first call; what came of it, in
+        # words. With `waits` tasks that the host works on are waited for.
         if self._has_resumed.is_set():
             return ()
         self._has_resumed.set()
-        host = host_of(self.settings, self.env, self._stop)
+        host = self.host
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said = []
@@ -10327,30 +9913,6 @@ class Client:
             for resumed in resumer.run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
-
-    def tasks_under_way(self):
-        """The outputs, by the path of their first image, that a host still works on."""
-        folder = state_folder(self.env)
-        if not is_anything_left(folder, and_tried=True):
-            return frozenset()
-        outputs_of_tasks = load_side("gpt_image2_more").outputs_of_tasks
-        return frozenset(outputs_of_tasks(folder))
-
-
-def generate(prompt, *, output=None, **options):
-    """`Client().generate(...)` with the configuration that is found."""
-    return Client().generate(prompt, output=output, **options)
-
-
-def edit(
-    image,
-    prompt,
-    *,
-    output=None,
-    **options,
-):
-    """`Client().edit(...)` with the configuration that is found."""
-    return Client().edit(image, prompt, output=output, **options)
 
 
 def _ignore(event):
@@ -10950,8 +10512,10 @@ def _show_config(args, output):
         "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
-        **_host_values(settings),
     }
+    if settings.headers or settings.query or settings.poll:
+        shown_values = load_side("gpt_image2_more").shown_values
+        values.update(shown_values(settings))
     for warning in settings.warnings:
         output.warn(warning)
     output.result(f"Active config: {active or 'none'}")
@@ -10967,15 +10531,6 @@ def _show_config(args, output):
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _host_values(settings):
-    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
-    values = {f"headers.{field.name}": field.shown for field in settings.headers}
-    values.update((f"query.{field.name}", field.shown) for field in settings.query)
-    if settings.poll is not None:
-        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
-    return values
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -11301,23 +10856,22 @@ def _run_batch(words, _output, _stop):
     return ExitCode.OK
 
 
-LOADED_SIDES: Dict[str, Any] = {}
+LOADED_SIDES = {}
 SIDES_LOCK = threading.Lock()
 
 
-def load_side(name: str) -> Any:
-    """A part of this program that lies beside this script in a file of its own.
-
-    Raises:
-        UsageError: it is not there, or it is of another version.
-    """
+def load_side(name):
+    # A part of this program that lies beside this script in a file of its own.
+    #
+    # Raises:
+    # UsageError: it is not there, or it is of another version.
     with SIDES_LOCK:
         if name not in LOADED_SIDES:
             LOADED_SIDES[name] = read_side(Path(os.path.realpath(__file__)).with_name(f"{name}.py"))
     return LOADED_SIDES[name]
 
 
-def read_side(path: Path) -> Any:
+def read_side(path):
     import importlib.util
 
     spec = importlib.util.spec_from_file_location(path.stem, str(path))
@@ -11340,7 +10894,7 @@ def read_side(path: Path) -> Any:
     return module
 
 
-def no_side(path: Path, problem: str) -> UsageError:
+def no_side(path, problem):
     hint = f"copy it from where the script is from to {path.parent}"
     return UsageError(f"{path.name} {problem}", hint=hint, code="extra_missing")
 

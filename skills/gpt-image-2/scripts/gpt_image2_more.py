@@ -40,20 +40,7 @@ from math import inf, log
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-    Union,
-    cast,
-)
+from typing import Mapping, Protocol
 from urllib.parse import parse_qsl, quote as percent_encode, urlsplit
 
 from gpt_image2 import (
@@ -74,6 +61,7 @@ from gpt_image2 import (
     FAMILY,
     FOLDER,
     HEAD,
+    HOSTS_FILE,
     IMAGE_NOTES,
     INNER_FIELDS,
     LEDGER_NAME,
@@ -112,6 +100,7 @@ from gpt_image2 import (
     STDOUT,
     TASK_ACCEPTED,
     TASK_PENDING,
+    TO_FETCH,
     TRIED,
     TYPICAL_SECONDS,
     USER_AGENT,
@@ -132,22 +121,16 @@ from gpt_image2 import (
     Cause,
     Client,
     ConfigError,
-    ConfigFile,
     CostEstimate,
     Curl,
-    Database,
-    Derivation,
     DownloadFailed,
     Downloader,
     Ending,
-    Event,
     ExitCode,
     FormPart,
     GptImage2Error,
     HeadersReceived,
-    Host,
     HostFacts,
-    HostField,
     HttpRequest,
     ImageCollector,
     ImageCommand,
@@ -160,29 +143,23 @@ from gpt_image2 import (
     InterruptedCall,
     JsonSplitter,
     Lane,
-    LaneEnd,
     Ledger,
     LedgerError,
     MadeFrom,
     ModelImageSaved,
     NetworkError,
     NotAnImage,
-    Observer,
     Opening,
     Output,
     OutputError,
     OutputPlan,
-    OwnedFolder,
     Parser,
     PartialError,
     PartialImage,
-    Poll,
     PreparedCall,
     Prices,
     QuotaError,
-    RateLimit,
     RateLimitError,
-    Received,
     Record,
     RequestStarted,
     ResponseHead,
@@ -192,17 +169,14 @@ from gpt_image2 import (
     SavedImage,
     ServerError,
     ServerFlags,
-    Settings,
     Spool,
     Status,
     StopSwitch,
-    SvgUsage,
     Task,
     TaskState,
     TaskUnderWay,
     TextPrices,
     TransferEnd,
-    Usage,
     UsageError,
     Warned,
     add_call_flags,
@@ -219,19 +193,16 @@ from gpt_image2 import (
     amount,
     backoff_s,
     called,
-    canonical,
     check_range,
     checked,
     client_of,
     config_locations,
-    cost_in_words,
     cost_of_usage,
     cost_warnings,
     count_of,
     curl_version,
     ending_of,
     error_of,
-    estimate_json,
     explain,
     extension,
     failure_json,
@@ -241,7 +212,6 @@ from gpt_image2 import (
     find_curl,
     flag_of,
     folders_to_write,
-    forget_facts,
     free_bytes,
     has_matching_extension,
     has_same_origin,
@@ -253,6 +223,7 @@ from gpt_image2 import (
     input_file,
     input_file_of,
     is_address,
+    is_anything_left,
     is_azure,
     is_digits,
     is_image_file,
@@ -269,8 +240,8 @@ from gpt_image2 import (
     limit_in_words,
     load_settings,
     local_input,
-    local_inputs,
     make_images,
+    mask_key,
     mask_secrets,
     members,
     moment_s,
@@ -289,6 +260,7 @@ from gpt_image2 import (
     print_text,
     private_folder,
     read_database,
+    read_hosts,
     read_object,
     read_prompt,
     read_server_error,
@@ -305,7 +277,6 @@ from gpt_image2 import (
     resolve_addresses,
     resolve_size,
     said_text,
-    save_facts,
     saved_image_at,
     saved_line,
     server_wait_s,
@@ -313,7 +284,6 @@ from gpt_image2 import (
     shortened,
     show,
     shown_task,
-    size_in_words,
     size_problem,
     slug,
     state_folder,
@@ -322,17 +292,38 @@ from gpt_image2 import (
     taken_over,
     temporary_folder,
     ticking,
-    today,
     told_usage,
     try_lock,
     typical_seconds,
     utc_text,
-    value_at,
-    with_query,
+    with_each_input,
     write_config,
     write_private,
+    write_private_file,
     write_whole,
 )
+
+TYPE_CHECKING = False  # checkers take it for true
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+    from gpt_image2 import (
+        CallUnderWay,
+        ConfigFile,
+        Database,
+        Derivation,
+        Event,
+        Host,
+        LaneEnd,
+        Observer,
+        OwnedFolder,
+        RateLimit,
+        Received,
+        SentRequest,
+        Settings,
+        SvgUsage,
+        Usage,
+        Warn,
+    )
 
 
 # ============================================================================================================
@@ -613,11 +604,15 @@ def legal_instead(width, height):
 # ------------------------------------------------------------------------------------------------------------
 # api/gif_svg
 #
-# What the API asks of an animated GIF and of an SVG, besides what it asks of every image. Pure.
+# What the API asks of an animated GIF and of an SVG, besides what it asks of every image, and how large an
+# SVG says that it is. Pure.
 #
 # Source: the official client's types, and for the sheet of a GIF what a gateway has measured, as of 2026-11.
 # ------------------------------------------------------------------------------------------------------------
 
+
+_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 
 #: The edge of a frame where nothing else is asked for; up to 9 of them fit on a sheet.
 _FRAME_EDGE = 960
@@ -690,6 +685,21 @@ def fitting_frame(width, height, frames):
         if frame_problem(across, down, frames, (side, -(-frames // side))) is None:
             return across, down
     return fitting_frame(_FRAME_EDGE, _FRAME_EDGE, frames)
+
+
+def sides_of_svg(text):
+    # Width and height that the first element gives in plain numbers, or else the box that it shows; None
+    # where it tells neither.
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", text)
+    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
+    values = {name: one or other for name, one, other in found}
+    sides = [values.get("width", ""), values.get("height", "")]
+    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
+        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
+        pixels = [round(float(side.group(1))) for side in plain if side]
+        if len(pixels) == 2 and all(pixels):
+            return pixels[0], pixels[1]
+    return None, None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -930,7 +940,7 @@ def by_own_names(fields):
     for name, (_, *steps) in INNER_FIELDS.items():
         value = svg
         for step in steps:
-            value = cast(Dict[str, Any], value).get(step) if isinstance(value, dict) else None
+            value = value.get(step) if isinstance(value, dict) else None
         if value is not None:
             own[name] = value
     if not own or ImageRequest("", **own).wire_fields("")["svg"] != svg:
@@ -1039,7 +1049,7 @@ def parse_lengths(words, what):
 
 
 #: The pixels of a row from one up to another, that one not included.
-Span = Tuple[int, int]
+Span = "Tuple[int, int]"
 _AREA_KINDS = ("rect", "ellipse")
 _MAX_PLACE_PX = 1e9
 
@@ -1279,6 +1289,33 @@ def _is_seen_otherwise(image):
 # What people and programs are told: lines and colours, `--json`, `--events`, `--quiet`. Touches standard
 # output and standard error, nothing else.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# telling/amounts
+#
+# Sizes, and what requests would cost, as people and programs are told them. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def size_in_words(size_bytes):
+    # A size as people say it: in MB of a million bytes, small ones to the byte.
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
+
+
+def cost_in_words(estimate):
+    if estimate is None:
+        return "unknown for this model or quality"
+    text = f"${estimate.low_usd:.4f}"
+    if estimate.high_usd > estimate.low_usd:
+        text += f" to ${estimate.high_usd:.4f}"
+    return f"{text} ({estimate.note})" if estimate.note else text
+
+
+def estimate_json(estimate):
+    if estimate is None:
+        return None
+    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -1783,12 +1820,12 @@ class Left:
         #: The SHA-256 of the images that were sent.
         self.inputs = [str(sha256) for sha256 in asked.get("inputs") or ()]
         output = asked.get("output")
-        self._output = cast(Dict[str, Any], output) if isinstance(output, dict) else {}
+        self._output = output if isinstance(output, dict) else {}
         then = asked.get("then")
-        self._then = cast(Dict[str, Any], then) if isinstance(then, dict) else {}
+        self._then = then if isinstance(then, dict) else {}
         head = _read_object(folder / HEAD)
         status, headers = head.get("status"), head.get("headers")
-        self.headers = cast(Dict[str, Any], headers) if isinstance(headers, dict) else {}
+        self.headers = headers if isinstance(headers, dict) else {}
         self.status = status if isinstance(status, int) else None
 
     @property
@@ -1808,7 +1845,7 @@ class Left:
         # The commands that make of an image what was asked for; empty where that is there. What is there by
         # its name is something else where the image is new.
         then = self._then.get(str(image.number))
-        target, commands = map(str, cast(List[Any], then) if isinstance(then, list) else ("", ""))
+        target, commands = map(str, then if isinstance(then, list) else ("", ""))
         if not target or (not is_new and os.path.lexists(target)):
             return ""
         return commands.replace("{image}", in_quotes(image.path))
@@ -1890,7 +1927,7 @@ def outputs_of_tasks(state_folder):
             asked = _read_object(folder / ASKED)
             plan = asked.get("output")
             if isinstance(plan, dict):
-                yield str(_plan_of(cast(Dict[str, Any], plan), state_folder).path(1))
+                yield str(_plan_of(plan, state_folder).path(1))
 
 
 def _plan_of(output, rescue_folder):
@@ -1916,7 +1953,7 @@ def _read_object(path):
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return cast(Dict[str, Any], content) if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _read_lines(path):
@@ -1926,7 +1963,7 @@ def _read_lines(path):
             with suppress(ValueError, RecursionError):
                 content = json.loads(line)
                 if isinstance(content, dict):
-                    yield cast(Dict[str, Any], content)
+                    yield content
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2233,12 +2270,274 @@ def _derived_picture(row):
     return DerivedPicture(sources=sources, size_bytes=row["bytes"], **{name: row[name] for name in names})
 
 
+# ------------------------------------------------------------------------------------------------------------
+# ledger/afterwards
+#
+# Writes to the ledger what has ended: requests that are no call here, and what was made of their images.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_RENAME = "UPDATE images SET path = CAST(? AS TEXT) WHERE sha256 = ? AND path = CAST(? AS TEXT)"
+
+
+def record_derived(ledger, image, warn):
+    # Keeps how a finished picture was made from others.
+    derivation = image.derivation
+    if derivation is not None:
+        ledger.attempt(lambda database: insert_derived(database, image, derivation, ledger.masked), warn)
+
+
+def record_renamed(ledger, image, now, warn):
+    # Keeps that an image of a call has got another name; nothing where its bytes are others.
+    if image.sha256 == now.sha256 and image.path != now.path:
+        values = stored(now.path), image.sha256, stored(image.path)
+        ledger.attempt(lambda database: database.change(_RENAME, values), warn)
+
+
+def record_ended(
+    ledger,
+    opening,
+    ending,
+    warn,
+    also=lambda _: None,
+):
+    # Writes a request that has ended already, such as one line of a batch's results, in one go with what
+    # `also` writes: all of it, or nothing.
+    #
+    # Returns its id; None when it was not recorded.
+
+    def write(database):
+        with database.transaction():
+            row = ledger.insert(database, opening)
+            ledger.fill(database, row, ending)
+            also(database)
+        return row
+
+    return ledger.attempt(write, warn)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# ledger/upgrades
+#
+# Brings a ledger that an earlier version of this program has made up to date.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: A statement, or what cannot be said by one.
+_Step = "Union[str, Callable[[Database], None]]"
+
+#: A job of a batch is one JSON object in place of a column a field, and is found by its number. What was only
+#: being prepared was never sent.
+_VERSION_2 = (
+    "DELETE FROM batch_jobs WHERE batch IN (SELECT number FROM batches WHERE status = 'preparing')",
+    "DELETE FROM batches WHERE status = 'preparing'",
+    "ALTER TABLE batch_jobs RENAME TO batch_jobs_1",
+    """
+    CREATE TABLE batch_jobs (
+        batch INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        custom_id TEXT NOT NULL,
+        job TEXT NOT NULL,
+        state TEXT NOT NULL,
+        outcome TEXT,
+        PRIMARY KEY (batch, number)
+    ) WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX batch_jobs_custom_id ON batch_jobs (batch, custom_id)",
+    lambda database: _move_jobs(database),
+    "DROP TABLE batch_jobs_1",
+)
+#: Hosts answer with tasks, which are asked after by their ids.
+_VERSION_3 = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
+#: What was made from images, with or without a request; `sources` is a list of paths and SHA-256.
+_VERSION_4 = (
+    """
+    CREATE TABLE derived (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        request INTEGER,
+        made_at TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        method TEXT NOT NULL,
+        sources TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX derived_sha256 ON derived (sha256)",
+    "CREATE INDEX derived_request ON derived (request)",
+)
+#: Which of the user's servers it was, by the name of its profile.
+_VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
+#: What was wished for around the call, to be done again.
+_VERSION_6 = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
+#: What leads from each version of the schema to the next.
+_UPGRADES = (_VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+
+
+def upgrade(database, version):
+    # Changes the schema from that of a version to that of now, within a transaction.
+    for step in (step for steps in _UPGRADES[version - 1 :] for step in steps):
+        if isinstance(step, str):
+            database.change(step)
+        else:
+            step(database)
+
+
+def _move_jobs(database):
+    # Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON.
+    last = -1, ""
+    query = (
+        "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
+        " ORDER BY batch, custom_id LIMIT 500"
+    )
+    while True:
+        page = database.rows(query, (last[0], *last))
+        if not page:
+            return
+        for row in page:
+            job = {name: row[name] for name in ("line", "id", "key", "copy", "name", "high_usd", "prompt")}
+            job.update(number=row["job"], named=bool(row["named"]))
+            for name in ("numbers", "there", "fields", "inputs", "mask"):
+                job[name] = None if row[name] is None else json.loads(row[name])
+            values = row["batch"], row["job"], row["custom_id"], json.dumps(job), row["state"], row["outcome"]
+            database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
+        last = page[-1]["batch"], page[-1]["custom_id"]
+
+
 # ============================================================================================================
 # settings/
 #
 # Where every setting comes from: flags, config files, the environment, what a probe has learnt. Reads them;
 # writes only what a probe has learnt.
 # ============================================================================================================
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/host_field
+#
+# A header, or a parameter of the query, that a config adds to each request to its own host. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+_KEY_HEADERS = ("authorization", "api-key")
+#: The words in front of a token, which tell no secret.
+_TOKEN_KINDS = ("bearer", "basic", "token")
+
+
+class HostField(Record):
+    # One of them. `value` is None where `variable`, which is to hold it, is not set.
+
+    name: str
+    value: Optional[str]
+    variable: str = ""
+    is_secret: bool = False
+
+    @property
+    def shown(self):
+        # The value as it may be shown.
+        if self.value is None:
+            return "(none)"
+        kind, _, token = self.value.partition(" ")
+        if not self.is_secret:
+            return self.value
+        return f"{kind} {mask_key(token)}" if kind.lower() in _TOKEN_KINDS and token else mask_key(self.value)
+
+    @property
+    def is_key(self):
+        # Whether it is a header that stands in for the key's own.
+        return self.name.lower() in _KEY_HEADERS
+
+    @property
+    def secrets(self):
+        # What must never show of it: the value, its last word (the token behind `Bearer`), its form in a
+        # query.
+        if not self.value or not self.is_secret:
+            return ()
+        return tuple({self.value, self.value.split()[-1], percent_encode(self.value, safe="")})
+
+
+def with_query(url, query, shown=False):
+    # An address with the parameters added that it lacks; with `shown` as it may be shown.
+    pairs = []
+    there = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    for field in query:
+        if field.value is not None and field.name not in there:
+            value = field.shown if shown else percent_encode(field.value, safe="")
+            pairs.append(f"{percent_encode(field.name, safe='')}={value}")
+    return url + ("&" if "?" in url else "?") + "&".join(pairs) if pairs else url
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/learnt
+#
+# Keeps what a probe has learnt about a base URL, and forgets it.
+# ------------------------------------------------------------------------------------------------------------
+
+
+def today():
+    return time.strftime("%Y-%m-%d")
+
+
+def save_facts(state_folder, base_url, facts):
+    _write(state_folder, {**read_hosts(state_folder), base_url: vars(facts)})
+
+
+def forget_facts(state_folder, base_url):
+    # Forgets a base URL; False when nothing was known of it.
+    everything = read_hosts(state_folder)
+    if base_url not in everything:
+        return False
+    del everything[base_url]
+    _write(state_folder, everything)
+    return True
+
+
+def _write(state_folder, everything):
+    text = json.dumps(everything, indent=2, ensure_ascii=False) + "\n"
+    write_private_file(state_folder / HOSTS_FILE, text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# settings/poll
+#
+# How one host's tasks are asked for, as its config says it. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+class Poll(Record):
+    # Where a task is asked for, and where its answers say what; empty is what the config does not say.
+    #
+    # `path` stands below the base URL, or is an address of its origin; the task's id replaces `{id}` in it.
+    # `id`, `status` and `images` are places in an answer, read by `value_at`. `done` and `failed` are states in
+    # lower case.
+
+    path: str = ""
+    id: str = ""
+    status: str = ""
+    done: Tuple[str, ...] = ()
+    failed: Tuple[str, ...] = ()
+    images: str = ""
+
+    def address(self, base_url, task_id):
+        # Where a task is asked for, whatever characters its id has; empty where no path is given.
+        path = self.path.replace("{id}", percent_encode(task_id, safe=""))
+        return base_url + path if path.startswith("/") else path
+
+
+def value_at(document, place):
+    # What stands in an answer at a place such as `data.0.task_id`: keys, and numbers in lists from 0; None
+    # where nothing does.
+    for step in place.split("."):
+        if isinstance(document, dict):
+            document = document.get(step)
+        elif isinstance(document, list) and re.fullmatch("[0-9]{1,6}", step):
+            document = dict(enumerate(document)).get(int(step))
+        else:
+            return None
+    return document
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2277,7 +2576,7 @@ def _read_model(
             f"{place('prices', model)}: field {name!r} must be an object",
             hint=f'it should look like {{"image_out": 30}}; the parts are {", ".join(known)}',
         )
-    given = cast(Dict[str, Any], content)
+    given = content
     for part, usd in given.items():
         where = f"{place('prices', model, part)}: field {f'{name}.{part}'!r}"
         if part not in known:
@@ -2312,7 +2611,7 @@ def _read_model(
 
 
 #: How a field of the file is told: by file and line, given its name and those around it, outermost first.
-FieldPlace = Callable[..., str]
+FieldPlace = "Callable[..., str]"
 _SHARED = "history"
 _KEY_FIELDS = ("api_key", "api_key_env")
 
@@ -2337,7 +2636,7 @@ def profiles_of(content, place):
     # ConfigError: they are no objects.
     profiles = content.get("profiles", {})
     is_good = isinstance(profiles, dict)
-    for name, profile in cast(Dict[str, Any], profiles).items() if is_good else ():
+    for name, profile in profiles.items() if is_good else ():
         is_good = isinstance(profile, dict) and bool(name.strip()) and name.isprintable()
         if not is_good:
             break
@@ -2346,7 +2645,7 @@ def profiles_of(content, place):
             f"{place('profiles')}: field 'profiles' must be an object with an object for each name",
             hint='such as {"relay": {"base_url": "https://…/v1", "api_key_env": "RELAY_API_KEY"}}',
         )
-    return cast(Dict[str, Dict[str, Any]], profiles)
+    return profiles
 
 
 def chosen(profiles, name, source, path):
@@ -2395,7 +2694,7 @@ def _host_field(kind, name, value, env, place):
     if value is None:
         value = {}  # no text; None is a variable that is not set
     if isinstance(value, dict):
-        given = cast(Dict[str, Any], value)
+        given = value
         variable = given["env"] if list(given) == ["env"] and isinstance(given["env"], str) else ""
         value = (env.get(variable) or None) if variable else {}
     problem = _name_problem(kind, name) or _value_problem(kind, value)
@@ -2450,7 +2749,7 @@ def read_poll(content, place):
 def _poll_problem(name, value):
     # What is wrong with one field of `poll`; empty where it is right.
     if name in _STATE_LISTS:
-        states = cast(List[object], value) if isinstance(value, list) else [None]
+        states = value if isinstance(value, list) else [None]
         return (
             ""
             if all(isinstance(one, (str, int)) and one != "" for one in states)
@@ -2510,6 +2809,23 @@ def sources_of(file):
     if file.poll:
         sources["poll"] = file.source("poll")
     return sources
+
+
+def whole_query(of_url, file):
+    # The parameters of every request: those that came with the base URL, and those of the file, which go
+    # first.
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def shown_values(settings):
+    # What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown.
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -2627,7 +2943,7 @@ def cause_of(
     hint = "; ".join(filter(None, [cause.hint, doubt]))
     if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
         hint = _hint_on_litellm(cause, attempt, request, hint)
-    return cause._replace(hint=hint)
+    return replace(cause, hint=hint)
 
 
 def _hint_on_litellm(cause, attempt, request, hint):
@@ -2927,6 +3243,425 @@ def asks_sandbox(curl, base_url):
 
 
 # ------------------------------------------------------------------------------------------------------------
+# calls/task_words
+#
+# What a host says of a task. Pure.
+#
+# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
+# wherever they stand; a profile's `poll` names the places of those that have words of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: All names are as `_by_plain_names` has them.
+_STATUS_NAMES = (
+    *("status", "state", "taskstatus", "taskstate", "jobstatus", "jobstate", "generationstatus", "phase"),
+)
+#: Names of ids; the first ones tell by themselves that there is a task, and in streams too.
+_STREAMED_ID_NAMES = ("taskid", "jobid")
+_TASK_ID_NAMES = (*_STREAMED_ID_NAMES, "generationid", "predictionid", "operationid")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "requestid", "uuid")
+_PERCENT_NAMES = ("progress", "percent", "percentage", "progresspercent")
+#: Names under which nothing stands but why a task failed, and those of other words of it.
+_FAILURE_NAMES = ("failreason", "failmsg", "failurereason", "failedreason", "errormessage", "errormsg")
+_MESSAGE_NAMES = ("statusmessage", "detail", "message", "msg")
+_REASON_NAMES = (*_FAILURE_NAMES, "reason", *_MESSAGE_NAMES)
+#: Names of addresses that tell of a task, the surest first: those by themselves, and others.
+_POLL_NAMES = ("pollurl", "pollingurl", "statusurl", "taskurl", "queryurl", "fetchresult", "fetchurl")
+_ADDRESS_NAMES = (*_POLL_NAMES, "get", "self", "href", "url", "responseurl", "resulturl")
+#: A state that is a number, which every host counts in its own way; and a flag whose numbers are known.
+_STATE_NUMBER = r"[0-9]"
+_SUCCESS_FLAG = {"0": TaskState.UNDER_WAY, "1": TaskState.DONE, "2": TaskState.FAILED, "3": TaskState.FAILED}
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
+_GOES_ON = re.compile(
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
+    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
+)
+_DONE = re.compile(
+    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
+)
+_FAILED = re.compile(
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|.*(?:失败|取消|超时).*|incomplete"
+)
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
+_NOTHING_CHARGED = re.compile(
+    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
+    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
+)
+_ID_CHARS = 200
+_STATE_CHARS = 40
+_REASON_CHARS = 1000
+_TEXT_CHARS = 1000
+_MOST_OBJECTS = 100
+_DEEPEST = 4
+_MOST_ADDRESSES = 8
+#: Where hosts answer that name no address: below the base URL, and below its root without a version.
+_KNOWN_FORMS = (
+    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
+)
+_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
+_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
+
+
+def read_task(
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
+):
+    # What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    # by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    # known word says more, as is one with an address to ask at. `poll` says where the host has its words;
+    # `asked_for` is the id where the answer need not say it. An event of a stream tells of a task only by an id
+    # that is a task's by its name: streams speak of their own course in the same words.
+    objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _STREAMED_ID_NAMES, _ID_CHARS):
+        return None
+    stating = next((one for one in objects if _state_of(one) is not None), None)
+    around = [stating, *objects] if stating else objects
+    own_id = ""
+    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
+    state = _state_of(stating) if stating else None
+    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
+    if poll is not None:
+        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
+        state = _state_by(poll, status) or state
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    polled_at = next(iter(_addresses(objects, _POLL_NAMES)), "")
+    is_named = bool(own_id or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS))
+    is_task = is_accepted or polled_at or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_named or is_task or any(map(_has_number_for_state, objects))):
+        state = TaskState.UNDER_WAY
+        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for or _last_step(polled_at)
+    if state is None or not task_id.strip("."):
+        return None
+    return Task(
+        id=task_id,
+        state=state,
+        status=status,
+        percent=next((found for found in map(_percent_of, around) if found is not None), None),
+        addresses=_addresses(around),
+        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
+        is_named=is_named,
+        is_free=any(map(_says_free, around)),
+    )
+
+
+def accepted_task(attempt, by_head=None):
+    # The task that an answer without an image has accepted; `by_head` is that of its headers alone.
+    #
+    # Gateways give up on work that goes on: what is told to be under way counts beside an error and under the
+    # statuses that are sent again, as does a task's own id under a 5xx whose words refuse nothing.
+    task, status = attempt.answer.task or by_head, attempt.status
+    if task is None or (status < 300 and attempt.error is None):
+        return task
+    is_of_gateway = status < 300 or status in (303, 408, 429) or status >= 500
+    goes_on = task.state is TaskState.UNDER_WAY and is_of_gateway
+    is_sure = task.is_told or (task.is_named and status >= 500 and attempt.refusal is None)
+    return task if goes_on and is_sure else None
+
+
+def hinted_task(document):
+    # What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
+    # or `job`; None for what APIs say of their own course. It is a task only where nothing else came.
+    fields = _by_plain_names(members(document))
+    is_course = (
+        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
+    )
+    inner = (_by_plain_names(members(fields.get(name))) for name in ("task", "job"))
+    said = (*inner, {} if is_course else fields)
+    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
+    return next(filter(None, tasks), None)
+
+
+def task_at(head):
+    # The task of an answer that has accepted one and says no more than where it is asked after.
+    location = head.headers.get("location") or head.headers.get("operation-location") or ""
+    task_id = _last_step(location)
+    return Task(task_id, TaskState.UNDER_WAY) if task_id else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    # Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    # `Location` or `Operation-Location`, and the answer. Some are relative to the base URL.
+    own = poll.address(base_url, task.id) if poll else ""
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    # Where hosts are known to be asked after their tasks.
+    name = percent_encode(task_id, safe="")
+    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
+    root = re.sub(_VERSION, "", base_url)
+    if root != base_url:
+        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
+    return tuple(known)
+
+
+def _objects(document):
+    # The objects of a document, outer ones first, as far as a task is told of in them; their names plain.
+    waiting = [(document, 0)]
+    seen = 0
+    while waiting and seen < _MOST_OBJECTS:
+        value, depth = waiting.pop(0)
+        seen += 1
+        if isinstance(value, dict):
+            fields = value
+            yield _by_plain_names(fields)
+            inner = list(fields.values())
+        else:
+            inner = value[:3] if isinstance(value, list) else []
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
+
+
+def _by_plain_names(fields):
+    # The members of an object by their names without case, `_` and `-`, as hosts differ in them.
+    plain = {}
+    for name, value in fields.items():
+        plain.setdefault(re.sub("[_-]", "", name.lower()), value)
+    return plain
+
+
+def _last_step(address):
+    # The last step of an address's path, which names what is there; empty where it is too long for an id.
+    path = re.sub(r"[?#].*", "", address).rstrip("/")
+    step = path[path.rfind("/") + 1 :]
+    return step if len(step) <= _ID_CHARS else ""
+
+
+def _has_number_for_state(fields):
+    # Whether an object with an id of its own has a number for its state, and no message: with one it may be
+    # a refusal as well.
+    status = _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS)
+    is_told = re.fullmatch(_STATE_NUMBER, status) and _text_or_number(fields.get("id"), _ID_CHARS)
+    return bool(is_told) and not any(fields.get(name) for name in _REASON_NAMES)
+
+
+def _state_of(fields):
+    for name in _STATUS_NAMES:
+        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
+        if state is not None:
+            return state
+    is_done = fields.get("done")  # as Google's long-running operations
+    if isinstance(is_done, bool):
+        return TaskState.DONE if is_done else TaskState.UNDER_WAY
+    flag = _SUCCESS_FLAG.get(_text_or_number(fields.get("successflag"), 1))
+    has_number = re.fullmatch(_STATE_NUMBER, _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS))
+    has_failed = has_number and _first_word([dict(fields)], _FAILURE_NAMES, _REASON_CHARS)
+    return flag or (TaskState.FAILED if has_failed else None)
+
+
+def _state_in_words(status):
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
+    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
+
+
+def _state_by(poll, status):
+    # The state of a host's own word, None where there is none.
+    if status.lower() in poll.done:
+        return TaskState.DONE
+    if status.lower() in poll.failed:
+        return TaskState.FAILED
+    knows_ends = bool(poll.done and poll.failed and status)
+    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
+
+
+def _text_or_number(value, most):
+    # A text or a number of at most so many characters; empty for anything else.
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    text = str(value).strip() if is_word else ""
+    return text if len(text) <= most else ""
+
+
+def _first_word(objects, names, most):
+    # The first text or number under one of these names; empty without one.
+    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
+    return next(filter(None, words), "")
+
+
+def _percent_of(fields):
+    for name in _PERCENT_NAMES:
+        value = fields.get(name)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
+            value = float(value.rstrip("% "))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+            return 100 * value if isinstance(value, float) and value < 1 else float(value)
+    return None
+
+
+def _addresses(objects, names=_ADDRESS_NAMES):
+    found = [
+        fields[name]
+        for name in names
+        for fields in objects
+        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", fields[name])
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
+def _says_free(fields):
+    # Whether an object says that nothing was charged.
+    flags = (fields.get("charged"), fields.get("billed"))
+    costs = (fields.get(name) for name in ("cost", "creditsused", "creditscost", "charge"))
+    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return (
+        any(flag is False for flag in flags)
+        or fields.get("refunded") is True
+        or is_nothing
+        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/elsewhere
+#
+# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = (
+    *("detail", "errors", "message", "msg"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage", "error_description"),
+)
+#: Objects in which relays put it, below the answer itself; in them it may have no other name than these.
+_AROUND_ERROR = ("data", "result", "output", "Response", "base_resp")
+_INNER_FIELDS = ("error", "Error", "status_msg")
+#: Words of an error by the side of a state that says so.
+_FIELDS_OF_FAILURE = ("reason", "description")
+_STATE_OF_FAILURE = r"(?i)(?:fail|error)\w{0,20}"
+#: Where answers have their images, whatever they say beside them.
+_RESULT = re.compile(r"(?i)data|(?:image|output|result|artifact|ur[il]|file)(?:s|_?ur[il]s?)?")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+    ("artifacts", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
+
+
+def error_elsewhere(fields, task):
+    # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
+    # that is known.
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
+    if is_said and not _has_result(fields) and not _goes_well(fields, task):
+        return error_of(fields, named)
+    return _inner_error(fields) or _reason_elsewhere(fields)
+
+
+def _inner_error(fields):
+    # The error in an object of an answer, or beside its state.
+    for around in _AROUND_ERROR:
+        inner = members(fields.get(around))
+        is_fine = inner.get("status_code") in CODES_OF_SUCCESS
+        named = next((inner[name] for name in _INNER_FIELDS if inner.get(name)), None)
+        if named and named is not True and not is_fine:
+            envelope = {name.lower(): value for name, value in members(named).items()}
+            return error_of(inner, envelope or named)
+    if re.fullmatch(_STATE_OF_FAILURE, str(fields.get("status"))):
+        said = next((fields[name] for name in _FIELDS_OF_FAILURE if fields.get(name)), None)
+        return error_of(fields, said) if said else None
+    return None
+
+
+class ErrorWords:
+    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
+
+    def __init__(
+        self, keep, quoted, on_quoted
+    ):
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece):
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
+
+
+def _goes_well(fields, task):
+    # Whether an answer tells of a task that has not failed: its message is no error then.
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields):
+    # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
+    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
+    has_images = any(_RESULT.fullmatch(name) and _is_full(value) for name, value in fields.items())
+    return says_ok or has_images or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _is_full(value):
+    # Whether a value may hold images: no word, and not empty.
+    return bool(value) and (isinstance(value, (list, dict)) or str(value).startswith(("http", "/", "data:")))
+
+
+def _reason_elsewhere(fields):
+    # A reason in one of the places where answers without an error and without an image give it.
+    for path in _REASONS:
+        value = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(step, int) and isinstance(value, list) and value:
+                value = value[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
+    data = fields.get("data")
+    items = [members(item) for item in data] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(said_text(reason))
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------
 # calls/polling
 #
 # Asks after a task until it has ended; its images go where those of the call go. Asking costs nothing.
@@ -3107,6 +3842,31 @@ class TaskPoller:
         return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
 
 
+def follow_task(
+    call, asked, attempt, downloader, sending
+):
+    # Asks after the task that a request was accepted as until it has ended, as far as the call waits for it;
+    # the last answer.
+    task, collector, settings = attempt.accepted, sending.collector, call.host.settings
+    assert task is not None and collector is not None
+    told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+    call.accepted(task, sending, told)
+    if not call.policy.waits_for_tasks:
+        return attempt
+    poller = TaskPoller(
+        downloader,
+        settings.query,
+        collector,
+        call.host.stop,
+        settings.poll,
+        sending.poll_spool,
+        call.task_came,
+        asked,
+    )
+    known = known_addresses(task.id, settings.base_url)
+    return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
+
+
 def pending_error(task, in_flight):
     # The error for a task that has not ended in time; `in_flight` is what `resume` calls it.
     how = f"which has not ended ({show(task.in_words)})"
@@ -3166,425 +3926,6 @@ def _ask_at(
             return received
         address = readable_address(following[0], address.url)
     raise DownloadFailed(f"more than {MAX_REDIRECTS} redirects")
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/task_words
-#
-# What a host says of a task. Pure.
-#
-# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
-# wherever they stand; a profile's `poll` names the places of those that have words of their own.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: All names are as `_by_plain_names` has them.
-_STATUS_NAMES = (
-    *("status", "state", "taskstatus", "taskstate", "jobstatus", "jobstate", "generationstatus", "phase"),
-)
-#: Names of ids; the first ones tell by themselves that there is a task, and in streams too.
-_STREAMED_ID_NAMES = ("taskid", "jobid")
-_TASK_ID_NAMES = (*_STREAMED_ID_NAMES, "generationid", "predictionid", "operationid")
-_ID_NAMES = (*_TASK_ID_NAMES, "id", "requestid", "uuid")
-_PERCENT_NAMES = ("progress", "percent", "percentage", "progresspercent")
-#: Names under which nothing stands but why a task failed, and those of other words of it.
-_FAILURE_NAMES = ("failreason", "failmsg", "failurereason", "failedreason", "errormessage", "errormsg")
-_MESSAGE_NAMES = ("statusmessage", "detail", "message", "msg")
-_REASON_NAMES = (*_FAILURE_NAMES, "reason", *_MESSAGE_NAMES)
-#: Names of addresses that tell of a task, the surest first: those by themselves, and others.
-_POLL_NAMES = ("pollurl", "pollingurl", "statusurl", "taskurl", "queryurl", "fetchresult", "fetchurl")
-_ADDRESS_NAMES = (*_POLL_NAMES, "get", "self", "href", "url", "responseurl", "resulturl")
-#: A state that is a number, which every host counts in its own way; and a flag whose numbers are known.
-_STATE_NUMBER = r"[0-9]"
-_SUCCESS_FLAG = {"0": TaskState.UNDER_WAY, "1": TaskState.DONE, "2": TaskState.FAILED, "3": TaskState.FAILED}
-#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
-_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
-_GOES_ON = re.compile(
-    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
-    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
-    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
-)
-_DONE = re.compile(
-    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
-)
-_FAILED = re.compile(
-    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
-    r"|.*(?:失败|取消|超时).*|incomplete"
-)
-#: A state in a word that nobody knows.
-_STATE_WORD = r"[^\W\d][\w .-]*"
-_NOTHING_CHARGED = re.compile(
-    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
-    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
-)
-_ID_CHARS = 200
-_STATE_CHARS = 40
-_REASON_CHARS = 1000
-_TEXT_CHARS = 1000
-_MOST_OBJECTS = 100
-_DEEPEST = 4
-_MOST_ADDRESSES = 8
-#: Where hosts answer that name no address: below the base URL, and below its root without a version.
-_KNOWN_FORMS = (
-    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
-    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
-)
-_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
-_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
-
-
-def read_task(
-    document,
-    is_accepted=False,
-    poll=None,
-    asked_for="",
-    in_stream=False,
-):
-    # What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
-    # by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
-    # known word says more, as is one with an address to ask at. `poll` says where the host has its words;
-    # `asked_for` is the id where the answer need not say it. An event of a stream tells of a task only by an id
-    # that is a task's by its name: streams speak of their own course in the same words.
-    objects = list(_objects(document))
-    if in_stream and not _first_word(objects, _STREAMED_ID_NAMES, _ID_CHARS):
-        return None
-    stating = next((one for one in objects if _state_of(one) is not None), None)
-    around = [stating, *objects] if stating else objects
-    own_id = ""
-    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
-    state = _state_of(stating) if stating else None
-    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
-    if poll is not None:
-        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
-        state = _state_by(poll, status) or state
-        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
-        task_id = own_id or task_id
-    is_told = state is not None
-    polled_at = next(iter(_addresses(objects, _POLL_NAMES)), "")
-    is_named = bool(own_id or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS))
-    is_task = is_accepted or polled_at or re.fullmatch(_STATE_WORD, status)
-    if state is None and (is_named or is_task or any(map(_has_number_for_state, objects))):
-        state = TaskState.UNDER_WAY
-        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
-    task_id = task_id or asked_for or _last_step(polled_at)
-    if state is None or not task_id.strip("."):
-        return None
-    return Task(
-        id=task_id,
-        state=state,
-        status=status,
-        percent=next((found for found in map(_percent_of, around) if found is not None), None),
-        addresses=_addresses(around),
-        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
-        is_told=is_told,
-        is_named=is_named,
-        is_free=any(map(_says_free, around)),
-    )
-
-
-def accepted_task(attempt, by_head=None):
-    # The task that an answer without an image has accepted; `by_head` is that of its headers alone.
-    #
-    # Gateways give up on work that goes on: what is told to be under way counts beside an error and under the
-    # statuses that are sent again, as does a task's own id under a 5xx whose words refuse nothing.
-    task, status = attempt.answer.task or by_head, attempt.status
-    if task is None or (status < 300 and attempt.error is None):
-        return task
-    is_of_gateway = status < 300 or status in (303, 408, 429) or status >= 500
-    goes_on = task.state is TaskState.UNDER_WAY and is_of_gateway
-    is_sure = task.is_told or (task.is_named and status >= 500 and attempt.refusal is None)
-    return task if goes_on and is_sure else None
-
-
-def hinted_task(document):
-    # What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
-    # or `job`; None for what APIs say of their own course. It is a task only where nothing else came.
-    fields = _by_plain_names(members(document))
-    is_course = (
-        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
-    )
-    inner = (_by_plain_names(members(fields.get(name))) for name in ("task", "job"))
-    said = (*inner, {} if is_course else fields)
-    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
-    return next(filter(None, tasks), None)
-
-
-def task_at(head):
-    # The task of an answer that has accepted one and says no more than where it is asked after.
-    location = head.headers.get("location") or head.headers.get("operation-location") or ""
-    task_id = _last_step(location)
-    return Task(task_id, TaskState.UNDER_WAY) if task_id else None
-
-
-def told_addresses(
-    task, base_url, header, poll
-):
-    # Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
-    # `Location` or `Operation-Location`, and the answer. Some are relative to the base URL.
-    own = poll.address(base_url, task.id) if poll else ""
-    location = header("location") or header("operation-location")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
-
-
-def known_addresses(task_id, base_url):
-    # Where hosts are known to be asked after their tasks.
-    name = percent_encode(task_id, safe="")
-    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
-    root = re.sub(_VERSION, "", base_url)
-    if root != base_url:
-        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(known)
-
-
-def _objects(document):
-    # The objects of a document, outer ones first, as far as a task is told of in them; their names plain.
-    waiting = [(document, 0)]
-    seen = 0
-    while waiting and seen < _MOST_OBJECTS:
-        value, depth = waiting.pop(0)
-        seen += 1
-        if isinstance(value, dict):
-            fields = cast(Dict[str, Any], value)
-            yield _by_plain_names(fields)
-            inner = list(fields.values())
-        else:
-            inner = cast(List[object], value)[:3] if isinstance(value, list) else []
-        if depth < _DEEPEST:
-            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
-
-
-def _by_plain_names(fields):
-    # The members of an object by their names without case, `_` and `-`, as hosts differ in them.
-    plain = {}
-    for name, value in fields.items():
-        plain.setdefault(re.sub("[_-]", "", name.lower()), value)
-    return plain
-
-
-def _last_step(address):
-    # The last step of an address's path, which names what is there; empty where it is too long for an id.
-    path = re.sub(r"[?#].*", "", address).rstrip("/")
-    step = path[path.rfind("/") + 1 :]
-    return step if len(step) <= _ID_CHARS else ""
-
-
-def _has_number_for_state(fields):
-    # Whether an object with an id of its own has a number for its state, and no message: with one it may be
-    # a refusal as well.
-    status = _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS)
-    is_told = re.fullmatch(_STATE_NUMBER, status) and _text_or_number(fields.get("id"), _ID_CHARS)
-    return bool(is_told) and not any(fields.get(name) for name in _REASON_NAMES)
-
-
-def _state_of(fields):
-    for name in _STATUS_NAMES:
-        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
-        if state is not None:
-            return state
-    is_done = fields.get("done")  # as Google's long-running operations
-    if isinstance(is_done, bool):
-        return TaskState.DONE if is_done else TaskState.UNDER_WAY
-    flag = _SUCCESS_FLAG.get(_text_or_number(fields.get("successflag"), 1))
-    has_number = re.fullmatch(_STATE_NUMBER, _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS))
-    has_failed = has_number and _first_word([dict(fields)], _FAILURE_NAMES, _REASON_CHARS)
-    return flag or (TaskState.FAILED if has_failed else None)
-
-
-def _state_in_words(status):
-    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
-    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
-
-
-def _state_by(poll, status):
-    # The state of a host's own word, None where there is none.
-    if status.lower() in poll.done:
-        return TaskState.DONE
-    if status.lower() in poll.failed:
-        return TaskState.FAILED
-    knows_ends = bool(poll.done and poll.failed and status)
-    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
-
-
-def _text_or_number(value, most):
-    # A text or a number of at most so many characters; empty for anything else.
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    text = str(value).strip() if is_word else ""
-    return text if len(text) <= most else ""
-
-
-def _first_word(objects, names, most):
-    # The first text or number under one of these names; empty without one.
-    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
-    return next(filter(None, words), "")
-
-
-def _percent_of(fields):
-    for name in _PERCENT_NAMES:
-        value = fields.get(name)
-        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
-            value = float(value.rstrip("% "))
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
-            return 100 * value if isinstance(value, float) and value < 1 else float(value)
-    return None
-
-
-def _addresses(objects, names=_ADDRESS_NAMES):
-    found = [
-        cast(str, fields[name])
-        for name in names
-        for fields in objects
-        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", cast(str, fields[name]))
-    ]
-    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
-
-
-def _says_free(fields):
-    # Whether an object says that nothing was charged.
-    flags = (fields.get("charged"), fields.get("billed"))
-    costs = (fields.get(name) for name in ("cost", "creditsused", "creditscost", "charge"))
-    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
-    texts = (value for value in fields.values() if isinstance(value, str))
-    return (
-        any(flag is False for flag in flags)
-        or fields.get("refunded") is True
-        or is_nothing
-        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/elsewhere
-#
-# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Where relays that have no `error` put it.
-_ERROR_FIELDS = (
-    *("detail", "errors", "message", "msg"),
-    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage", "error_description"),
-)
-#: Objects in which relays put it, below the answer itself; in them it may have no other name than these.
-_AROUND_ERROR = ("data", "result", "output", "Response", "base_resp")
-_INNER_FIELDS = ("error", "Error", "status_msg")
-#: Words of an error by the side of a state that says so.
-_FIELDS_OF_FAILURE = ("reason", "description")
-_STATE_OF_FAILURE = r"(?i)(?:fail|error)\w{0,20}"
-#: Where answers have their images, whatever they say beside them.
-_RESULT = re.compile(r"(?i)data|(?:image|output|result|artifact|ur[il]|file)(?:s|_?ur[il]s?)?")
-#: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS = (
-    ("response", "incomplete_details", "reason"),
-    ("incomplete_details", "reason"),
-    ("choices", 0, "message", "refusal"),
-    ("choices", 0, "finish_reason"),
-    ("promptFeedback", "blockReason"),
-    ("candidates", 0, "finishReason"),
-    ("artifacts", 0, "finishReason"),
-)
-#: The last steps of those that are codes, and not sentences.
-_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
-_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
-
-
-def error_elsewhere(fields, task):
-    # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
-    # that is known.
-    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
-    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
-    if is_said and not _has_result(fields) and not _goes_well(fields, task):
-        return error_of(fields, named)
-    return _inner_error(fields) or _reason_elsewhere(fields)
-
-
-def _inner_error(fields):
-    # The error in an object of an answer, or beside its state.
-    for around in _AROUND_ERROR:
-        inner = members(fields.get(around))
-        is_fine = inner.get("status_code") in CODES_OF_SUCCESS
-        named = next((inner[name] for name in _INNER_FIELDS if inner.get(name)), None)
-        if named and named is not True and not is_fine:
-            envelope = {name.lower(): value for name, value in members(named).items()}
-            return error_of(inner, envelope or named)
-    if re.fullmatch(_STATE_OF_FAILURE, str(fields.get("status"))):
-        said = next((fields[name] for name in _FIELDS_OF_FAILURE if fields.get(name)), None)
-        return error_of(fields, said) if said else None
-    return None
-
-
-class ErrorWords:
-    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
-
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
-
-
-def _goes_well(fields, task):
-    # Whether an answer tells of a task that has not failed: its message is no error then.
-    task = task or read_task(fields)
-    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
-    return is_success and task is not None and task.state is not TaskState.FAILED
-
-
-def _has_result(fields):
-    # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
-    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
-    has_images = any(_RESULT.fullmatch(name) and _is_full(value) for name, value in fields.items())
-    return says_ok or has_images or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _is_full(value):
-    # Whether a value may hold images: no word, and not empty.
-    return bool(value) and (isinstance(value, (list, dict)) or str(value).startswith(("http", "/", "data:")))
-
-
-def _reason_elsewhere(fields):
-    # A reason in one of the places where answers without an error and without an image give it.
-    for path in _REASONS:
-        value = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = cast(Dict[str, Any], value).get(step)
-            elif isinstance(step, int) and isinstance(value, list) and cast(List[Any], value):
-                value = cast(List[Any], value)[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
-    data = fields.get("data")
-    items = [members(item) for item in cast(List[Any], data)] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(said_text(reason))
-    return None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4207,7 +4548,7 @@ def _wishes(given):
 
 
 def _areas_in_words(areas):
-    listed = cast("Sequence[Any]", areas if isinstance(areas, (list, tuple)) else [areas])
+    listed = (areas if isinstance(areas, (list, tuple)) else [areas])
     return tuple(map(_area_in_words, listed))
 
 
@@ -4215,13 +4556,13 @@ def _area_in_words(area):
     # A rectangle or an ellipse as `--area` takes it.
     if isinstance(area, str) and area.strip():
         return area
-    fields = cast("Mapping[Any, Any]", area if isinstance(area, Mapping) else {})
+    fields = (area if isinstance(area, Mapping) else {})
     if len(fields) == 1:
         ((kind, places),) = fields.items()
         if kind in AREA_KINDS and isinstance(places, (list, tuple)):
-            return AREA_KINDS[kind] + ",".join(map(str, cast("Sequence[Any]", places)))
+            return AREA_KINDS[kind] + ",".join(map(str, places))
     wanted = '{"rect": [x, y, width, height]} or {"ellipse": [...]}'
-    raise _wrong("areas", wanted, cast(object, area), AREAS_HELP)
+    raise _wrong("areas", wanted, area, AREAS_HELP)
 
 
 def _wrong(name, wanted, value, help_text):
@@ -4731,8 +5072,8 @@ class Finishing:
             if client.ledger is not None:
                 with suppress(Exception):  # the call has ended as it ended
                     if images[at].sha256 != image.sha256:
-                        client.ledger.derived(images[at], self._warn)
-                    client.ledger.renamed(image, images[at], self._warn)
+                        record_derived(client.ledger, images[at], self._warn)
+                    record_renamed(client.ledger, image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
         if stopped is already:
@@ -4936,7 +5277,7 @@ def _described(settings, request):
 SANDBOX_KEY = "sandbox"
 
 
-class Extra(NamedTuple):
+class Extra(Record):
     # A layer above core: its module, and the extra of the package that has what it needs, if any.
 
     module: str
@@ -5196,8 +5537,8 @@ def _network(settings, stop):
     if not settings.auth_headers:
         return
     if attempt.status == 200 and isinstance(document, dict):
-        models = cast(Dict[str, Any], document).get("data")
-        count = len(cast(List[Any], models)) if isinstance(models, list) else 0
+        models = document.get("data")
+        count = len(models) if isinstance(models, list) else 0
         rehearsal = attempt.head is not None and is_sandbox(settings.base_url, attempt.head.headers)
         key = _THE_SANDBOX if rehearsal else "the key is accepted"
         yield Check("api", "ok", f"GET /models: {count} models, {key}", "", attempt.elapsed_s)
@@ -5610,7 +5951,7 @@ def _profiles_in(content, path):
     def place(*_):
         return f"config {path}"
 
-    return profiles_of(content, cast(Any, place))
+    return profiles_of(content, place)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -5735,8 +6076,8 @@ def _call_json(resumed):
 # ------------------------------------------------------------------------------------------------------------
 # commands/steps_ahead
 #
-# Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
-# show before anything is sent.
+# What shows of a job before anything is sent: its inputs that are files here; and where its picture is
+# worked on around the call, what cannot be done, and the price of a second call.
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -5774,6 +6115,33 @@ def estimate_with_steps(
         call = finishing.set_aside(PreparedCall(request, plan, ()))
         finishing.price(client, call, most_for_both(max_cost_usd))
         return finishing.estimate(client, call)
+
+
+def local_inputs(
+    request,
+    sources,
+    mask,
+    markup,
+    converts=True,
+):
+    # As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    # only later what they are.
+    return with_each_input(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes, first: (
+            InputImage(source, "", TO_FETCH, None, None, 0, True, source)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
+            else local_input(source, what, max_bytes, first)
+        ),
+    )
+
+
+def _is_to_be_converted(source):
+    # Whether a file is a picture of a format that only the optional part for pictures makes fit.
+    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 # ============================================================================================================
@@ -6521,6 +6889,14 @@ class OutputFolder(Record):
         )
 
 
+def canonical(name):
+    # What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    # written.
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
 # ------------------------------------------------------------------------------------------------------------
 # batch/journal
 #
@@ -6678,7 +7054,7 @@ def read_journal(folder):
         for line in file:
             try:
                 content = json.loads(line)
-                entry = read_entry(cast(Dict[str, Any], content))
+                entry = read_entry(content)
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if entry.event in _EVENTS:
@@ -6795,7 +7171,7 @@ def read_job(text, defaults):
         content = _parsed(text)
         if not isinstance(content, dict):
             raise UsageError("it is a JSON array, and no job", hint=_LINE_HINT)
-        job, unknown = _from_object(cast(Dict[str, Any], content), defaults)
+        job, unknown = _from_object(content, defaults)
     else:
         job = replace(defaults, request=replace(defaults.request, prompt=_bare_prompt(text)))
     for what, source in (("mask", job.mask), ("markup", job.markup)):
@@ -6925,7 +7301,7 @@ def _sources(own):
     sources = []
     for name in ("image", "images", "image[]"):
         value = own.get(name, [])
-        for source in cast(List[Any], value if isinstance(value, list) else [value]):
+        for source in (value if isinstance(value, list) else [value]):
             if not isinstance(source, str) or not source or source == "-":
                 raise UsageError(
                     f"{name} must name files or http(s) addresses", hint="for example image: a.png"
@@ -7961,7 +8337,7 @@ def open_jobs(options, client, output, stack):
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
     spent_usd = resume_jobs(
-        plan, folder, journal, options.retry_ambiguous, is_sandbox, client.tasks_under_way()
+        plan, folder, journal, options.retry_ambiguous, is_sandbox, _tasks_under_way(client)
     )
     elsewhere = plan.count_elsewhere()
     if elsewhere:
@@ -7978,6 +8354,13 @@ def open_jobs(options, client, output, stack):
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
+def _tasks_under_way(client):
+    # The outputs, by the path of their first image, that a host still works on.
+    folder = state_folder(client.env)
+    is_any = is_anything_left(folder, and_tried=True)
+    return frozenset(outputs_of_tasks(folder)) if is_any else frozenset()
+
+
 def _is_for_sandbox(options, client, folder):
     # Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
     # asked, at no cost, where the folder has something of the sandbox's.
@@ -7985,7 +8368,7 @@ def _is_for_sandbox(options, client, folder):
         return True
     if not is_loopback(client.settings.base_url) or not any(entry.sandbox for entry in read_journal(folder)):
         return False
-    return None if options.dry_run else client.asks_sandbox()
+    return None if options.dry_run else asks_sandbox(client.host.curl, client.settings.base_url)
 
 
 def _refuse_invalid(plan, skip, output):
@@ -8301,7 +8684,7 @@ class RunningJob:
 
     def row(self):
         result, ending = self.result, self.ending.row()
-        images = cast("List[Dict[str, object]]", ending["images"])
+        images = ending["images"]
         known = ((image, self._checks.get(str(image["path"]))) for image in images)
         return {
             **ending,
@@ -9058,7 +9441,7 @@ def local_time(moment):
 # ------------------------------------------------------------------------------------------------------------
 
 
-Row = Mapping[str, Any]
+Row = "Mapping[str, Any]"
 #: What requests can be grouped by, and how the name of a request's group is read from its row.
 GROUPINGS = {
     "day": lambda row: local_time(row["started_at"])[:10],
@@ -9711,9 +10094,6 @@ def read_redo_command(argv):
     return command
 
 
-HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
-
-
 def _moment(text):
     return read_moment(text, time.time())
 
@@ -10119,7 +10499,7 @@ _LATER_HINT = "run it again in a while; this request costs nothing"
 _PASSING = (408, 429)
 _TOO_LARGE = 413
 _ERROR_BYTES = 1 << 16
-_Why = Callable[[Attempt], GptImage2Error]
+_Why = "Callable[[Attempt], GptImage2Error]"
 
 
 class ServerBatch(Record):
@@ -10210,7 +10590,7 @@ class BatchApi:
             page = fields_of(answer).get("data")
             if not isinstance(page, list):
                 raise ApiError("the server's answer is no list of batches", code="no_list")
-            found = [batch for batch in map(_server_batch, cast(List[object], page)) if batch is not None]
+            found = [batch for batch in map(_server_batch, page) if batch is not None]
             yield from found
             if fields_of(answer).get("has_more") is not True:
                 return
@@ -10230,7 +10610,7 @@ class BatchApi:
         path = f"/files?purpose={purpose}&order=desc&limit={_PAGE_SIZE}"
         _, answer = send_free(self._curl, self._request(path))
         files = fields_of(answer).get("data")
-        found = map(fields_of, cast(List[object], files) if isinstance(files, list) else [])
+        found = map(fields_of, files if isinstance(files, list) else [])
         return next((file for file in found if file.get("filename") == filename), None)
 
     def download(self, file_id, take):
@@ -10372,7 +10752,7 @@ def _server_batch(document):
 
 def _problem(errors):
     data = fields_of(errors).get("data")
-    found = cast(List[object], data) if isinstance(data, list) else []
+    found = data if isinstance(data, list) else []
     words = []
     for error in map(fields_of, found[:_MAX_PROBLEMS]):
         where = f"line {error['line']}: " if error.get("line") else ""
@@ -10383,7 +10763,7 @@ def _problem(errors):
 
 
 def fields_of(value):
-    return cast(Dict[str, Any], value) if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _text(fields, name):
@@ -10485,7 +10865,7 @@ class ResultReader:
             value = json.loads(bytes(self._document).decode("utf-8", "replace"), strict=False)
         except (ValueError, RecursionError):
             return None
-        return cast(Dict[str, Any], value) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else None
 
     def _end(self):
         if self._document.strip():
@@ -10778,7 +11158,7 @@ class BatchStore:
     def _masked_job(self, job):
         fields = job_json(job)
         words = {name: _without(fields[name], self._secrets) for name in ("prompt", "inputs", "mask")}
-        request = cast(Dict[str, object], fields["fields"])
+        request = fields["fields"]
         names = {self.url(name): _without(value, self._secrets) for name, value in request.items()}
         return {**fields, **words, "fields": names}
 
@@ -10854,9 +11234,9 @@ def _without(value, secrets):
     if isinstance(value, str):
         return mask_secrets(value, secrets)
     if isinstance(value, list):
-        return [_without(each, secrets) for each in cast(List[object], value)]
+        return [_without(each, secrets) for each in value]
     if isinstance(value, dict):
-        return {name: _without(each, secrets) for name, each in cast(Dict[str, object], value).items()}
+        return {name: _without(each, secrets) for name, each in value.items()}
     return value
 
 
@@ -11264,13 +11644,6 @@ def batches_parser(name):
     return parser
 
 
-#: The parser of each command here.
-BATCH_API_PARSERS = {
-    "submit": submit_parser,
-    **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
-}
-
-
 # ------------------------------------------------------------------------------------------------------------
 # batch_api/follow
 #
@@ -11640,7 +12013,8 @@ class ResultSaver:
             attempts=1,
             sandbox=self._session.api.is_sandbox,
         )
-        self._ledger.record(
+        record_ended(
+            self._ledger,
             opening,
             ending_of(outcome, ending.error, len(numbers)),
             self._output.warn,

@@ -21,8 +21,9 @@ from gpt_image2.core.base.outcome import Result, SavedImage
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.further_calls import add_checks
-from gpt_image2.core.telling.as_json import error_json, estimate_json, result_json
-from gpt_image2.core.telling.in_words import cost_in_words, paid_in_words, saved_line
+from gpt_image2.core.telling.amounts import cost_in_words, estimate_json
+from gpt_image2.core.telling.as_json import error_json, result_json
+from gpt_image2.core.telling.in_words import paid_in_words, saved_line
 
 from .preview import make_preview
 from .tools import EDIT, GET, argument_names

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
-from gpt_image2.core import Result, SavedImage, Usage
+from gpt_image2.core.base.outcome import Result, SavedImage, Usage
 
 IMAGE = SavedImage("cat.png", 3, "png", 1, 2, "ab")
 

@@ -17,7 +17,8 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from broken_lines import Line, Place, Tracer, paths_of
 
-import gpt_image2.core as core
+from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.gate import SentRequest
 
@@ -78,11 +79,10 @@ def call(
     ended: Dict[str, Any] = {"home": str(home)}
     sys.settrace(tracer)
     try:
-        result = client.generate(
-            f"{scenario} {name}", output=home / "cat.png", n=None if stream else 2, stream=stream
-        )
+        request = ImageRequest(f"{scenario} {name}", n=None if stream else 2, stream=stream)
+        result = client.run(client.prepare(request, home / "cat.png"))
         ended.update(billed=result.billed.value, error="")
-    except core.GptImage2Error as error:
+    except GptImage2Error as error:
         ended.update(billed=error.billed.value, error=f"{error.code}: {error.message}")
     except BaseException as error:
         ended.update(billed="", error=f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ import pytest
 from harness import Home
 from servers import Answer, Recorder, Request, refusal
 
-from gpt_image2.core import Client, OutputError, UsageError
+from gpt_image2 import Client, OutputError, UsageError
 from gpt_image2.core.calls import exchange
 
 STRANGE = json.dumps({"error": {"message": "choked"}, "picture": "A" * 50}).encode()

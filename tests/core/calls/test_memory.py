@@ -15,7 +15,7 @@ from processes import Measured, measured
 
 IMAGE_BYTES = 15 * 1024 * 1024
 #: Three quarters of it is what Python takes to compile the script, which differs by version (ADR 9).
-LIMIT_KB = (36 if sys.version_info < (3, 9) else 43) * 1024
+LIMIT_KB = (33 if sys.version_info < (3, 9) else 40 if sys.version_info < (3, 12) else 42) * 1024
 FLAT_KB = 2 * 1024
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere"),

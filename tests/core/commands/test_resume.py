@@ -15,7 +15,7 @@ from ledgers import change, rows_of
 from pictures import png
 from servers import USAGE, WAIT_S, Answer, Recorder, Request, images
 
-from gpt_image2.core import Client, GptImage2Error
+from gpt_image2 import Client, GptImage2Error
 from gpt_image2.core.calls import leftovers as leftovers_module
 from gpt_image2.core.outputs import adopt as adopt_module
 from gpt_image2.core.outputs.adopt import adopt
@@ -295,6 +295,6 @@ def test_a_defect_in_what_an_earlier_call_left_does_not_keep_the_next_one_from_b
     monkeypatch.setattr(leftovers_module, "adopt", fail)
     recorder.answer = lambda request: images(TWO)
     client = Client(base_url=recorder.base_url, env=home.env)
-    assert client.generate("a dog", output=home.cwd / "dog.png").images[0].sha256
+    assert client.generate("a dog", output=home.cwd / "dog.png").image.sha256
     assert (home.cwd / "dog.png").read_bytes() == TWO
     assert len(list((home.state / "inflight").iterdir())) == 1

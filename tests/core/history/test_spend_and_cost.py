@@ -12,9 +12,10 @@ from harness import Home
 from pictures import png
 from servers import Recorder
 
-from gpt_image2.core import Billed, Result, SavedImage, Usage
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.api.sizes import size_problem
+from gpt_image2.core.base.outcome import Billed, Result, SavedImage, Usage
+from gpt_image2.core.ledger.afterwards import record_ended
 from gpt_image2.core.ledger.entries import Ending, Opening, Status
 from gpt_image2.core.ledger.recording import Ledger
 
@@ -51,7 +52,7 @@ def record(
     )
     request = ImageRequest(prompt="a cat", **fields)
     opening = Opening(base_url, "generate", request, "/p/cat.png", started_at=at or f"{day}T12:00:00.000Z")
-    assert Ledger(home.state).record(opening, Ending(Status.SAVED, result), pytest.fail)
+    assert record_ended(Ledger(home.state), opening, Ending(Status.SAVED, result), pytest.fail)
 
 
 def groups(home: Home, *args: str) -> Dict[str, float]:

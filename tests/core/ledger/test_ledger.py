@@ -21,8 +21,10 @@ from ledgers import change, rows_of
 from pictures import png
 from servers import Answer, Recorder, images, refusal
 
-from gpt_image2.core import Billed, Client, Result, SavedImage, Usage
+from gpt_image2 import Client
 from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.base.outcome import Billed, Result, SavedImage, Usage
+from gpt_image2.core.ledger.afterwards import record_ended
 from gpt_image2.core.ledger.entries import Ending, Opening, Status
 from gpt_image2.core.ledger.recording import Ledger
 
@@ -296,7 +298,7 @@ def opening(prompt: str, **more: Any) -> Opening:
 def test_a_request_that_has_ended_is_recorded_in_one_go(home: Home) -> None:
     warnings: List[str] = []
     known = opening("a cat", discount=0.5, batch_id="batch_1", started_at="2026-11-25T03:22:20.000Z")
-    assert Ledger(home.state).record(known, ENDING, warnings.append) == 1
+    assert record_ended(Ledger(home.state), known, ENDING, warnings.append) == 1
     row = only(home)
     assert (row["discount"], row["batch_id"], row["cost_usd"]) == (0.5, "batch_1", 0.02)
     assert (row["started_at"], row["status"]) == ("2026-11-25T03:22:20.000Z", "saved")

@@ -14,8 +14,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
+from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.calls.client import Client
-from gpt_image2.core.calls.exchange import host_of
 from gpt_image2.core.calls.gate import SentRequest
 from gpt_image2.core.calls.leftovers import Resumer
 from gpt_image2.core.outputs import files, inflight, store
@@ -102,16 +102,16 @@ def call(base_url: str, home: Path, stream: bool, fatal: int) -> int:
     """One call, killed before an effect; how many it had."""
     prepare()
     STATE["fatal"] = fatal
-    n = None if stream else 2
-    client_of(base_url, home).generate(home.name, output=home / "cat.png", n=n, stream=stream)
+    client = client_of(base_url, home)
+    request = ImageRequest(home.name, n=None if stream else 2, stream=stream)
+    client.run(client.prepare(request, home / "cat.png"))
     return STATE["done"]
 
 
 def resume(base_url: str, home: Path) -> int:
     """Resumes what is left; of how many calls something was."""
     client = client_of(base_url, home)
-    host = host_of(client.settings, client.env, client._stop)
-    return len(list(Resumer(host, client.ledger, lambda _: None, 20.0).run()))
+    return len(list(Resumer(client.host, client.ledger, lambda _: None, 20.0).run()))
 
 
 def on_disk(home: Path) -> List[List[str]]:

@@ -14,9 +14,10 @@ from servers import Recorder
 
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.batch.output_folder import canonical
 from gpt_image2.core.calls import under_way
 from gpt_image2.core.calls.client import Client
-from gpt_image2.core.outputs.naming import canonical, name_problem, plan_output
+from gpt_image2.core.outputs.naming import name_problem, plan_output
 
 LINE_ENDS = ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
 

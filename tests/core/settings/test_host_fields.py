@@ -12,7 +12,7 @@ from harness import KEY, Home, Run
 from pictures import png
 from servers import Answer, Recorder, Request, images, recording, refusal
 
-from gpt_image2.core import ConfigError
+from gpt_image2.core.base.errors import ConfigError
 from gpt_image2.core.settings.config import load_settings
 from gpt_image2.core.settings.poll import Poll, value_at
 

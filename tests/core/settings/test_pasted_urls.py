@@ -8,7 +8,7 @@ import pytest
 from harness import KEY, Home
 from servers import Recorder
 
-from gpt_image2.core import ConfigError
+from gpt_image2.core.base.errors import ConfigError
 from gpt_image2.core.settings.base_url import BaseUrl, read_base_url
 from gpt_image2.core.settings.config import Settings, load_settings
 

@@ -11,7 +11,7 @@ import pytest
 from harness import KEY, Home, Run
 from servers import Recorder, recording
 
-from gpt_image2.core import Client, ConfigError
+from gpt_image2 import Client, ConfigError
 
 NO_KEYS: Dict[str, Optional[str]] = {"GPT_IMAGE2_API_KEY": None, "OPENAI_API_KEY": None}
 TOP_KEY, ONE_KEY, TWO_KEY = (f"sk-0000000000000000000000-{name}" for name in ("TOPP", "ONE1", "TWO2"))

@@ -11,7 +11,7 @@ import pytest
 from harness import KEY, Home, Run
 from servers import Recorder
 
-from gpt_image2.core import ConfigError
+from gpt_image2.core.base.errors import ConfigError
 from gpt_image2.core.settings.config import load_settings
 from gpt_image2.core.settings.places import home_folder, state_folder
 

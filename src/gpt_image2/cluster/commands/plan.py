@@ -27,8 +27,8 @@ from gpt_image2.core.history.search import find_requests
 from gpt_image2.core.ledger.database import LEDGER_NAME, read_database
 from gpt_image2.core.outputs.files import prepare_folder, write_whole
 from gpt_image2.core.settings.places import state_folder
-from gpt_image2.core.telling.as_json import estimate_json
-from gpt_image2.core.telling.in_words import cost_in_words, saved_line
+from gpt_image2.core.telling.amounts import cost_in_words, estimate_json
+from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output, output_for
 
 from ..jobs.division import Division, Jobs, Pace, divide, sum_of

@@ -29,8 +29,8 @@ from gpt_image2.core.batch.summary import (
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.options import client_of
 from gpt_image2.core.commands.package_extras import use_sandbox
-from gpt_image2.core.telling.as_json import estimate_json, failure_json
-from gpt_image2.core.telling.in_words import cost_in_words
+from gpt_image2.core.telling.amounts import cost_in_words, estimate_json
+from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..jobs.planning import PlannedJobs, find_done, plan_jobs

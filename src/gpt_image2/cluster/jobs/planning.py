@@ -18,8 +18,8 @@ from gpt_image2.core.batch.jobs_file import JobsFile, Line
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.plan import DONE, INVALID
 from gpt_image2.core.calls.client import Client
-from gpt_image2.core.calls.inputs import local_inputs
 from gpt_image2.core.commands.picture_flags import names_of
+from gpt_image2.core.commands.steps_ahead import local_inputs
 from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import temporary_folder
 from gpt_image2.core.telling.as_json import failure_json

@@ -16,6 +16,7 @@ from pathlib import Path
 from gpt_image2.core.base.about import VERSION
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.calls.client import Client
+from gpt_image2.core.calls.free import asks_sandbox
 from gpt_image2.core.outputs.files import prepare_folder
 from gpt_image2.core.settings.base_url import is_loopback
 from gpt_image2.core.settings.places import state_folder
@@ -69,7 +70,10 @@ def open_workplace(
             round; or the store writes over what is there where it was asked not to.
         StoreError: the store cannot be used.
     """
-    check_kind(objects, is_loopback(client.settings.base_url) and client.asks_sandbox())
+    check_kind(
+        objects,
+        is_loopback(client.settings.base_url) and asks_sandbox(client.host.curl, client.settings.base_url),
+    )
     presence = stack.enter_context(Presence(objects, name or new_name()))
     check_once(objects, presence.name)
     if gate is None:

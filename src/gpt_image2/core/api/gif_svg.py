@@ -1,4 +1,5 @@
-"""What the API asks of an animated GIF and of an SVG, besides what it asks of every image. Pure.
+"""What the API asks of an animated GIF and of an SVG, besides what it asks of every image, and how large an
+SVG says that it is. Pure.
 
 Source: the official client's types, and for the sheet of a GIF what a gateway has measured, as of 2026-11.
 """
@@ -6,6 +7,7 @@ Source: the official client's types, and for the sheet of a GIF what a gateway h
 from __future__ import annotations
 
 import math
+import re
 from typing import Iterable, Optional, Tuple
 
 from ..base.errors import UsageError
@@ -13,6 +15,9 @@ from ..base.record import replace
 from .models import DEFAULT_FRAMES, MAX_FRAME_MS, MAX_FRAMES, MIN_FRAMES
 from .request import ImageRequest, check_range
 from .sizes import EDGE_STEP, MAX_EDGE, MAX_PIXELS, MAX_RATIO, MIN_PIXELS, parse_size
+
+_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 
 #: The edge of a frame where nothing else is asked for; up to 9 of them fit on a sheet.
 _FRAME_EDGE = 960
@@ -85,3 +90,18 @@ def fitting_frame(width: int, height: int, frames: int) -> Tuple[int, int]:
         if frame_problem(across, down, frames, (side, -(-frames // side))) is None:
             return across, down
     return fitting_frame(_FRAME_EDGE, _FRAME_EDGE, frames)
+
+
+def sides_of_svg(text: str) -> Tuple[Optional[int], Optional[int]]:
+    """Width and height that the first element gives in plain numbers, or else the box that it shows; None
+    where it tells neither."""
+    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", text)
+    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
+    values = {name: one or other for name, one, other in found}
+    sides = [values.get("width", ""), values.get("height", "")]
+    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
+        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
+        pixels = [round(float(side.group(1))) for side in plain if side]
+        if len(pixels) == 2 and all(pixels):
+            return pixels[0], pixels[1]
+    return None, None

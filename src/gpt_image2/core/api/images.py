@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import IO, Optional, Tuple
 
+from ..base.errors import UsageError
 from ..base.outcome import SavedImage
 from ..base.record import Record
 
@@ -23,8 +24,6 @@ _XML_PROLOGUE = r"\s+|<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>"
 #: A part of that, or the name of an element, that is not whole yet.
 _XML_UNFINISHED = r"(?s)|<[\w.:-]{0,60}|<!.*|<\?.*"
 _SVG_ELEMENT = r"<([\w.-]+:)?svg[\s/>]"
-_XML_ATTRIBUTE = r"""(?<!\S)([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')"""
-_PLAIN_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)(?:px)?"
 _SVG_TAIL_BYTES = 4096
 _PNG_PALETTE, _CMYK_CHANNELS = 3, 4
 _JPEG_EXIF = 0xE1
@@ -189,17 +188,12 @@ def _first_element(head: bytes) -> str:
 
 
 def _read_svg(head: bytes) -> ImageInfo:
-    """The dimensions that the first element gives in plain numbers, or else the box that it shows."""
-    opening = re.match(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""", _first_element(head))
-    found = re.findall(_XML_ATTRIBUTE, opening.group()) if opening else []
-    values = {name: one or other for name, one, other in found}
-    sides = [values.get("width", ""), values.get("height", "")]
-    for pair in (sides, re.split(r"[\s,]+", values.get("viewBox", "").strip())[2:]):
-        plain = [re.fullmatch(_PLAIN_NUMBER, side.strip()) for side in pair]
-        pixels = [round(float(side.group(1))) for side in plain if side]
-        if len(pixels) == 2 and all(pixels):
-            return ImageInfo("svg", pixels[0], pixels[1], True)
-    return ImageInfo("svg", None, None, True)
+    try:
+        from .gif_svg import sides_of_svg
+
+        return ImageInfo("svg", *sides_of_svg(_first_element(head)), has_alpha=True)
+    except UsageError:  # the script lies alone
+        return ImageInfo("svg", None, None, True)
 
 
 def _ends_svg(tail: str) -> bool:

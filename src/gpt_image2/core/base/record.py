@@ -20,7 +20,7 @@ class _FieldsOnDemand:
         def described(name: str) -> Any:
             return field(default_factory=partial(getattr, kind, name)) if hasattr(kind, name) else field()
 
-        specs = [(name, Any, described(name)) for name in kind.__annotations__]
+        specs = [(name, object, described(name)) for name in kind.__annotations__]
         return {one.name: one for one in fields(make_dataclass(kind.__name__, specs))}
 
 

@@ -45,3 +45,11 @@ class OutputFolder(Record):
             for image, saved in found
             if saved is not None and saved.sha256 == image.sha256
         )
+
+
+def canonical(name: str) -> str:
+    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
+    written."""
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).casefold())

@@ -17,7 +17,6 @@ from ..base.outcome import Billed, SavedImage
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.task import TASK_PENDING
-from ..outputs.naming import canonical
 from ..telling.as_json import failure_json, image_json
 from .jobs_file import Line
 from .journal import (
@@ -31,7 +30,7 @@ from .journal import (
     read_entry,
     scratch_database,
 )
-from .output_folder import OutputFolder
+from .output_folder import OutputFolder, canonical
 
 #: The states of a job besides those that the journal knows: not ended yet, and how else it can end.
 PENDING, AMBIGUOUS, INVALID, OVER_BUDGET = "pending", "ambiguous", "invalid", "over_budget"

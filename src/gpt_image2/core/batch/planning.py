@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from ..api.checks import checked
 from ..api.cost import CostEstimate
@@ -21,14 +21,17 @@ from ..base.errors import GptImage2Error, UsageError
 from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.client import Client
-from ..calls.inputs import local_inputs
+from ..calls.free import asks_sandbox
 from ..commands.picture_flags import names_of
-from ..commands.steps_ahead import estimate_with_steps
+from ..commands.steps_ahead import estimate_with_steps, local_inputs
 from ..ledger.budget import unknown_cost
 from ..outputs.files import prepare_folder, temporary_folder
+from ..outputs.inflight import is_anything_left
+from ..outputs.left import outputs_of_tasks
 from ..outputs.lines import remove_empty
-from ..outputs.naming import OutputPlan, canonical, extension, name_problem, slug
+from ..outputs.naming import OutputPlan, extension, name_problem, slug
 from ..settings.base_url import is_loopback
+from ..settings.places import state_folder
 from ..telling.as_json import failure_json
 from ..telling.output import Output
 from .contact_sheet import SHEET_NAME
@@ -36,7 +39,7 @@ from .job import Job, job_key, read_job
 from .jobs_file import JobsFile, Line
 from .journal import JOURNAL_NAME, Journal, read_journal
 from .options import JobsOptions, is_address_of_store
-from .output_folder import OutputFolder
+from .output_folder import OutputFolder, canonical
 from .plan import INVALID, Plan, PlannedJob
 from .resume import resume_jobs
 
@@ -97,7 +100,7 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
     spent_usd = resume_jobs(
-        plan, folder, journal, options.retry_ambiguous, is_sandbox, client.tasks_under_way()
+        plan, folder, journal, options.retry_ambiguous, is_sandbox, _tasks_under_way(client)
     )
     elsewhere = plan.count_elsewhere()
     if elsewhere:
@@ -114,6 +117,13 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
 
 
+def _tasks_under_way(client: Client) -> FrozenSet[str]:
+    """The outputs, by the path of their first image, that a host still works on."""
+    folder = state_folder(client.env)
+    is_any = is_anything_left(folder, and_tried=True)
+    return frozenset(outputs_of_tasks(folder)) if is_any else frozenset()
+
+
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:
     """Whether the run is one of the sandbox; None where only an answer would tell. A host on this machine is
     asked, at no cost, where the folder has something of the sandbox's."""
@@ -121,7 +131,7 @@ def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optio
         return True
     if not is_loopback(client.settings.base_url) or not any(entry.sandbox for entry in read_journal(folder)):
         return False
-    return None if options.dry_run else client.asks_sandbox()
+    return None if options.dry_run else asks_sandbox(client.host.curl, client.settings.base_url)
 
 
 def _refuse_invalid(plan: Plan, skip: bool, output: Output) -> None:

@@ -9,8 +9,9 @@ from typing import Dict, Sequence
 from ..base.interrupt import StopSwitch
 from ..commands.options import client_of
 from ..commands.package_extras import run_beyond, use_sandbox
-from ..telling.as_json import estimate_json, failure_json
-from ..telling.in_words import SANDBOX_MADE_IT, cost_in_words
+from ..telling.amounts import cost_in_words, estimate_json
+from ..telling.as_json import failure_json
+from ..telling.in_words import SANDBOX_MADE_IT
 from ..telling.output import Output
 from .contact_sheet import write_sheet
 from .options import BatchRunCommand, read_batch_run

@@ -12,7 +12,7 @@ from ..base.outcome import Billed, ExitCode, SavedImage
 from ..base.record import Record
 from ..base.redact import show
 from ..ledger.budget import OVER_MAX_COST
-from ..telling.as_json import estimate_json
+from ..telling.amounts import estimate_json
 from ..telling.in_words import saved_line
 from ..telling.output import Output
 from .journal import ACCEPTED, DONE, FAILED, SUBMITTED

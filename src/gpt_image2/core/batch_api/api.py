@@ -27,7 +27,7 @@ from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder, write_private
 from ..settings.base_url import is_sandbox
 from ..settings.config import Settings
-from ..telling.in_words import size_in_words
+from ..telling.amounts import size_in_words
 from ..telling.output import Output
 from ..wire.curl import Curl
 from ..wire.messages import FormPart, HttpRequest, ResponseHead

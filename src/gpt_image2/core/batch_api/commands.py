@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from operator import attrgetter
-from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Generator, List, Optional, Sequence, Tuple
 
 from ..base.errors import GptImage2Error, LedgerError, UsageError
 from ..base.interrupt import StopSwitch
@@ -251,10 +250,3 @@ def batches_parser(name: str) -> Parser:
     if name == "list":
         add("--remote", action="store_true", help="list those of the server instead")
     return parser
-
-
-#: The parser of each command here.
-BATCH_API_PARSERS: Mapping[str, Callable[[], Parser]] = {
-    "submit": submit_parser,
-    **{name: partial(batches_parser, name) for name in _BATCHES_COMMANDS},
-}

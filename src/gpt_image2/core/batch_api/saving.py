@@ -24,6 +24,7 @@ from ..batch.plan import JobEnding
 from ..batch.summary import job_row, say_ended
 from ..calls.download import Downloader, DownloadFailed
 from ..commands.further_calls import checks_of
+from ..ledger.afterwards import record_ended
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
 from ..outputs.naming import OutputPlan
@@ -210,7 +211,8 @@ class ResultSaver:
             attempts=1,
             sandbox=self._session.api.is_sandbox,
         )
-        self._ledger.record(
+        record_ended(
+            self._ledger,
             opening,
             ending_of(outcome, ending.error, len(numbers)),
             self._output.warn,

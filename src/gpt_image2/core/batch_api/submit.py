@@ -29,8 +29,8 @@ from ..history.estimates import batch_warnings
 from ..ledger.budget import Budget
 from ..ledger.entries import utc_text
 from ..outputs.files import temporary_folder
-from ..telling.as_json import estimate_json, failure_json, image_json
-from ..telling.in_words import cost_in_words
+from ..telling.amounts import cost_in_words, estimate_json
+from ..telling.as_json import failure_json, image_json
 from ..telling.output import Output
 from .api import ServerBatch
 from .bundle import BYTES_PER_MB, BatchLine, Bundle, Group, LineInputs, batch_line

@@ -17,8 +17,9 @@ from ..api.refusals import (
 )
 from ..api.request import REQUEST_FIELDS, ImageRequest
 from ..base.errors import ApiError, AuthenticationError, ConfigError, NetworkError, QuotaError
+from ..base.record import replace
 from ..base.redact import show
-from ..telling.in_words import size_in_words
+from ..telling.amounts import size_in_words
 from .explain import Cause
 from .retry import MAX_SERVER_WAIT_S, Attempt, is_too_large, server_wait_s
 
@@ -77,7 +78,7 @@ def cause_of(
     hint = "; ".join(filter(None, [cause.hint, doubt]))
     if attempt.error is not None and re.match(_THROUGH_LITELLM, attempt.error.message):
         hint = _hint_on_litellm(cause, attempt, request, hint)
-    return cause._replace(hint=hint)
+    return replace(cause, hint=hint)
 
 
 def _hint_on_litellm(cause: Cause, attempt: Attempt, request: Optional[ImageRequest], hint: str) -> str:

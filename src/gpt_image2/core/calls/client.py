@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, FrozenSet, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ..api.checks import checked
-from ..api.request import REQUEST_FIELDS, ImageRequest
+from ..api.request import ImageRequest
 from ..base.errors import UsageError
 from ..base.events import Event, Observer
 from ..base.interrupt import StopSwitch
@@ -27,7 +27,7 @@ from ..settings.places import state_folder
 from ..wire.curl import find_curl
 from .call import Call
 from .download import DEFAULT_MAX_DOWNLOAD_BYTES, Downloader
-from .exchange import host_of
+from .exchange import Host, host_of
 from .inputs import load_inputs
 from .retry import DEFAULT_RETRIES
 from .under_way import CallPolicy, PreparedCall, default_output, folders_to_write
@@ -124,6 +124,11 @@ class Client:
         return self._policy.timeout_s
 
     @property
+    def host(self) -> Host:
+        """The server of the settings, to which calls go that this client's switch ends."""
+        return host_of(self.settings, self.env, self._stop)
+
+    @property
     def rescue_folder(self) -> Path:
         """Where images go that their output does not take, and answers that hold none."""
         return state_folder(self.env) / "rescued"
@@ -131,97 +136,6 @@ class Client:
     def with_model(self, request: ImageRequest) -> ImageRequest:
         """The request with the model of the settings where it names none, and streamed where they say so."""
         return self.settings.applied_to(request)
-
-    def generate(
-        self,
-        prompt: str,
-        *,
-        output: Optional[PathLike] = None,
-        model: Optional[str] = None,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        complexity: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        frame_count: Optional[int] = None,
-        frame_duration_ms: Optional[int] = None,
-        svg_model: Optional[str] = None,
-        svg_effort: Optional[str] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        safety_identifier: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-        no_wait: bool = False,
-    ) -> Result:
-        """Images from a text. The names are the API's; None leaves a field to the server, the model to the
-        settings. With `no_wait` a task that the host makes of it is not waited for: `Result.tasks` has its
-        id.
-
-        Raises:
-            GptImage2Error: see `gpt_image2.core.base.errors`; `result` holds the images saved all the same.
-        """
-        return self._make(None, locals())
-
-    def edit(
-        self,
-        image: Union[PathLike, Sequence[PathLike]],
-        prompt: str,
-        *,
-        mask: Optional[PathLike] = None,
-        markup: Optional[PathLike] = None,
-        output: Optional[PathLike] = None,
-        model: Optional[str] = None,
-        n: Optional[int] = None,
-        size: Optional[str] = None,
-        quality: Optional[str] = None,
-        complexity: Optional[str] = None,
-        output_format: Optional[str] = None,
-        output_compression: Optional[int] = None,
-        frame_count: Optional[int] = None,
-        frame_duration_ms: Optional[int] = None,
-        svg_model: Optional[str] = None,
-        svg_effort: Optional[str] = None,
-        background: Optional[str] = None,
-        moderation: Optional[str] = None,
-        user: Optional[str] = None,
-        safety_identifier: Optional[str] = None,
-        stream: bool = False,
-        partial_images: Optional[int] = None,
-        extra: Optional[Mapping[str, object]] = None,
-        no_clobber: bool = False,
-        save_partials: bool = False,
-        max_cost_usd: Optional[float] = None,
-        no_wait: bool = False,
-    ) -> Result:
-        """Images from one or more images (paths or http(s) addresses) and a text; else as `generate`."""
-        sources = [image] if isinstance(image, (str, os.PathLike)) else list(image)
-        return self._make(sources, locals())
-
-    def _make(self, sources: Optional[Sequence[PathLike]], keywords: Mapping[str, Any]) -> Result:
-        """Does what the keyword arguments of `generate` or `edit` ask for; `sources` are those of an edit."""
-        fields = {name: keywords[name] for name in ("prompt", *REQUEST_FIELDS)}
-        if fields["model"] is None:
-            fields["model"] = self.settings.model
-        extra: Mapping[str, object] = keywords["extra"] or {}
-        request = ImageRequest(extra=tuple(extra.items()), **fields)
-        with ExitStack() as stack:
-            if sources is not None:
-                inputs = self.with_inputs(request, sources, keywords["mask"], keywords["markup"])
-                request = stack.enter_context(inputs)
-            prepared = self.prepare(
-                request,
-                keywords["output"],
-                no_clobber=keywords["no_clobber"],
-                max_cost_usd=keywords["max_cost_usd"],
-            )
-            return self.run(prepared, save_partials=keywords["save_partials"], no_wait=keywords["no_wait"])
 
     @contextmanager
     def with_inputs(
@@ -245,10 +159,9 @@ class Client:
         checked(request)  # the cheap checks first: nothing is fetched for a request that cannot go out
         if not sources:
             raise UsageError("an edit needs an input image", hint="name a png, jpeg or webp file")
-        curl = host_of(self.settings, self.env, self._stop).curl
         until = time.monotonic() + self._policy.timeout_s
         downloader = Downloader(
-            curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
+            self.host.curl, allow_private=allow_private, remaining_s=lambda: until - time.monotonic()
         )
         with temporary_folder() as folder:
             yield load_inputs(
@@ -318,8 +231,9 @@ class Client:
         self, prepared: PreparedCall, save_partials: bool, observer: Observer, waits_for_tasks: bool
     ) -> Result:
         policy = replace(self._policy, save_partials=save_partials, waits_for_tasks=waits_for_tasks)
-        host = host_of(self.settings, self.env, self._stop)
-        call = Call(host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then)
+        call = Call(
+            self.host, prepared.request, prepared.plan, policy, observer, prepared.numbers, prepared.then
+        )
         known = prepared.warnings + self._strays(prepared.plan) + self.finish_leftovers()
         try:
             if self.ledger is None:
@@ -349,14 +263,7 @@ class Client:
         """
         self.settings.require_key()
         find_curl()
-        host_of(self.settings, self.env, self._stop).curl.proxy_for(self.settings.base_url)
-
-    def asks_sandbox(self) -> bool:
-        """Whether the sandbox answers at the base URL; asks it, without a key."""
-        from .free import asks_sandbox
-
-        host = host_of(self.settings, self.env, self._stop)
-        return asks_sandbox(host.curl, self.settings.base_url)
+        self.host.curl.proxy_for(self.settings.base_url)
 
     def _strays(self, plan: OutputPlan) -> Tuple[str, ...]:
         """Sweeps an output folder before its first call; what was found there, in words."""
@@ -374,7 +281,7 @@ class Client:
         if self._has_resumed.is_set():
             return ()
         self._has_resumed.set()
-        host = host_of(self.settings, self.env, self._stop)
+        host = self.host
         if not is_anything_left(host.state_folder, and_tried=waits):
             return ()
         said: List[str] = []
@@ -385,31 +292,6 @@ class Client:
             for resumed in resumer.run(in_passing=True):
                 said += resumed_in_words(resumed)
         return tuple(said)
-
-    def tasks_under_way(self) -> FrozenSet[str]:
-        """The outputs, by the path of their first image, that a host still works on."""
-        folder = state_folder(self.env)
-        if not is_anything_left(folder, and_tried=True):
-            return frozenset()
-        from ..outputs.left import outputs_of_tasks
-
-        return frozenset(outputs_of_tasks(folder))
-
-
-def generate(prompt: str, *, output: Optional[PathLike] = None, **options: Any) -> Result:
-    """`Client().generate(...)` with the configuration that is found."""
-    return Client().generate(prompt, output=output, **options)
-
-
-def edit(
-    image: Union[PathLike, Sequence[PathLike]],
-    prompt: str,
-    *,
-    output: Optional[PathLike] = None,
-    **options: Any,
-) -> Result:
-    """`Client().edit(...)` with the configuration that is found."""
-    return Client().edit(image, prompt, output=output, **options)
 
 
 def _ignore(event: Event) -> None:

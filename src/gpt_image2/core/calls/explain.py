@@ -5,7 +5,7 @@ again. Pure.
 from __future__ import annotations
 
 import re
-from typing import Iterable, Mapping, NamedTuple, Optional, Tuple, Type
+from typing import Iterable, Mapping, Optional, Tuple, Type
 
 from ..api.cost import PRICES
 from ..api.models import Prices
@@ -14,6 +14,7 @@ from ..api.request import ImageRequest
 from ..base.about import called
 from ..base.errors import ApiError, GptImage2Error, NetworkError, UsageError
 from ..base.outcome import Billed
+from ..base.record import Record
 from ..base.redact import mask_secrets, show
 from .retry import Again, Attempt, Rule, request_id, server_wait_s
 
@@ -21,7 +22,7 @@ _CODE_CHARS = 100
 _SAID_CHARS = 200
 
 
-class Cause(NamedTuple):
+class Cause(Record):
     """What an error is made of."""
 
     kind: Type[GptImage2Error]

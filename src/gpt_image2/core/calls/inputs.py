@@ -25,7 +25,7 @@ from ..outputs.naming import extension
 from .download import Downloader, DownloadFailed
 
 _MIB = 1024 * 1024
-_TO_FETCH = "to fetch"  # the format of what was not fetched yet
+TO_FETCH = "to fetch"  # the format of what was not fetched yet
 
 
 def load_inputs(
@@ -61,7 +61,7 @@ def load_inputs(
         _download(source, path, downloader, what)
         return path, os.path.basename(unquote(urlsplit(source).path))
 
-    return _with_inputs(
+    return with_each_input(
         request,
         sources,
         mask,
@@ -73,35 +73,15 @@ def load_inputs(
     )
 
 
-def local_inputs(
-    request: ImageRequest,
-    sources: Sequence[str],
-    mask: Optional[str],
-    markup: Optional[str],
-    converts: bool = True,
-) -> ImageRequest:
-    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
-    only later what they are."""
-    return _with_inputs(
-        request,
-        sources,
-        mask,
-        markup,
-        lambda source, what, max_bytes, first: (
-            InputImage(source, "", _TO_FETCH, None, None, 0, True, source)
-            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
-            else local_input(source, what, max_bytes, first)
-        ),
-    )
-
-
-def _with_inputs(
+def with_each_input(
     request: ImageRequest,
     sources: Sequence[str],
     mask: Optional[str],
     markup: Optional[str],
     load: Callable[[str, str, int, Optional[InputImage]], InputImage],
 ) -> ImageRequest:
+    """The request with each of its inputs as `load` reads it, which is given the source, what it is, the
+    bytes that it may have, and the first image for what is held against that."""
     images = tuple(load(each, "input image", MAX_INPUT_BYTES, None) for each in sources)
     request = replace(request, images=images)
     first = images[0] if images else None
@@ -110,7 +90,7 @@ def _with_inputs(
             continue
         image = load(source, what, max_bytes, first)
         request = replace(request, **{what: image})
-        if what == "markup" and first is not None and _TO_FETCH not in (first.format, image.format):
+        if what == "markup" and first is not None and TO_FETCH not in (first.format, image.format):
             from ..api.markup import check_markup
 
             check_markup(source, image, first)
@@ -181,7 +161,7 @@ def _checked_file(
         is_odd=known.is_odd or _is_large(known) or not is_whole,
     )
     problem = _format_problem(name, image, max_bytes)
-    if what == "mask" and problem is None and first is not None and first.format != _TO_FETCH:
+    if what == "mask" and problem is None and first is not None and first.format != TO_FETCH:
         image, problem = _checked_mask(name, image, first)
     if folder is not None and what == "input image" and (problem or image.is_odd or known.has_exif):
         image = _made_fit(image, folder, problem)
@@ -237,13 +217,6 @@ def _format_problem(name: str, image: InputImage, max_bytes: int) -> Optional[Us
     if image.format not in INPUT_FORMATS:
         return UsageError(f"{name} is {image.format}", hint="save it as png, jpeg or webp")
     return None
-
-
-def _is_to_be_converted(source: str) -> bool:
-    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
-    from ..api.odd_inputs import can_convert
-
-    return can_convert(os.path.abspath(os.path.expanduser(source)))
 
 
 def _other_format(path: str) -> str:

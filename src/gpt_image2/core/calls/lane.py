@@ -23,7 +23,7 @@ from .exchange import answer_bound, send_once
 from .explain import explain, refuses_stream
 from .gate import SentRequest
 from .retry import Attempt, Rule, backoff_s, judge, may_send_again, request_id, server_wait_s
-from .task import Task, shown_task
+from .task import shown_task
 from .under_way import CallUnderWay
 
 _MIN_TIMEOUT_S = 1.0
@@ -88,7 +88,10 @@ class Lane:
         )
         self._sent += attempt.end.sent
         if attempt.accepted is not None:
-            attempt = self._follow_task(attempt, attempt.accepted, collector, sending)
+            from .polling import follow_task
+
+            downloader = self._downloader(answer_bound(self._request, call.policy.max_download_bytes))
+            attempt = follow_task(call, self._request.count, attempt, downloader, sending)
         if attempt.answer.urls:
             sending.note({"addresses": list(attempt.answer.urls[: self._most_addresses])})
         failures = self._download(attempt, collector)
@@ -100,31 +103,6 @@ class Lane:
             sending.in_flight.close()
         sending.is_unfinished = bool(failures or end[0].tasks)
         return end, attempt, rule
-
-    def _follow_task(
-        self, attempt: Attempt, task: Task, collector: ImageCollector, sending: SentRequest
-    ) -> Attempt:
-        """Asks after a task until it has ended, as far as the call waits for that; the last answer."""
-        from .polling import TaskPoller
-        from .task_words import known_addresses, told_addresses
-
-        call, settings = self._call, self._call.host.settings
-        told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
-        call.accepted(task, sending, told)
-        if not call.policy.waits_for_tasks:
-            return attempt
-        poller = TaskPoller(
-            self._downloader(answer_bound(self._request, call.policy.max_download_bytes)),
-            settings.query,
-            collector,
-            call.host.stop,
-            settings.poll,
-            sending.poll_spool,
-            call.task_came,
-            self._request.count,
-        )
-        known = known_addresses(task.id, settings.base_url)
-        return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
     def _judge(
         self, attempt: Attempt, collector: ImageCollector, sending: SentRequest, failures: List[str]

@@ -18,9 +18,12 @@ from ..settings.host_field import HostField, with_query
 from ..settings.poll import Poll
 from ..wire.messages import Received, ResponseHead, TransferEnd
 from .download import MAX_REDIRECTS, REDIRECTS, Downloader, DownloadFailed, readable_address
+from .gate import SentRequest
 from .response import AnswerReader
 from .retry import Attempt, server_wait_s
 from .task import TASK_PENDING, Task, TaskState
+from .task_words import known_addresses, told_addresses
+from .under_way import CallUnderWay
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 10.0
@@ -195,6 +198,31 @@ class TaskPoller:
             return attempt.answer.task.state is TaskState.DONE
         is_page = attempt.answer.shape == "html"
         return self._is_known and attempt.said_status in (200, *_GONE) and not (is_page or attempt.was_cut)
+
+
+def follow_task(
+    call: CallUnderWay, asked: int, attempt: Attempt, downloader: Downloader, sending: SentRequest
+) -> Attempt:
+    """Asks after the task that a request was accepted as until it has ended, as far as the call waits for it;
+    the last answer."""
+    task, collector, settings = attempt.accepted, sending.collector, call.host.settings
+    assert task is not None and collector is not None
+    told = told_addresses(task, settings.base_url, attempt.header, settings.poll)
+    call.accepted(task, sending, told)
+    if not call.policy.waits_for_tasks:
+        return attempt
+    poller = TaskPoller(
+        downloader,
+        settings.query,
+        collector,
+        call.host.stop,
+        settings.poll,
+        sending.poll_spool,
+        call.task_came,
+        asked,
+    )
+    known = known_addresses(task.id, settings.base_url)
+    return poller.wait(task, told, known, lambda: call.remaining_s, first_wait_s=server_wait_s(attempt))
 
 
 def pending_error(task: Task, in_flight: str) -> NetworkError:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Dict, Mapping, Sequence
+from typing import Dict, Sequence
 
 from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.redact import show
 from ..outputs.files import write_config
 from ..settings.base_url import DEFAULT_BASE_URL
-from ..settings.config import Settings
 from ..settings.keys import OFFICIAL_KEY_VARIABLE
 from ..settings.places import config_locations, home_folder, state_folder
 from ..telling.output import Output
@@ -86,7 +85,7 @@ def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
     sources = {**settings.sources, "state_folder": "XDG_STATE_HOME or its default"}
     if not settings.auth_headers:
         sources["api_key"] = settings.key_problem or "no source has one"
-    values = {
+    values: Dict[str, str] = {
         "profile": show(settings.profile) or "none",
         "base_url": settings.base_url,
         "api_key": settings.masked_key,
@@ -98,8 +97,11 @@ def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
         "stream": YES_NO[settings.stream],
         "prices": f"list prices, but for {', '.join(own_prices)}" if own_prices else "list prices",
         "state_folder": str(state_folder(os.environ)),
-        **_host_values(settings),
     }
+    if settings.headers or settings.query or settings.poll:
+        from ..settings.of_host import shown_values
+
+        values.update(shown_values(settings))
     for warning in settings.warnings:
         output.warn(warning)
     output.result(f"Active config: {active or 'none'}")
@@ -115,12 +117,3 @@ def _show_config(args: ConfigCommand, output: Output) -> Dict[str, object]:
         "settings": {name: {"value": value, "source": sources[name]} for name, value in values.items()},
         "warnings": list(settings.warnings),
     }
-
-
-def _host_values(settings: Settings) -> Mapping[str, str]:
-    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
-    values = {f"headers.{field.name}": field.shown for field in settings.headers}
-    values.update((f"query.{field.name}", field.shown) for field in settings.query)
-    if settings.poll is not None:
-        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
-    return values

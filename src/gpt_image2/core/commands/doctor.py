@@ -9,7 +9,7 @@ from ..base.errors import ConfigError, UsageError
 from ..base.interrupt import StopSwitch
 from ..base.outcome import Billed, ExitCode
 from ..settings.config import Settings
-from ..settings.hosts import forget_facts
+from ..settings.learnt import forget_facts
 from ..settings.places import state_folder
 from ..telling.output import Output
 from .checks import Check, check_json, examine, not_tested, verdict

@@ -14,8 +14,7 @@ from ..calls.exchange import file_parts
 from ..calls.under_way import PreparedCall
 from ..settings.config import Settings
 from ..settings.host_field import with_query
-from ..telling.as_json import estimate_json
-from ..telling.in_words import cost_in_words
+from ..telling.amounts import cost_in_words, estimate_json
 from ..telling.output import Output
 from .options import ImageCommand
 

@@ -23,6 +23,7 @@ from ..base.record import Record, replace
 from ..base.redact import show
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall, folders_to_write
+from ..ledger.afterwards import record_derived, record_renamed
 from ..outputs.files import prepare_folder, temporary_folder, write_private
 from ..outputs.naming import MAX_NAME_BYTES, OutputPlan, extension, has_matching_extension
 from ..outputs.store import ImageWriter
@@ -225,8 +226,8 @@ class Finishing:
             if client.ledger is not None:
                 with suppress(Exception):  # the call has ended as it ended
                     if images[at].sha256 != image.sha256:
-                        client.ledger.derived(images[at], self._warn)
-                    client.ledger.renamed(image, images[at], self._warn)
+                        record_derived(client.ledger, images[at], self._warn)
+                    record_renamed(client.ledger, image, images[at], self._warn)
             self._tell(ImageSaved(images[at], self._elapsed_s))
         result = replace(result, images=tuple(images), warnings=(*result.warnings, *self._warnings))
         if stopped is already:

@@ -21,8 +21,8 @@ from ..calls.client import Client
 from ..calls.under_way import PreparedCall
 from ..ledger.budget import Budget
 from ..outputs.naming import OutputPlan
-from ..telling.as_json import estimate_json
-from ..telling.in_words import cost_in_words, paid_in_words
+from ..telling.amounts import cost_in_words, estimate_json
+from ..telling.in_words import paid_in_words
 
 
 class FurtherCall(Record):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import Callable, ContextManager, Generator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, ContextManager, Generator, List, Sequence, Tuple
 
 from ..base.errors import UsageError
 from ..base.interrupt import StopSwitch
 from ..base.optional_part import has_part, import_part, installed
+from ..base.record import Record
 from ..settings.base_url import OWN_SANDBOXES
 from ..settings.places import state_folder
 from ..telling.output import Output
@@ -18,7 +19,7 @@ from .options import ServerFlags
 SANDBOX_KEY = "sandbox"
 
 
-class Extra(NamedTuple):
+class Extra(Record):
     """A layer above core: its module, and the extra of the package that has what it needs, if any."""
 
     module: str

@@ -36,7 +36,8 @@ from ..ledger.recording import Ledger, recorded
 from ..outputs.files import Room, prepare_folder, temporary_folder, write_private
 from ..outputs.naming import OutputPlan
 from ..settings.config import Settings
-from ..settings.hosts import HostFacts, save_facts, today
+from ..settings.hosts import HostFacts
+from ..settings.learnt import save_facts, today
 from ..settings.places import state_folder
 from ..telling.output import Output
 from .checks import Check

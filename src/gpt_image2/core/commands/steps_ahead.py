@@ -1,17 +1,20 @@
-"""Jobs whose pictures are worked on around their call: what cannot be done, and the prices of second calls,
-show before anything is sent."""
+"""What shows of a job before anything is sent: its inputs that are files here; and where its picture is
+worked on around the call, what cannot be done, and the price of a second call."""
 
 from __future__ import annotations
 
 import math
+import os
 from contextlib import ExitStack
 from typing import Optional, Sequence, Tuple
 
 from ..api.checks import checked
 from ..api.cost import CostEstimate
-from ..api.request import ImageRequest, is_address
+from ..api.odd_inputs import can_convert
+from ..api.request import ImageRequest, InputImage, is_address
 from ..base.errors import UsageError
 from ..calls.client import Client
+from ..calls.inputs import TO_FETCH, local_input, with_each_input
 from ..calls.under_way import PreparedCall
 from ..outputs.naming import OutputPlan
 from .finishing import Finishing
@@ -53,3 +56,30 @@ def estimate_with_steps(
         call = finishing.set_aside(PreparedCall(request, plan, ()))
         finishing.price(client, call, most_for_both(max_cost_usd))
         return finishing.estimate(client, call)
+
+
+def local_inputs(
+    request: ImageRequest,
+    sources: Sequence[str],
+    mask: Optional[str],
+    markup: Optional[str],
+    converts: bool = True,
+) -> ImageRequest:
+    """As `load_inputs`, but for inputs that are to be fetched or, where it `converts`, converted: those show
+    only later what they are."""
+    return with_each_input(
+        request,
+        sources,
+        mask,
+        markup,
+        lambda source, what, max_bytes, first: (
+            InputImage(source, "", TO_FETCH, None, None, 0, True, source)
+            if is_address(source) or (converts and what == "input image" and _is_to_be_converted(source))
+            else local_input(source, what, max_bytes, first)
+        ),
+    )
+
+
+def _is_to_be_converted(source: str) -> bool:
+    """Whether a file is a picture of a format that only the optional part for pictures makes fit."""
+    return can_convert(os.path.abspath(os.path.expanduser(source)))

@@ -13,8 +13,7 @@ from ..api.sizes import EXPERIMENTAL_PIXELS, MAX_RATIO, parse_size, resolve_size
 from ..base.errors import UsageError
 from ..base.outcome import ExitCode
 from ..base.record import replace
-from ..telling.as_json import estimate_json
-from ..telling.in_words import cost_in_words
+from ..telling.amounts import cost_in_words, estimate_json
 from ..telling.output import Output
 from ..telling.tables import line_of, table
 

@@ -12,12 +12,11 @@ from ..base.interrupt import StopSwitch
 from ..base.outcome import ExitCode
 from ..base.record import replace
 from ..base.redact import show
-from ..calls.inputs import local_inputs
 from ..commands.options import request_of
+from ..commands.steps_ahead import local_inputs
 from ..settings.base_url import is_loopback, is_official
 from ..settings.config import load_settings
-from ..telling.as_json import estimate_json
-from ..telling.in_words import cost_in_words
+from ..telling.amounts import cost_in_words, estimate_json
 from ..telling.output import Output
 from ..telling.tables import line_of
 from .compare import run_compare, run_sizes, what_is_reported

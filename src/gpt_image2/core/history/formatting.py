@@ -9,8 +9,8 @@ from ..base.outcome import Billed
 from ..base.redact import show
 from ..ledger.derived import DerivedPicture
 from ..ledger.entries import SANDBOX_HOST
+from ..telling.amounts import cost_in_words
 from ..telling.as_json import image_json
-from ..telling.in_words import cost_in_words
 from ..telling.tables import line_of, table
 from .dates import local_time
 from .search import PastRequest

@@ -150,9 +150,6 @@ def read_redo_command(argv: Sequence[str]) -> ImageCommand:
     return command
 
 
-HISTORY_PARSERS = {"show": show_parser, "redo": redo_parser, "forget": forget_parser}
-
-
 def _moment(text: str) -> str:
     return read_moment(text, time.time())
 

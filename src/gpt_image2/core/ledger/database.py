@@ -8,13 +8,12 @@ cure for its hint.
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Generator, List, Optional, Sequence
 
-from ..base.errors import LedgerError
+from ..base.errors import LedgerError, UsageError
 from ..outputs.files import open_part, private_folder, rename_if_free
 from ..outputs.ours import NotOurs, check_ours
 
@@ -23,10 +22,9 @@ BUSY_TIMEOUT_S = 2.0
 LOCKED = "ledger_locked"
 _OFF_HINT = "or leave history off with --no-history"
 
-#: A statement, or what cannot be said by one.
-_Step = Union[str, Callable[["Database"], None]]
-
-_VERSION_1: Tuple[_Step, ...] = (
+#: The schema as it is now. A job of a batch is found by its number, and is one JSON object. `derived` has
+#: what was made from images, with or without a request; its `sources` are a list of paths and SHA-256.
+_TABLES = (
     """
     CREATE TABLE requests (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,7 +51,10 @@ _VERSION_1: Tuple[_Step, ...] = (
         estimate_high_usd REAL,
         cost_usd REAL,
         discount REAL NOT NULL,
-        batch_id TEXT
+        batch_id TEXT,
+        task_id TEXT,
+        profile TEXT,
+        wishes TEXT
     )
     """,
     "CREATE INDEX requests_started_at ON requests (started_at)",
@@ -98,36 +99,6 @@ _VERSION_1: Tuple[_Step, ...] = (
     """
     CREATE TABLE batch_jobs (
         batch INTEGER NOT NULL,
-        custom_id TEXT NOT NULL,
-        job INTEGER NOT NULL,
-        line INTEGER NOT NULL,
-        id TEXT,
-        key TEXT NOT NULL,
-        copy INTEGER NOT NULL,
-        name TEXT NOT NULL,
-        named INTEGER NOT NULL,
-        numbers TEXT NOT NULL,
-        there TEXT NOT NULL,
-        high_usd REAL,
-        prompt TEXT NOT NULL,
-        fields TEXT NOT NULL,
-        inputs TEXT NOT NULL,
-        mask TEXT,
-        state TEXT NOT NULL,
-        outcome TEXT,
-        PRIMARY KEY (batch, custom_id)
-    ) WITHOUT ROWID
-    """,
-)
-#: A job of a batch is one JSON object in place of a column a field, and is found by its number. What was only
-#: being prepared was never sent.
-_VERSION_2: Tuple[_Step, ...] = (
-    "DELETE FROM batch_jobs WHERE batch IN (SELECT number FROM batches WHERE status = 'preparing')",
-    "DELETE FROM batches WHERE status = 'preparing'",
-    "ALTER TABLE batch_jobs RENAME TO batch_jobs_1",
-    """
-    CREATE TABLE batch_jobs (
-        batch INTEGER NOT NULL,
         number INTEGER NOT NULL,
         custom_id TEXT NOT NULL,
         job TEXT NOT NULL,
@@ -137,13 +108,6 @@ _VERSION_2: Tuple[_Step, ...] = (
     ) WITHOUT ROWID
     """,
     "CREATE UNIQUE INDEX batch_jobs_custom_id ON batch_jobs (batch, custom_id)",
-    lambda database: _move_jobs(database),
-    "DROP TABLE batch_jobs_1",
-)
-#: Hosts answer with tasks, which are asked after by their ids.
-_VERSION_3: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN task_id TEXT",)
-#: What was made from images, with or without a request; `sources` is a list of paths and SHA-256.
-_VERSION_4: Tuple[_Step, ...] = (
     """
     CREATE TABLE derived (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -162,15 +126,8 @@ _VERSION_4: Tuple[_Step, ...] = (
     "CREATE INDEX derived_sha256 ON derived (sha256)",
     "CREATE INDEX derived_request ON derived (request)",
 )
-#: Which of the user's servers it was, by the name of its profile.
-_VERSION_5: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
-#: What was wished for around the call, to be done again.
-_VERSION_6: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
-#: What leads from each version of the schema to the next; `PRAGMA user_version` counts them.
-_MIGRATIONS: Tuple[Tuple[_Step, ...], ...] = (
-    *(_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6),
-)
-SCHEMA_VERSION = len(_MIGRATIONS)
+#: `PRAGMA user_version`: each change of the schema is one more, and a step in `upgrades`.
+SCHEMA_VERSION = 6
 
 
 class Database:
@@ -288,33 +245,21 @@ def _migrate(database: Database) -> None:
                 f"the ledger {database.path} was written by a newer version of this program",
                 hint=f"update this program, {_OFF_HINT}",
             )
-        for step in (step for steps in _MIGRATIONS[version:] for step in steps):
-            if isinstance(step, str):
-                database.change(step)
-            else:
-                step(database)
+        if version == 0:
+            for statement in _TABLES:
+                database.change(statement)
+        else:
+            _upgrade(database, version)
         database.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _move_jobs(database: Database) -> None:
-    """Fills the table of jobs from that of version 1; in Python, since not every SQLite knows JSON."""
-    last = -1, ""
-    query = (
-        "SELECT * FROM batch_jobs_1 WHERE batch > ? OR (batch = ? AND custom_id > ?)"
-        " ORDER BY batch, custom_id LIMIT 500"
-    )
-    while True:
-        page = database.rows(query, (last[0], *last))
-        if not page:
-            return
-        for row in page:
-            job = {name: row[name] for name in ("line", "id", "key", "copy", "name", "high_usd", "prompt")}
-            job.update(number=row["job"], named=bool(row["named"]))
-            for name in ("numbers", "there", "fields", "inputs", "mask"):
-                job[name] = None if row[name] is None else json.loads(row[name])
-            values = row["batch"], row["job"], row["custom_id"], json.dumps(job), row["state"], row["outcome"]
-            database.change("INSERT INTO batch_jobs VALUES (?, ?, ?, ?, ?, ?)", values)
-        last = page[-1]["batch"], page[-1]["custom_id"]
+def _upgrade(database: Database, version: int) -> None:
+    try:
+        from .upgrades import upgrade
+
+        upgrade(database, version)
+    except UsageError as alone:
+        raise LedgerError(alone.message, hint=alone.hint) from None
 
 
 def _version(database: Database) -> int:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..base.errors import GptImage2Error, LedgerError
 from ..base.events import Observer, Warned
-from ..base.outcome import Billed, Result, SavedImage
+from ..base.outcome import Billed, Result
 from ..base.record import replace
 from ..base.redact import mask_secrets
 from .database import BUSY_TIMEOUT_S, LEDGER_NAME, Database, locked, open_database, stored
@@ -50,7 +50,6 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
 WHERE id = ?
 """
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
-_RENAME = "UPDATE images SET path = CAST(? AS TEXT) WHERE sha256 = ? AND path = CAST(? AS TEXT)"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 _RECORDING_TRIES = 2
@@ -78,54 +77,19 @@ class Ledger:
 
         Returns its id, to be given to `finish` by this process or another; None when it was not recorded.
         """
-        return self._attempt(lambda database: self._insert(database, opening), warn)
+        return self.attempt(lambda database: self.insert(database, opening), warn)
 
     def accepted(self, row: int, task_id: str, warn: Warn) -> None:
         """The host has accepted a request as a task of this id."""
-        values = (stored(self._masked(task_id)), row)
-        self._attempt(lambda database: database.change(_ACCEPT, values), warn)
+        values = (stored(self.masked(task_id)), row)
+        self.attempt(lambda database: database.change(_ACCEPT, values), warn)
 
     def finish(self, row: int, ending: Ending, warn: Warn) -> None:
         """Completes the row of a request that has ended, with its images."""
-        self._attempt(lambda database: self._complete(database, row, ending), warn)
+        self.attempt(lambda database: self._complete(database, row, ending), warn)
 
-    def derived(self, image: SavedImage, warn: Warn) -> None:
-        """Keeps how a finished picture was made from others."""
-        derivation = image.derivation
-        if derivation is not None:
-            from .derived import insert_derived
-
-            self._attempt(lambda database: insert_derived(database, image, derivation, self._masked), warn)
-
-    def renamed(self, image: SavedImage, now: SavedImage, warn: Warn) -> None:
-        """Keeps that an image of a call has got another name; nothing where its bytes are others."""
-        if image.sha256 == now.sha256 and image.path != now.path:
-            values = stored(now.path), image.sha256, stored(image.path)
-            self._attempt(lambda database: database.change(_RENAME, values), warn)
-
-    def record(
-        self,
-        opening: Opening,
-        ending: Ending,
-        warn: Warn,
-        also: Callable[[Database], None] = lambda _: None,
-    ) -> Optional[int]:
-        """Writes a request that has ended already, such as one line of a batch's results, in one go with
-        what `also` writes: all of it, or nothing.
-
-        Returns its id; None when it was not recorded.
-        """
-
-        def write(database: Database) -> int:
-            with database.transaction():
-                row = self._insert(database, opening)
-                self._fill(database, row, ending)
-                also(database)
-            return row
-
-        return self._attempt(write, warn)
-
-    def _attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+    def attempt(self, work: Callable[[Database], _Made], warn: Warn) -> Optional[_Made]:
+        """What `work` makes of the open file; None where that could not be done, which is told once."""
         if not self._lock.acquire(timeout=BUSY_TIMEOUT_S):
             self._tell(locked(self.path), warn)
             return None
@@ -157,18 +121,19 @@ class Ledger:
             self._has_warned = True
             warn(f"this call is not in the history: {error.message}; {error.hint}")
 
-    def _insert(self, database: Database, opening: Opening) -> int:
+    def insert(self, database: Database, opening: Opening) -> int:
+        """Writes the row of a request; its id."""
         request, estimate = opening.request, opening.estimate
         return database.insert(
             _INSERT,
             (
                 opening.started_at or utc_text(time.time()),
-                self._masked(opening.base_url),
+                self.masked(opening.base_url),
                 SANDBOX_HOST if opening.sandbox else urlsplit(opening.base_url).netloc,
                 opening.command,
-                self._masked(request.model),
-                self._masked(request.prompt),
-                self._masked(json.dumps(other_fields(request))),
+                self.masked(request.model),
+                self.masked(request.prompt),
+                self.masked(json.dumps(other_fields(request))),
                 json.dumps([self._input_json(file) for file in opening.inputs]),
                 self._beside_json(opening),
                 stored(opening.output),
@@ -185,9 +150,10 @@ class Ledger:
 
     def _complete(self, database: Database, row: int, ending: Ending) -> None:
         with database.transaction():
-            self._fill(database, row, ending)
+            self.fill(database, row, ending)
 
-    def _fill(self, database: Database, row: int, ending: Ending) -> None:
+    def fill(self, database: Database, row: int, ending: Ending) -> None:
+        """Writes how a request ended into its row, within a transaction."""
         result = ending.result
         found = database.change(
             _COMPLETE,
@@ -195,9 +161,9 @@ class Ledger:
                 round(result.elapsed_s, 3),
                 ending.status.value,
                 ending.error_code,
-                None if ending.error_message is None else stored(self._masked(ending.error_message)),
+                None if ending.error_message is None else stored(self.masked(ending.error_message)),
                 result.http_status,
-                None if result.request_id is None else stored(self._masked(result.request_id)),
+                None if result.request_id is None else stored(self.masked(result.request_id)),
                 result.attempts,
                 result.billed.value,
                 _usage_json(result),
@@ -224,7 +190,7 @@ class Ledger:
             )
 
     def _input_json(self, file: InputFile) -> Dict[str, object]:
-        return {**file.json(), "source": self._masked(file.source)}
+        return {**file.json(), "source": self.masked(file.source)}
 
     def _beside_json(self, opening: Opening) -> Optional[str]:
         """What stands in the column `mask`: a mask, or a markup that says so."""
@@ -232,7 +198,8 @@ class Ledger:
             return json.dumps({**self._input_json(opening.markup), "field": "markup"})
         return None if opening.mask is None else json.dumps(self._input_json(opening.mask))
 
-    def _masked(self, text: str) -> str:
+    def masked(self, text: str) -> str:
+        """The text without secrets."""
         return mask_secrets(text, self._secrets)
 
 

@@ -147,14 +147,6 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def canonical(name: str) -> str:
-    """What is equal for two names that one folder may take for the same: by case, or by how an accent is
-    written."""
-    from unicodedata import normalize
-
-    return normalize("NFC", normalize("NFC", name).casefold())
-
-
 def extension(image_format: str) -> str:
     """The usual file extension of a format, without the dot."""
     return _EXTENSIONS.get(image_format, (image_format,))[0]

@@ -26,7 +26,7 @@ from .base_url import (
     read_base_url,
 )
 from .config_file import ConfigFile, read_config_file
-from .host_field import HostField, with_query
+from .host_field import HostField
 from .hosts import HostFacts, load_facts
 from .keys import (
     BASE_URL_VARIABLE,
@@ -131,6 +131,10 @@ class Settings(Record):
 
     def address(self, path: str) -> str:
         """The address of a path below the base URL."""
+        if not self.query:
+            return self.base_url + path
+        from .host_field import with_query
+
         return with_query(self.base_url + path, self.query)
 
     def require_key(self) -> None:
@@ -186,6 +190,11 @@ def load_settings(
         host_file, left_out = file_for(file, url)
         warnings += left_out
         host_sources.update(sources_of(host_file) if host_file else {})
+    query: Tuple[HostField, ...] = ()
+    if read.query or host_file:
+        from .of_host import whole_query
+
+        query = whole_query(read.query, host_file)
     if key:
         check_key(*key)
     if (key or host_file) and urlsplit(url).scheme == "http" and not is_loopback(url):
@@ -227,17 +236,9 @@ def load_settings(
         warnings=tuple(warnings),
         profile=file.profile if file else "",
         headers=host_file.headers if host_file else (),
-        query=_whole_query(read.query, host_file),
+        query=query,
         poll=host_file.poll if host_file else None,
     )
-
-
-def _whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
-    """The parameters of every request: those that came with the base URL, and those of the file, which go
-    first."""
-    own = file.query if file else ()
-    names = {field.name for field in own}
-    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
 
 
 def _facts_of(env: Mapping[str, str], url: str) -> Optional[HostFacts]:

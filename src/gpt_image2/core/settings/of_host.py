@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..base.errors import ConfigError
 from ..base.redact import show
 from .base_url import has_same_origin
+from .config import Settings
 from .config_file import ConfigFile
+from .host_field import HostField
 
 
 def file_for(file: ConfigFile, url: str) -> Tuple[Optional[ConfigFile], List[str]]:
@@ -41,3 +44,20 @@ def sources_of(file: ConfigFile) -> Mapping[str, str]:
     if file.poll:
         sources["poll"] = file.source("poll")
     return sources
+
+
+def whole_query(of_url: Tuple[Tuple[str, str], ...], file: Optional[ConfigFile]) -> Tuple[HostField, ...]:
+    """The parameters of every request: those that came with the base URL, and those of the file, which go
+    first."""
+    own = file.query if file else ()
+    names = {field.name for field in own}
+    return (*(HostField(name, value) for name, value in of_url if name not in names), *own)
+
+
+def shown_values(settings: Settings) -> Mapping[str, str]:
+    """What goes with the requests to this host alone, and how its tasks are asked for, as it may be shown."""
+    values = {f"headers.{field.name}": field.shown for field in settings.headers}
+    values.update((f"query.{field.name}", field.shown) for field in settings.query)
+    if settings.poll is not None:
+        values["poll"] = json.dumps({name: value for name, value in vars(settings.poll).items() if value})
+    return values

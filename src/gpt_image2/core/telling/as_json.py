@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Dict, Optional
 
-from ..api.cost import CostEstimate
 from ..base.errors import GptImage2Error
 from ..base.outcome import Result, SavedImage
 from .in_words import SANDBOX_MADE_IT
@@ -21,12 +20,6 @@ def image_json(image: SavedImage) -> Dict[str, object]:
         )
         shown["notes"] = list(made.notes)
     return shown
-
-
-def estimate_json(estimate: Optional[CostEstimate]) -> Optional[Dict[str, float]]:
-    if estimate is None:
-        return None
-    return {"low": round(estimate.low_usd, 6), "high": round(estimate.high_usd, 6)}
 
 
 def result_json(result: Result) -> Dict[str, object]:

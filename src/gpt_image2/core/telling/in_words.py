@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import Tuple
 
-from ..api.cost import CostEstimate
 from ..base.outcome import Result
 from ..base.redact import show
 
@@ -15,20 +14,6 @@ SANDBOX_MADE_IT = "the sandbox made this: placeholders, at no cost; the sums are
 def saved_line(path: str, size_bytes: int) -> str:
     """The line that callers look for; the size is in whole units of 1024 bytes, at least 1."""
     return f"Saved: {path} ({max(1, round(size_bytes / 1024))} KB)"
-
-
-def size_in_words(size_bytes: int) -> str:
-    """A size as people say it: in MB of a million bytes, small ones to the byte."""
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
-
-
-def cost_in_words(estimate: Optional[CostEstimate]) -> str:
-    if estimate is None:
-        return "unknown for this model or quality"
-    text = f"${estimate.low_usd:.4f}"
-    if estimate.high_usd > estimate.low_usd:
-        text += f" to ${estimate.high_usd:.4f}"
-    return f"{text} ({estimate.note})" if estimate.note else text
 
 
 def paid_in_words(result: Result) -> str:

@@ -21,11 +21,6 @@ PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy
 _PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
-    """The proxy for a host, as the environment spells it; empty where there is none."""
-    return env.get(proxy_variable(env, scheme, host, port), "")
-
-
 def proxy_variable(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
     """The variable that names the proxy for a host; empty where there is none."""
     if is_loopback_host(host) or is_without_proxy(

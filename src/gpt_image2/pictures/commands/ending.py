@@ -12,6 +12,7 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import add_output_flags
 from gpt_image2.core.commands.parser import Parser, parser_of
+from gpt_image2.core.ledger.afterwards import record_derived
 from gpt_image2.core.ledger.recording import Ledger
 from gpt_image2.core.settings.config import load_settings
 from gpt_image2.core.settings.places import state_folder
@@ -56,7 +57,8 @@ def keep_derivation(
         if settings.history:
             sources = tuple(MadeFrom(path, sha256_of(path)) for path in derived_from)
             made = replace(saved, derivation=Derivation(method, sources))
-            Ledger(state_folder(os.environ), settings.secrets).derived(made, output.warn)
+            ledger = Ledger(state_folder(os.environ), settings.secrets)
+            record_derived(ledger, made, output.warn)
     except (GptImage2Error, OSError) as problem:
         output.warn(f"this picture is not in the history: {show(str(problem), limit=None)}")
 

@@ -24,7 +24,7 @@ from gpt_image2.core.base.record import replace as replace_record
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.history.search import request_by_id
 from gpt_image2.core.ledger.database import read_database
-from gpt_image2.core.telling.as_json import estimate_json
+from gpt_image2.core.telling.amounts import estimate_json
 
 from ..bodies import json_of, picture_of
 from ..gallery.picture_files import MEDIA_TYPES

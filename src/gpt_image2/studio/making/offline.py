@@ -18,6 +18,7 @@ from gpt_image2.core.base.outcome import Derivation, MadeFrom
 from gpt_image2.core.base.record import replace
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.picture_flags import FIT_WAYS
+from gpt_image2.core.ledger.afterwards import record_derived
 from gpt_image2.pictures.files import check_output, encode, open_picture, save
 from gpt_image2.pictures.keying import cut_out
 from gpt_image2.pictures.sizes import fitted
@@ -56,7 +57,7 @@ def made_of(path: Path, wish: Mapping[str, Any], folder: Path, client: Client) -
     warnings: list[str] = []
     if client.ledger is not None:
         derivation = Derivation(method, (MadeFrom(str(path), sha256_of(str(path))),))
-        client.ledger.derived(replace(saved, derivation=derivation), warnings.append)
+        record_derived(client.ledger, replace(saved, derivation=derivation), warnings.append)
     return Made(saved.sha256, saved.path, (*picture.notes, *notes, *warnings))
 
 
