@@ -6418,7 +6418,7 @@ class Ledger:
                 opening.discount,
                 opening.batch_id,
                 opening.profile or None,
-                self._masked(json.dumps(opening.wishes)) if opening.wishes else None,
+                self.masked(json.dumps(opening.wishes)) if opening.wishes else None,
             ),
         )
 
