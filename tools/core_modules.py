@@ -62,6 +62,7 @@ SIDES = {
         "ledger.afterwards",
         "ledger.derived",
         "ledger.upgrades",
+        "outputs.image_links",
         "outputs.left",
         "outputs.lines",
         "outputs.sweeping",

@@ -48,7 +48,7 @@ def test_an_old_ledger_is_left_as_it_is_and_the_image_is_saved(lone: Home, recor
     assert f"not in the history: {MISSING}" in run.stderr
 
 
-@pytest.mark.parametrize("kind", ["by its words", "by its status alone"])
+@pytest.mark.parametrize("kind", ["by its words", "by its status alone", "beside an error"])
 def test_a_task_is_left_for_resume_and_nothing_is_paid_twice(
     kind: str, lone: Home, recorder: Recorder
 ) -> None:
@@ -56,6 +56,9 @@ def test_a_task_is_left_for_resume_and_nothing_is_paid_twice(
     if kind == "by its status alone":
         where = ("Location", "/v1/tasks/task_1")
         host.accepts = lambda task_id: Answer(202, b"", (where,))
+    if kind == "beside an error":
+        error = {"message": "upstream timeout"}
+        host.accepts = lambda task_id: answer({"error": error, "task_id": task_id}, 503, ("Retry-After", "0"))
     run = call(lone, recorder)
     assert run.code == 8, run.stderr
     assert MISSING in run.stderr and "billed: maybe" in run.stderr
@@ -64,6 +67,17 @@ def test_a_task_is_left_for_resume_and_nothing_is_paid_twice(
     assert lone.run("resume", base_url=recorder.base_url).code == 0
     assert host.hits == 1
     assert (lone.cwd / "cat.png").exists()
+
+
+def test_an_address_in_words_is_left_for_resume(lone: Home, recorder: Recorder) -> None:
+    chat = {"choices": [{"message": {"content": f"![a cat]({recorder.root}/cat)"}}]}
+    recorder.answer = lambda request: Answer(body=CAT) if request.method == "GET" else answer(chat)
+    run = call(lone, recorder)
+    assert run.code == 8 and MISSING in run.stderr and "resume 1-" in run.stderr, run.stderr
+    lone.script = compiled_script()
+    assert lone.run("resume", base_url=recorder.base_url).code == 0
+    assert (lone.cwd / "cat.png").read_bytes() == CAT
+    assert [request.method for request in recorder.requests] == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("start", [b"", b"\n" * 40])

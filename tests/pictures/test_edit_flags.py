@@ -341,5 +341,42 @@ def test_a_picture_that_was_extended_is_made_again(desk: Desk, model: Recorder) 
     assert [part.data for part in one] == [part.data for part in two]
 
 
+@pytest.mark.parametrize("changes", [(), ("--under", "20KB")])
+def test_what_was_done_with_a_picture_is_done_again(
+    changes: tuple[str, ...], desk: Desk, model: Recorder
+) -> None:
+    flags = ("--exact", "600x300", "--fit", "pad", "--under", "30KB")
+    desk.ok("generate", "a card", *flags, "-o", "card.jpg")
+    (image,) = desk.ok("history", "redo", "1", *changes)["images"]
+    assert (image["method"], image["format"]) == ("exact + under", "jpeg")
+    assert (image["width"], image["height"]) == (600, 300)
+    assert image["bytes"] <= (20 if changes else 30) * 1024
+    assert any("padded" in note for note in image["notes"])
+    first, second = (json.loads(request.body) for request in model.requests)
+    assert first == second
+    past = desk.ok("history", "show", "1")["request"]["wishes"]
+    assert past == {"exact": "600x300", "fit": "pad", "under": "30KB", "asked": {"size": None}}
+    assert "600x300" in desk.run("history", "show", "1").stdout
+
+
+def test_an_edit_whose_outside_was_kept_keeps_it_again(desk: Desk, model: Recorder) -> None:
+    desk.ok("edit", "room.png", "a sofa", *AREA, "--keep-outside", "-o", "out.png")
+    (image,) = desk.ok("history", "redo", "out.png", "--prompt", "a chair", "-o", "again.png")["images"]
+    assert (image["method"], image["changed_outside"]) == ("keep-outside", 0)
+    assert (image["width"], image["height"]) == (W, H)
+    assert [request.texts()["prompt"] for request in model.requests] == ["a sofa", "a chair"]
+
+
+def test_a_clear_background_is_asked_for_again_in_the_users_own_words(desk: Desk, model: Recorder) -> None:
+    desk.ok("generate", "a stone", "--cutout", "--background", "opaque", "-o", "stone.png")
+    desk.ok("history", "redo", "1", "-o", "again.png")
+    first, second = (json.loads(request.body)["prompt"] for request in model.requests)
+    assert first == second
+    assert first.count("background") == second.count("background") > 0
+    # what is given takes the place of what does not go with it
+    desk.ok("history", "redo", "1", "--glass", "-o", "glass.png")
+    assert desk.ok("history", "show", "3")["request"]["wishes"].keys() == {"glass", "asked"}
+
+
 def sha256_at(desk: Desk, name: str) -> str:
     return hashlib.sha256(desk.path(name).read_bytes()).hexdigest()

@@ -751,8 +751,9 @@ _INVISIBLE = (
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u(?!00[2-7])[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
+_HAS_ESCAPES = r"%[0-9a-fA-F]{2}|&#|\\u00"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
 #: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
@@ -775,17 +776,46 @@ def is_maskable(secret):
 
 def mask_secrets(text, secrets=()):
     # The text with every given secret, and everything that looks like a key, masked: also one that is
-    # written in another case, or with characters in it that cannot be seen.
+    # written in another case, with characters in it that cannot be seen, with escapes for its characters, in
+    # base64 or in hexadecimal.
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
-            text = _in_pieces(secret).sub(lambda _: mask, text)  # noqa: B023
+            forms = (_in_pieces, _in_base64, *((_in_escapes,) if re.search(_HAS_ESCAPES, text) else ()))
+            for form in forms:
+                text = form(secret).sub(lambda _: mask, text)  # noqa: B023
     return re.sub(_KEY_LIKE, lambda match: mask_key(re.sub(f"[{_INVISIBLE}]", "", match.group())), text)
 
 
 @lru_cache(maxsize=32)
 def _in_pieces(secret):
     return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _in_base64(secret):
+    # A secret in hexadecimal, and in either base64 whatever stands around it.
+    import base64
+
+    data = secret.encode("utf-8", "replace")
+    forms = [data.hex()]
+    for at in range(3):  # so many bytes before it belong to its first three
+        text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
+        text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
+        forms.append("".join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text))
+    return re.compile("|".join(forms), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _in_escapes(secret):
+    # A secret whose characters are escaped, all or some, as addresses, pages and JSON do.
+    return re.compile(_GAP.join(map(_escaped, secret)), re.IGNORECASE)
+
+
+def _escaped(char):
+    code = ord(char)
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    return rf"(?:{re.escape(char)}|{percent}|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};|\\u{code:04x})"
 
 
 def printable(text):
@@ -5182,14 +5212,19 @@ def _remove(part, file):
 # ------------------------------------------------------------------------------------------------------------
 
 
+#: So many files above what was asked for one answer may make.
+MOST_UNASKED = 500
+
+
 class ImageCollector:
     # Where the images of one answer go.
     #
     # `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     # `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    # planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
-    # those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
-    # file before and after it does: with that, another process can finish what this one began.
+    # planned, so it never replaces a file, and beyond `MOST_UNASKED` of them none is made any more. `known` are
+    # the SHA-256 of images that are saved already, `inputs` those of what was sent: an answer that repeats one
+    # has not made it. `note` is given what becomes of each file before and after it does: with that, another
+    # process can finish what this one began.
 
     def __init__(
         self,
@@ -5224,6 +5259,13 @@ class ImageCollector:
         self.kept_aside = ()
         #: Why images were lost: no folder took them.
         self.lost = ()
+        #: How many images came beyond the bound: they stay in the answer.
+        self.left_out = 0
+
+    @property
+    def is_full(self):
+        # Whether more came than any answer has that is one.
+        return len(self.images) + len(self.kept_aside) >= (self._asked or 1) + MOST_UNASKED
 
     @property
     def sizes(self):
@@ -5423,7 +5465,7 @@ class ImageText:
         self._line_chars = 0  # of its line that is under way
         self._decoder = None
         self._escapes = None  # of a data URI
-        self._is_faulty = self._is_lost = False
+        self._is_faulty = self._is_lost = self._is_beyond = False
         self._writer = None
 
     def __call__(self, piece):
@@ -5436,6 +5478,7 @@ class ImageText:
             self._on_text(bytes(self._text))
         elif self._is_image:
             self._take(piece)
+            self._look(at_end=False)
         else:
             self._pending += piece
             self._look(at_end=False)
@@ -5449,7 +5492,7 @@ class ImageText:
                 svg = None if uri else re.match(_SVG_URI_AT_START, head)
                 if svg is not None:
                     self._is_at_start = False
-                    self._begin(head[svg.end() :], None, PercentDecoder())
+                    self._begin(head, svg.end(), None, PercentDecoder())
                     continue
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
@@ -5459,16 +5502,16 @@ class ImageText:
                     return
                 self._is_at_start = False
                 if uri is not None:
-                    self._begin(head[uri.end() :], Base64Decoder(), PercentDecoder())
+                    self._begin(head, uri.end(), Base64Decoder(), PercentDecoder())
                 elif not is_text or (decoded and sniff_format(decoded)):
-                    self._begin(head, Base64Decoder())
+                    self._begin(head, 0, Base64Decoder())
                 elif sniff_format(head) is not None:
-                    self._begin(head, None)
+                    self._begin(head, 0, None)
                 continue
             start = _IMAGE_IN_TEXT.search(head)
             if start is not None:
                 self._add_text(head[: start.start()])
-                self._begin(head[start.end() :], Base64Decoder(), PercentDecoder())
+                self._begin(head[start.start() :], len(start.group()), Base64Decoder(), PercentDecoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -5476,21 +5519,28 @@ class ImageText:
             return
 
     def _begin(
-        self, first, decoder, escapes=None
+        self, text, at, decoder, escapes=None
     ):
+        # An image begins at a place in a text, behind what says so; beyond the bound it stays text.
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
+        self._is_beyond = self._collector.is_full
+        if self._is_beyond:
+            self._collector.left_out += 1
+            self._keep_text(text[:at], True)
         self._decoder, self._writer, self._line_chars, self._escapes = decoder, None, 0, escapes
-        self._take(first)
+        self._take(text[at:])
 
     def _take(self, data):
-        # More of the image, up to where the text goes on.
+        # More of the image, up to where the text goes on, which is pending then.
         end = self._end_of_image(data)
-        self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
+        if self._is_beyond:
+            self._keep_text(data[:end], True)
+        else:
+            self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
-            self._look(at_end=False)
 
     def _end_of_image(self, data):
         # Where the text goes on: at what ends base64, but for line breaks within it.
@@ -5528,7 +5578,7 @@ class ImageText:
             self._lose(error)
 
     def _image_ended(self):
-        if self._escapes is not None:
+        if self._escapes is not None and not self._is_beyond:
             self._write(self._escapes.finish())
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
@@ -5587,11 +5637,6 @@ def _held_back(text):
 # ------------------------------------------------------------------------------------------------------------
 
 
-#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
-#: faster than the text.
-_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
-_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
 _MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
@@ -5601,11 +5646,6 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
-_MARKDOWN = (
-    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
-    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
-)
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -5666,6 +5706,8 @@ class ImageFinder:
         self._lists_of_images = set()
         #: What is said in words where images are expected: the text of a chat.
         self.said = ""
+        #: That what reads the addresses in words does not lie beside the script.
+        self.alone = None
 
     def wants(self, place):
         # The sink for a string of a document; None for one that is no image, whatever it looks like.
@@ -5739,16 +5781,22 @@ class ImageFinder:
         if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
             return
-        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        plain = re.sub(r"\A```\w{0,20}\s{1,9}", "", words)
+        embedded = first_json(plain) if plain[:1] in ("{", "[") else None
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in map(_of_markdown, re.findall(_MARKDOWN, words)):
-                self._add(place, url, _SURE if url else _NO_IMAGE)
-            for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_MARKDOWN, " ", words)):
-                match = re.match(_UP_TO_IMAGE_FILE, found)
-                if match is not None:
-                    self._add(place, match.group().rstrip(_AFTER_ADDRESS), _SURE)
+            self._read_words(place, words)
+
+    def _read_words(self, place, words):
+        if not re.search(r"(?i)https?://|\]\(|<im|\[img|\]:", words):
+            return
+        try:
+            links_in = load_side("gpt_image2_more").links_in
+            for url in links_in(words):
+                self._add(place, url, _SURE)
+        except UsageError as alone:
+            self.alone = alone
 
     def _read_embedded(self, place, document):
         # JSON in a string of JSON: the addresses in it.
@@ -5788,16 +5836,6 @@ class ImageFinder:
 def is_image_file(url):
     # Whether an address ends as the name of an image file does.
     return re.match(_IMAGE_FILE, url) is not None
-
-
-def _of_markdown(address):
-    # The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
-    # where one without a server is none.
-    address = address.strip()
-    first = address.partition(" ")[0]
-    if is_image_file(address) and not is_image_file(first):
-        return address
-    return first if is_image_file(first) or first[:1] != "/" else ""
 
 
 def _keys(path):
@@ -5863,7 +5901,7 @@ class Opening(Record):
     #
     # `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     # `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
-    # be the sandbox.
+    # be the sandbox. `wishes` is as in `PreparedCall`.
 
     base_url: str
     command: str
@@ -5878,6 +5916,7 @@ class Opening(Record):
     started_at: Optional[str] = None
     sandbox: bool = False
     profile: str = ""
+    wishes: Optional[Mapping[str, object]] = None
 
 
 class Ending(Record):
@@ -6023,7 +6062,8 @@ _TABLES = (
         discount REAL NOT NULL,
         batch_id TEXT,
         task_id TEXT,
-        profile TEXT
+        profile TEXT,
+        wishes TEXT
     )
     """,
     "CREATE INDEX requests_started_at ON requests (started_at)",
@@ -6096,7 +6136,7 @@ _TABLES = (
     "CREATE INDEX derived_request ON derived (request)",
 )
 #: `PRAGMA user_version`: each change of the schema is one more, and a step in `upgrades`.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class Database:
@@ -6292,8 +6332,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile, wishes
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -6394,6 +6434,7 @@ class Ledger:
                 opening.discount,
                 opening.batch_id,
                 opening.profile or None,
+                self.masked(json.dumps(opening.wishes)) if opening.wishes else None,
             ),
         )
 
@@ -7388,7 +7429,8 @@ class Task(Record):
     #
     # `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
     # answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
-    # known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
+    # known word, `is_named` that its id is a task's by its name, `is_free` that nothing was charged, `is_found`
+    # whether any address knew of it.
 
     id: str
     state: TaskState
@@ -7397,6 +7439,7 @@ class Task(Record):
     addresses: Tuple[str, ...] = ()
     reason: str = ""
     is_told: bool = True
+    is_named: bool = False
     is_free: bool = False
     is_found: bool = True
 
@@ -7663,8 +7706,10 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_PHP_NOTICE = b"<br"  # with which a warning of the relay's own begins, before what it passes on
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_NAMES_TASK = r"(?i)\"(?:task|job)_?id\"\s*:\s*[\"\d]"
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
@@ -7776,7 +7821,7 @@ class AnswerReader:
         urls = self._finder.addresses(has_images, self._asked)
         if task is not None and task.state is TaskState.UNDER_WAY:
             # Where only its id tells of a task, an image says more; an address may be where to ask.
-            asks = task.addresses if len(urls) == 1 else ()
+            asks = task.addresses if len(urls) == 1 and not self._task_id else ()
             images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
@@ -7786,14 +7831,17 @@ class AnswerReader:
         is_silent = not (has_any or task or error or self._finder.said)
         if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
             task = self._hinted
+        alone = self._finder.alone or self._alone
         goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
+        if alone is not None and error is not None and re.search(_NAMES_TASK, text[:_TITLE_CHARS]):
+            raise alone  # what goes on may be a task, and would be paid for twice
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
+            elif alone is not None and self._status < 300:
+                raise alone
             elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
-            elif self._alone is not None and self._status < 300:
-                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -7820,7 +7868,7 @@ class AnswerReader:
             self._shape, self._feed = "sse", self._sse.feed
         elif is_short and not at_end:
             return False
-        elif head[:1] == b"<" and sniff_format(head) is None:
+        elif head[:1] == b"<" and not head.startswith(_PHP_NOTICE) and sniff_format(head) is None:
             self._shape, self._feed = "html", self._spool.write
         else:
             self._read_as_text()
@@ -8615,19 +8663,28 @@ def send_once(
     by_head = _task_by_head(received.head)
     if by_head is not None and answer.error is not None and not (answer.error.code or answer.error.type):
         answer = replace(answer, error=None)  # words beside an accepted task
-    is_refused = answer.error is not None or status >= 300
-    has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or by_head
-    return Attempt(
+    attempt = Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
         elapsed_s=received.elapsed_s,
     )
+    task = _accepted(attempt, None if answer.error else by_head)
+    if task is None or collector.images or answer.urls or collector.kept_aside:
+        return attempt
+    answer = replace(answer, error=None)  # words beside what goes on
+    return replace(attempt, answer=answer, accepted=replace(task, state=TaskState.UNDER_WAY))
+
+
+def _accepted(attempt, by_head):
+    # The task that an answer has accepted, None where it tells of none.
+    if attempt.answer.task is None and by_head is None:
+        return None
+    accepted_task = load_side("gpt_image2_more").accepted_task
+    return accepted_task(attempt, by_head)
 
 
 def _task_by_head(head):
@@ -9061,6 +9118,8 @@ class PreparedCall(Record):
     # `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
     # history says of where they go, None for where the plan puts them. `then` has for the number of an image
     # the picture that is to be made of it, and the commands that make it should the call be broken off.
+    # `wishes` are what is done with the pictures, by the names of the flags; in it `asked` are the fields of
+    # the request that this has changed, as they were.
 
     request: ImageRequest
     plan: OutputPlan
@@ -9068,6 +9127,7 @@ class PreparedCall(Record):
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
     then: Optional[Mapping[int, Tuple[str, str]]] = None
+    wishes: Optional[Mapping[str, object]] = None
 
 
 def default_output(env, output_format):
@@ -9299,7 +9359,7 @@ class Lane:
             downloader = self._downloader(answer_bound(self._request, call.policy.max_download_bytes))
             attempt = follow_task(call, self._request.count, attempt, downloader, sending)
         if attempt.answer.urls:
-            sending.note({"addresses": list(attempt.answer.urls)})
+            sending.note({"addresses": list(attempt.answer.urls[: self._most_addresses])})
         failures = self._download(attempt, collector)
         attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
         end, rule = self._judge(attempt, collector, sending, failures)
@@ -9346,6 +9406,10 @@ class Lane:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
         elif attempt.was_cut or not attempt.answer.complete:
             self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
+        further = collector.left_out or max(0, len(attempt.answer.urls) - self._most_addresses)
+        if images and further:
+            kept = spool.keep("answer.json")
+            self._call.warn(f"{further} further images, of {asked} asked for, stay in the answer: {kept}")
         result = Result(
             command=self._request.command,
             model=self._request.model,
@@ -9409,11 +9473,15 @@ class Lane:
         if not attempt.answer.urls:
             return []
         downloader = self._downloader(self._call.policy.max_download_bytes)
-        most = self._request.count + MAX_FURTHER_ADDRESSES
-        if len(attempt.answer.urls) > most:
-            came, asked = len(attempt.answer.urls), self._request.count
+        most, came = self._most_addresses, len(attempt.answer.urls)
+        if came > most:
+            asked = self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    @property
+    def _most_addresses(self):
+        return self._request.count + MAX_FURTHER_ADDRESSES
 
     def _downloader(self, max_bytes):
         host = self._call.host
@@ -9811,7 +9879,7 @@ class Client:
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
             opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
-            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES, wishes=prepared.wishes)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger

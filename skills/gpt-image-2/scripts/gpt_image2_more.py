@@ -68,6 +68,7 @@ from gpt_image2 import (
     MAX_EDGE,
     MAX_FRAMES,
     MAX_FRAME_MS,
+    MAX_FURTHER_ADDRESSES,
     MAX_INPUT_BYTES,
     MAX_INPUT_IMAGES,
     MAX_MASK_BYTES,
@@ -225,6 +226,7 @@ from gpt_image2 import (
     is_anything_left,
     is_azure,
     is_digits,
+    is_image_file,
     is_loopback,
     is_official,
     is_quota,
@@ -2004,6 +2006,61 @@ def _cleared(path, rescue_folder):
     return [str(target)]
 
 
+# ------------------------------------------------------------------------------------------------------------
+# outputs/image_links
+#
+# The addresses of images in words: Markdown in all its forms, HTML, BBCode, files by their names. Pure.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
+#: faster than the text.
+_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
+_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
+_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
+#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
+_MARKDOWN = (
+    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
+    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
+)
+#: One whose address stands elsewhere, under the second label or else the first; and where that stands.
+_BY_LABEL = r"!\[([^\[\]]{0,1000})\](?: ?\[([^\[\]]{0,200})\])?(?!\()"
+_LABEL = r"(?im)^[ >]{0,9}\[([^\[\]\n]{1,1000})\]:[ \t]{0,9}<?((?:https?://|/(?!/))[^\s<>]{1,16384})"
+#: One in HTML or in BBCode.
+_TAG = (
+    r"(?i)(?:<ima?ge?\b[^<>]{0,2000}?\b(?:src|href)\s{0,9}=\s{0,9}[\"']?|\[img[^\[\]]{0,100}\]\s{0,9})"
+    r"((?:https?://|/(?!/))[^\s\"'<>\[\]]{1,16384})"
+)
+
+
+def links_in(words):
+    # The addresses in a text that are surely of images, some of them without a server: those of images in
+    # Markdown first, then those in tags, then those of image files.
+    yield from filter(None, map(_of_markdown, re.findall(_MARKDOWN, words)))
+    labels = {label.strip().lower(): address for label, address in re.findall(_LABEL, words)}
+    for first, second in re.findall(_BY_LABEL, words) if labels else ():
+        address = labels.get((second or first).strip().lower())
+        if address:
+            yield address
+    rest = re.sub(_MARKDOWN, " ", words)
+    for address in re.findall(_TAG, rest):
+        yield address.replace("&amp;", "&")
+    for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_TAG, " ", rest)):
+        match = re.match(_UP_TO_IMAGE_FILE, found)
+        if match is not None:
+            yield match.group().rstrip(_AFTER_ADDRESS)
+
+
+def _of_markdown(address):
+    # The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
+    # where one without a server is none.
+    address = address.strip()
+    first = address.partition(" ")[0]
+    if is_image_file(address) and not is_image_file(first):
+        return address
+    return first if is_image_file(first) or first[:1] != "/" else ""
+
+
 # ============================================================================================================
 # ledger/
 #
@@ -2314,8 +2371,10 @@ _VERSION_4 = (
 )
 #: Which of the user's servers it was, by the name of its profile.
 _VERSION_5 = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
+#: What was wished for around the call, to be done again.
+_VERSION_6 = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
 #: What leads from each version of the schema to the next.
-_UPGRADES = (_VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_UPGRADES = (_VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 
 
 def upgrade(database, version):
@@ -2823,347 +2882,6 @@ def read_pasted_url(url, source):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# calls/task_words
-#
-# What a host says of a task. Pure.
-#
-# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
-# wherever they stand; a profile's `poll` names the places of those that have words of their own.
-# ------------------------------------------------------------------------------------------------------------
-
-
-_STATUS_NAMES = ("status", "state", "task_status", "taskStatus", "job_status", "phase")
-#: Names of ids; the first ones tell by themselves that there is a task.
-_TASK_ID_NAMES = ("task_id", "taskId", "job_id", "jobId")
-_ID_NAMES = (*_TASK_ID_NAMES, "id", "request_id", "requestId", "generation_id", "prediction_id", "uuid")
-_PERCENT_NAMES = ("progress", "percent", "percentage", "progress_percent")
-_REASON_NAMES = (
-    *("fail_reason", "failReason", "failMsg", "fail_msg", "failure_reason", "failed_reason", "reason"),
-    *("error_message", "error_msg"),
-    *("errorMessage", "status_message", "detail", "message", "msg"),
-)
-#: Names of addresses that tell of a task, the surest first.
-_ADDRESS_NAMES = (
-    *("poll_url", "polling_url", "pollUrl", "status_url", "statusUrl", "task_url", "query_url", "get"),
-    *("self", "href", "url", "response_url", "result_url"),
-)
-#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
-_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
-_GOES_ON = re.compile(
-    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
-    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
-    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
-)
-_DONE = re.compile(
-    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
-)
-_FAILED = re.compile(
-    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
-    r"|.*(?:失败|取消|超时).*|incomplete"
-)
-#: A state in a word that nobody knows.
-_STATE_WORD = r"[^\W\d][\w .-]*"
-_NOTHING_CHARGED = re.compile(
-    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
-    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
-)
-_ID_CHARS = 200
-_STATE_CHARS = 40
-_REASON_CHARS = 1000
-_TEXT_CHARS = 1000
-_MOST_OBJECTS = 100
-_DEEPEST = 4
-_MOST_ADDRESSES = 8
-#: Where hosts answer that name no address: below the base URL, and below its root without a version.
-_KNOWN_FORMS = (
-    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
-    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
-)
-_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
-_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
-
-
-def read_task(
-    document,
-    is_accepted=False,
-    poll=None,
-    asked_for="",
-    in_stream=False,
-):
-    # What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
-    # by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
-    # known word says more. `poll` says where the host has its words; `asked_for` is the id where the
-    # answer need not say it. An event of a stream tells of a task only by an id that is a task's by its name:
-    # streams speak of their own course in the same words.
-    objects = list(_objects(document))
-    if in_stream and not _first_word(objects, _TASK_ID_NAMES, _ID_CHARS):
-        return None
-    stating = next((one for one in objects if _state_of(one) is not None), None)
-    around = [stating, *objects] if stating else objects
-    own_id = ""
-    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
-    state = _state_of(stating) if stating else None
-    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
-    if poll is not None:
-        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
-        state = _state_by(poll, status) or state
-        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
-        task_id = own_id or task_id
-    is_told = state is not None
-    is_task = is_accepted or own_id or re.fullmatch(_STATE_WORD, status)
-    if state is None and (is_task or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS)):
-        state = TaskState.UNDER_WAY
-        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
-    task_id = task_id or asked_for
-    if state is None or not task_id.strip("."):
-        return None
-    return Task(
-        id=task_id,
-        state=state,
-        status=status,
-        percent=next((found for found in map(_percent_of, around) if found is not None), None),
-        addresses=_addresses(around),
-        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
-        is_told=is_told,
-        is_free=any(map(_says_free, around)),
-    )
-
-
-def hinted_task(document):
-    # What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
-    # or `job`; None for what APIs say of their own course. It is a task only where nothing else came.
-    fields = members(document)
-    is_course = (
-        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
-    )
-    said = (members(fields.get("task")), members(fields.get("job")), {} if is_course else fields)
-    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
-    return next(filter(None, tasks), None)
-
-
-def task_at(head):
-    # The task of an answer that has accepted one and says no more than where it is asked after.
-    location = head.headers.get("location") or head.headers.get("operation-location") or ""
-    path = re.sub(r"[?#].*", "", location).rstrip("/")
-    task_id = path[path.rfind("/") + 1 :]
-    return Task(task_id, TaskState.UNDER_WAY) if 0 < len(task_id) <= _ID_CHARS else None
-
-
-def told_addresses(
-    task, base_url, header, poll
-):
-    # Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
-    # `Location` or `Operation-Location`, and the answer. Some are relative to the base URL.
-    own = poll.address(base_url, task.id) if poll else ""
-    location = header("location") or header("operation-location")
-    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
-
-
-def known_addresses(task_id, base_url):
-    # Where hosts are known to be asked after their tasks.
-    name = percent_encode(task_id, safe="")
-    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
-    root = re.sub(_VERSION, "", base_url)
-    if root != base_url:
-        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
-    return tuple(known)
-
-
-def _objects(document):
-    # The objects of a document, outer ones first, as far as a task is told of in them.
-    waiting = [(document, 0)]
-    seen = 0
-    while waiting and seen < _MOST_OBJECTS:
-        value, depth = waiting.pop(0)
-        seen += 1
-        if isinstance(value, dict):
-            fields = value
-            yield fields
-            inner = list(fields.values())
-        else:
-            inner = value[:3] if isinstance(value, list) else []
-        if depth < _DEEPEST:
-            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
-
-
-def _state_of(fields):
-    for name in _STATUS_NAMES:
-        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
-        if state is not None:
-            return state
-    is_done = fields.get("done")  # as Google's long-running operations
-    return (TaskState.DONE if is_done else TaskState.UNDER_WAY) if isinstance(is_done, bool) else None
-
-
-def _state_in_words(status):
-    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
-    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
-
-
-def _state_by(poll, status):
-    # The state of a host's own word, None where there is none.
-    if status.lower() in poll.done:
-        return TaskState.DONE
-    if status.lower() in poll.failed:
-        return TaskState.FAILED
-    knows_ends = bool(poll.done and poll.failed and status)
-    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
-
-
-def _text_or_number(value, most):
-    # A text or a number of at most so many characters; empty for anything else.
-    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
-    text = str(value).strip() if is_word else ""
-    return text if len(text) <= most else ""
-
-
-def _first_word(objects, names, most):
-    # The first text or number under one of these names; empty without one.
-    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
-    return next(filter(None, words), "")
-
-
-def _percent_of(fields):
-    for name in _PERCENT_NAMES:
-        value = fields.get(name)
-        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
-            value = float(value.rstrip("% "))
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
-            return 100 * value if isinstance(value, float) and value < 1 else float(value)
-    return None
-
-
-def _addresses(objects):
-    found = [
-        fields[name]
-        for name in _ADDRESS_NAMES
-        for fields in objects
-        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", fields[name])
-    ]
-    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
-
-
-def _says_free(fields):
-    # Whether an object says that nothing was charged.
-    flags = (fields.get("charged"), fields.get("billed"))
-    costs = (fields.get(name) for name in ("cost", "credits_used", "credits_cost", "charge"))
-    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
-    texts = (value for value in fields.values() if isinstance(value, str))
-    return (
-        any(flag is False for flag in flags)
-        or fields.get("refunded") is True
-        or is_nothing
-        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------
-# calls/elsewhere
-#
-# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
-# ------------------------------------------------------------------------------------------------------------
-
-
-#: Where relays that have no `error` put it.
-_ERROR_FIELDS = (
-    *("detail", "errors", "message", "msg"),
-    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage"),
-)
-#: Where an answer that is no error says why it holds no image: keys and places in lists.
-_REASONS = (
-    ("response", "incomplete_details", "reason"),
-    ("incomplete_details", "reason"),
-    ("choices", 0, "message", "refusal"),
-    ("choices", 0, "finish_reason"),
-    ("promptFeedback", "blockReason"),
-    ("candidates", 0, "finishReason"),
-    ("artifacts", 0, "finishReason"),
-)
-#: The last steps of those that are codes, and not sentences.
-_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
-_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
-_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
-_MOST_BEFORE_QUOTE = 1 << 10
-
-
-def error_elsewhere(fields, task):
-    # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
-    # that is known.
-    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
-    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
-    if is_said and not _has_result(fields) and not _goes_well(fields, task):
-        return error_of(fields, named)
-    return _reason_elsewhere(fields)
-
-
-class ErrorWords:
-    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
-    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
-
-    def __init__(
-        self, keep, quoted, on_quoted
-    ):
-        self._keep = keep
-        self._quoted = quoted
-        self._on_quoted = on_quoted
-        self._words = b""
-        self._is_quoting = False
-
-    def __call__(self, piece):
-        if self._is_quoting:
-            if piece is None:
-                self._on_quoted(self._quoted.close())
-            else:
-                self._quoted.feed(piece)
-            return
-        words = self._words + (piece or b"")
-        start = re.search(_QUOTED_STREAM, words)
-        if start is not None:
-            self._is_quoting = True
-            self._keep(words[: start.start()], False)
-            self._quoted.feed(words[start.start() :])
-        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
-            self._keep(words, False)
-            words = b""
-        self._words = words
-
-
-def _goes_well(fields, task):
-    # Whether an answer tells of a task that has not failed: its message is no error then.
-    task = task or read_task(fields)
-    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
-    return is_success and task is not None and task.state is not TaskState.FAILED
-
-
-def _has_result(fields):
-    # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
-    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
-    return says_ok or bool(fields.get("data")) or "b64_json" in fields
-
-
-def _reason_elsewhere(fields):
-    # A reason in one of the places where answers without an error and without an image give it.
-    for path in _REASONS:
-        value = fields
-        for step in path:
-            if isinstance(step, str) and isinstance(value, dict):
-                value = value.get(step)
-            elif isinstance(step, int) and isinstance(value, list) and value:
-                value = value[step]
-            else:
-                value = None
-        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
-            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
-    data = fields.get("data")
-    items = [members(item) for item in data] if isinstance(data, list) else []
-    said = [{name: value for name, value in item.items() if value is not None} for item in items]
-    reason = said[0].get("revised_prompt") if said else None
-    if reason and all(list(one) == ["revised_prompt"] for one in said):
-        return ServerError(said_text(reason))
-    return None
-
-
-# ------------------------------------------------------------------------------------------------------------
 # calls/causes
 #
 # Why an attempt brought no image, in the words of whoever kept it back, and what to do about it. Pure.
@@ -3365,14 +3083,14 @@ def _server_cause(attempt, request, secrets):
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    is_page = error is None and attempt.answer.shape == "html"
+    is_page = error is None and (attempt.answer.shape == "html" or _is_of_firewall(attempt))
     if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
         return Cause(
             ApiError,
             "html_page",
             text,
-            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
-            "check base_url",
+            f"that is {'a web page' if attempt.answer.shape == 'html' else 'a firewall'} and not the API's "
+            "answer: a gateway, a firewall or a login stands before it; check base_url",
         )
     if status == 413:
         return Cause(ApiError, name or "too_large", text, _size_hint(request))
@@ -3391,6 +3109,11 @@ def _server_cause(attempt, request, secrets):
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
+
+
+def _is_of_firewall(attempt):
+    # Whether an answer is one of Cloudflare's own, which it gives programs in place of a page.
+    return re.match(r"error code: 1\d{3}\b", attempt.answer.text) is not None
 
 
 def _moderation(attempt, text):
@@ -3517,6 +3240,425 @@ def asks_sandbox(curl, base_url):
     # Whether the sandbox answers at a base URL; asks it, without a key.
     attempt, _ = send_free(curl, HttpRequest(f"{base_url}/models", (), _ASK_SANDBOX_S))
     return attempt.head is not None and is_sandbox(base_url, attempt.head.headers)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/task_words
+#
+# What a host says of a task. Pure.
+#
+# Relays make tasks of requests since gateways cut long calls. What they say of one is told by its words,
+# wherever they stand; a profile's `poll` names the places of those that have words of their own.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: All names are as `_by_plain_names` has them.
+_STATUS_NAMES = (
+    *("status", "state", "taskstatus", "taskstate", "jobstatus", "jobstate", "generationstatus", "phase"),
+)
+#: Names of ids; the first ones tell by themselves that there is a task, and in streams too.
+_STREAMED_ID_NAMES = ("taskid", "jobid")
+_TASK_ID_NAMES = (*_STREAMED_ID_NAMES, "generationid", "predictionid", "operationid")
+_ID_NAMES = (*_TASK_ID_NAMES, "id", "requestid", "uuid")
+_PERCENT_NAMES = ("progress", "percent", "percentage", "progresspercent")
+#: Names under which nothing stands but why a task failed, and those of other words of it.
+_FAILURE_NAMES = ("failreason", "failmsg", "failurereason", "failedreason", "errormessage", "errormsg")
+_MESSAGE_NAMES = ("statusmessage", "detail", "message", "msg")
+_REASON_NAMES = (*_FAILURE_NAMES, "reason", *_MESSAGE_NAMES)
+#: Names of addresses that tell of a task, the surest first: those by themselves, and others.
+_POLL_NAMES = ("pollurl", "pollingurl", "statusurl", "taskurl", "queryurl", "fetchresult", "fetchurl")
+_ADDRESS_NAMES = (*_POLL_NAMES, "get", "self", "href", "url", "responseurl", "resulturl")
+#: A state that is a number, which every host counts in its own way; and a flag whose numbers are known.
+_STATE_NUMBER = r"[0-9]"
+_SUCCESS_FLAG = {"0": TaskState.UNDER_WAY, "1": TaskState.DONE, "2": TaskState.FAILED, "3": TaskState.FAILED}
+#: What stands before a state where it is the name of a constant: `TASK_STATUS_QUEUED`.
+_BEFORE_STATE = r"^(?:(?:task|job|image)_)?(?:status|state)_"
+_GOES_ON = re.compile(
+    r"queu(e|ed|ing|eing)|in_?queue|pending|submit(ted)?|accepted|created|start(ing|ed)|not_?(start(ed)?|running)|waiting"
+    r"|scheduled|preparing|process(ing)?|running|in_?progress|generating|executing|active|working"
+    r"|(?:排队|等待|处理|进行|执行|运行|生成)中|已提交"
+)
+_DONE = re.compile(
+    r"succe(ss|ed|eded|ssful)|completed?|done|finish(ed)?|ready|ok|(?:已|生成|处理|执行)?(?:成功|完成)"
+)
+_FAILED = re.compile(
+    r".*(?:fail|error|cancel|expire|reject|abort|time_?d?_?out|terminated|blocked|moderated|refused|not_found).*"
+    r"|.*(?:失败|取消|超时).*|incomplete"
+)
+#: A state in a word that nobody knows.
+_STATE_WORD = r"[^\W\d][\w .-]*"
+_NOTHING_CHARGED = re.compile(
+    r"(?i)\bnot (?:been |be )?(?:charged|billed)|\bno (?:charge|cost|fee)\b|\bfree of charge|\brefunded"
+    r"|nothing (?:was|has been) (?:charged|billed)|未扣费|不扣费|未计费|不计费|已退[款还费]|已返还"
+)
+_ID_CHARS = 200
+_STATE_CHARS = 40
+_REASON_CHARS = 1000
+_TEXT_CHARS = 1000
+_MOST_OBJECTS = 100
+_DEEPEST = 4
+_MOST_ADDRESSES = 8
+#: Where hosts answer that name no address: below the base URL, and below its root without a version.
+_KNOWN_FORMS = (
+    *("/tasks/{id}", "/images/generations/{id}", "/images/tasks/{id}", "/images/edits/{id}", "/images/{id}"),
+    *("/predictions/{id}", "/jobs/{id}", "/jobs/recordInfo?taskId={id}", "/task/{id}", "/responses/{id}"),
+)
+_VERSION = r"/v\d{1,3}(?:beta\d{0,2})?$"
+_STATES = ((_GOES_ON, TaskState.UNDER_WAY), (_DONE, TaskState.DONE), (_FAILED, TaskState.FAILED))
+
+
+def read_task(
+    document,
+    is_accepted=False,
+    poll=None,
+    asked_for="",
+    in_stream=False,
+):
+    # What a parsed answer says of a task, None where it tells of none. One with an id that is a task's
+    # by its name, with a state in any word, or under `TASK_ACCEPTED` (`is_accepted`) is under way where no
+    # known word says more, as is one with an address to ask at. `poll` says where the host has its words;
+    # `asked_for` is the id where the answer need not say it. An event of a stream tells of a task only by an id
+    # that is a task's by its name: streams speak of their own course in the same words.
+    objects = list(_objects(document))
+    if in_stream and not _first_word(objects, _STREAMED_ID_NAMES, _ID_CHARS):
+        return None
+    stating = next((one for one in objects if _state_of(one) is not None), None)
+    around = [stating, *objects] if stating else objects
+    own_id = ""
+    status = _first_word(around, _STATUS_NAMES, _STATE_CHARS)
+    state = _state_of(stating) if stating else None
+    task_id = _first_word(around, _ID_NAMES, _ID_CHARS)
+    if poll is not None:
+        status = _text_or_number(value_at(document, poll.status), _STATE_CHARS) or status
+        state = _state_by(poll, status) or state
+        own_id = _text_or_number(value_at(document, poll.id), _ID_CHARS)
+        task_id = own_id or task_id
+    is_told = state is not None
+    polled_at = next(iter(_addresses(objects, _POLL_NAMES)), "")
+    is_named = bool(own_id or _first_word(objects, _TASK_ID_NAMES, _ID_CHARS))
+    is_task = is_accepted or polled_at or re.fullmatch(_STATE_WORD, status)
+    if state is None and (is_named or is_task or any(map(_has_number_for_state, objects))):
+        state = TaskState.UNDER_WAY
+        task_id = task_id or _first_word(objects, ("data", "result", "task", "job"), _ID_CHARS)
+    task_id = task_id or asked_for or _last_step(polled_at)
+    if state is None or not task_id.strip("."):
+        return None
+    return Task(
+        id=task_id,
+        state=state,
+        status=status,
+        percent=next((found for found in map(_percent_of, around) if found is not None), None),
+        addresses=_addresses(around),
+        reason=_first_word(around, _REASON_NAMES, _REASON_CHARS) if state is TaskState.FAILED else "",
+        is_told=is_told,
+        is_named=is_named,
+        is_free=any(map(_says_free, around)),
+    )
+
+
+def accepted_task(attempt, by_head=None):
+    # The task that an answer without an image has accepted; `by_head` is that of its headers alone.
+    #
+    # Gateways give up on work that goes on: what is told to be under way counts beside an error and under the
+    # statuses that are sent again, as does a task's own id under a 5xx whose words refuse nothing.
+    task, status = attempt.answer.task or by_head, attempt.status
+    if task is None or (status < 300 and attempt.error is None):
+        return task
+    is_of_gateway = status < 300 or status in (303, 408, 429) or status >= 500
+    goes_on = task.state is TaskState.UNDER_WAY and is_of_gateway
+    is_sure = task.is_told or (task.is_named and status >= 500 and attempt.refusal is None)
+    return task if goes_on and is_sure else None
+
+
+def hinted_task(document):
+    # What an event of a stream says of a task by an id and a known state alone: of itself, or in its `task`
+    # or `job`; None for what APIs say of their own course. It is a task only where nothing else came.
+    fields = _by_plain_names(members(document))
+    is_course = (
+        "type" in fields or "choices" in fields or re.match("response|chat", str(fields.get("object")))
+    )
+    inner = (_by_plain_names(members(fields.get(name))) for name in ("task", "job"))
+    said = (*inner, {} if is_course else fields)
+    tasks = (read_task(one) for one in said if _state_of(one) and _first_word([one], _ID_NAMES, _ID_CHARS))
+    return next(filter(None, tasks), None)
+
+
+def task_at(head):
+    # The task of an answer that has accepted one and says no more than where it is asked after.
+    location = head.headers.get("location") or head.headers.get("operation-location") or ""
+    task_id = _last_step(location)
+    return Task(task_id, TaskState.UNDER_WAY) if task_id else None
+
+
+def told_addresses(
+    task, base_url, header, poll
+):
+    # Where the host says that a task is asked after, the surest first: by the profile's `poll`, the header
+    # `Location` or `Operation-Location`, and the answer. Some are relative to the base URL.
+    own = poll.address(base_url, task.id) if poll else ""
+    location = header("location") or header("operation-location")
+    return tuple(dict.fromkeys(filter(None, (own, location, *task.addresses))))
+
+
+def known_addresses(task_id, base_url):
+    # Where hosts are known to be asked after their tasks.
+    name = percent_encode(task_id, safe="")
+    known = [f"{base_url}{form.format(id=name)}" for form in _KNOWN_FORMS]
+    root = re.sub(_VERSION, "", base_url)
+    if root != base_url:
+        known.append(f"{root}{_KNOWN_FORMS[0].format(id=name)}")
+    return tuple(known)
+
+
+def _objects(document):
+    # The objects of a document, outer ones first, as far as a task is told of in them; their names plain.
+    waiting = [(document, 0)]
+    seen = 0
+    while waiting and seen < _MOST_OBJECTS:
+        value, depth = waiting.pop(0)
+        seen += 1
+        if isinstance(value, dict):
+            fields = value
+            yield _by_plain_names(fields)
+            inner = list(fields.values())
+        else:
+            inner = value[:3] if isinstance(value, list) else []
+        if depth < _DEEPEST:
+            waiting += [(one, depth + 1) for one in inner if isinstance(one, (dict, list))]
+
+
+def _by_plain_names(fields):
+    # The members of an object by their names without case, `_` and `-`, as hosts differ in them.
+    plain = {}
+    for name, value in fields.items():
+        plain.setdefault(re.sub("[_-]", "", name.lower()), value)
+    return plain
+
+
+def _last_step(address):
+    # The last step of an address's path, which names what is there; empty where it is too long for an id.
+    path = re.sub(r"[?#].*", "", address).rstrip("/")
+    step = path[path.rfind("/") + 1 :]
+    return step if len(step) <= _ID_CHARS else ""
+
+
+def _has_number_for_state(fields):
+    # Whether an object with an id of its own has a number for its state, and no message: with one it may be
+    # a refusal as well.
+    status = _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS)
+    is_told = re.fullmatch(_STATE_NUMBER, status) and _text_or_number(fields.get("id"), _ID_CHARS)
+    return bool(is_told) and not any(fields.get(name) for name in _REASON_NAMES)
+
+
+def _state_of(fields):
+    for name in _STATUS_NAMES:
+        state = _state_in_words(_text_or_number(fields.get(name), _STATE_CHARS))
+        if state is not None:
+            return state
+    is_done = fields.get("done")  # as Google's long-running operations
+    if isinstance(is_done, bool):
+        return TaskState.DONE if is_done else TaskState.UNDER_WAY
+    flag = _SUCCESS_FLAG.get(_text_or_number(fields.get("successflag"), 1))
+    has_number = re.fullmatch(_STATE_NUMBER, _first_word([dict(fields)], _STATUS_NAMES, _STATE_CHARS))
+    has_failed = has_number and _first_word([dict(fields)], _FAILURE_NAMES, _REASON_CHARS)
+    return flag or (TaskState.FAILED if has_failed else None)
+
+
+def _state_in_words(status):
+    word = re.sub(_BEFORE_STATE, "", re.sub(r"[-\s]+", "_", status.lower()))
+    return next((state for pattern, state in _STATES if pattern.fullmatch(word)), None)
+
+
+def _state_by(poll, status):
+    # The state of a host's own word, None where there is none.
+    if status.lower() in poll.done:
+        return TaskState.DONE
+    if status.lower() in poll.failed:
+        return TaskState.FAILED
+    knows_ends = bool(poll.done and poll.failed and status)
+    return _state_in_words(status) or (TaskState.UNDER_WAY if knows_ends else None)
+
+
+def _text_or_number(value, most):
+    # A text or a number of at most so many characters; empty for anything else.
+    is_word = isinstance(value, (str, int)) and not isinstance(value, bool)
+    text = str(value).strip() if is_word else ""
+    return text if len(text) <= most else ""
+
+
+def _first_word(objects, names, most):
+    # The first text or number under one of these names; empty without one.
+    words = (_text_or_number(fields.get(name), most) for fields in objects for name in names)
+    return next(filter(None, words), "")
+
+
+def _percent_of(fields):
+    for name in _PERCENT_NAMES:
+        value = fields.get(name)
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?\s?%?", value):
+            value = float(value.rstrip("% "))
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100:
+            return 100 * value if isinstance(value, float) and value < 1 else float(value)
+    return None
+
+
+def _addresses(objects, names=_ADDRESS_NAMES):
+    found = [
+        fields[name]
+        for name in names
+        for fields in objects
+        if isinstance(fields.get(name), str) and re.match(r"(?i)https?://|/[^/]", fields[name])
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+
+def _says_free(fields):
+    # Whether an object says that nothing was charged.
+    flags = (fields.get("charged"), fields.get("billed"))
+    costs = (fields.get(name) for name in ("cost", "creditsused", "creditscost", "charge"))
+    is_nothing = any(count_of(cost, 0) == 0 for cost in costs)
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return (
+        any(flag is False for flag in flags)
+        or fields.get("refunded") is True
+        or is_nothing
+        or any(_NOTHING_CHARGED.search(text[:_TEXT_CHARS]) for text in texts)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------
+# calls/elsewhere
+#
+# What a server says elsewhere than the API has it: errors that are in no `error`, images in its words.
+# ------------------------------------------------------------------------------------------------------------
+
+
+#: Where relays that have no `error` put it.
+_ERROR_FIELDS = (
+    *("detail", "errors", "message", "msg"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage", "error_description"),
+)
+#: Objects in which relays put it, below the answer itself; in them it may have no other name than these.
+_AROUND_ERROR = ("data", "result", "output", "Response", "base_resp")
+_INNER_FIELDS = ("error", "Error", "status_msg")
+#: Words of an error by the side of a state that says so.
+_FIELDS_OF_FAILURE = ("reason", "description")
+_STATE_OF_FAILURE = r"(?i)(?:fail|error)\w{0,20}"
+#: Where answers have their images, whatever they say beside them.
+_RESULT = re.compile(r"(?i)data|(?:image|output|result|artifact|ur[il]|file)(?:s|_?ur[il]s?)?")
+#: Where an answer that is no error says why it holds no image: keys and places in lists.
+_REASONS = (
+    ("response", "incomplete_details", "reason"),
+    ("incomplete_details", "reason"),
+    ("choices", 0, "message", "refusal"),
+    ("choices", 0, "finish_reason"),
+    ("promptFeedback", "blockReason"),
+    ("candidates", 0, "finishReason"),
+    ("artifacts", 0, "finishReason"),
+)
+#: The last steps of those that are codes, and not sentences.
+_CODE_STEPS = ("reason", "finish_reason", "blockReason", "finishReason")
+_STOPPED = r"(?i)filter|safety|block|prohibit|policy|refus"
+_QUOTED_STREAM = rb'(?:event: ?|data: ?\{"type": ?")image_(?:edit|generation)\.'
+_MOST_BEFORE_QUOTE = 1 << 10
+
+
+def error_elsewhere(fields, task):
+    # The error of an answer that has no `error`; None without one. `task` is what it tells of one, where
+    # that is known.
+    named = next((fields[name] for name in _ERROR_FIELDS if fields.get(name)), None)
+    is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
+    if is_said and not _has_result(fields) and not _goes_well(fields, task):
+        return error_of(fields, named)
+    return _inner_error(fields) or _reason_elsewhere(fields)
+
+
+def _inner_error(fields):
+    # The error in an object of an answer, or beside its state.
+    for around in _AROUND_ERROR:
+        inner = members(fields.get(around))
+        is_fine = inner.get("status_code") in CODES_OF_SUCCESS
+        named = next((inner[name] for name in _INNER_FIELDS if inner.get(name)), None)
+        if named and named is not True and not is_fine:
+            envelope = {name.lower(): value for name, value in members(named).items()}
+            return error_of(inner, envelope or named)
+    if re.fullmatch(_STATE_OF_FAILURE, str(fields.get("status"))):
+        said = next((fields[name] for name in _FIELDS_OF_FAILURE if fields.get(name)), None)
+        return error_of(fields, said) if said else None
+    return None
+
+
+class ErrorWords:
+    # The sink for the words of an error. A proxy may quote the stream in them that it could not read, as
+    # LiteLLM does where an edit is streamed: its images were paid for, and are read out of there.
+
+    def __init__(
+        self, keep, quoted, on_quoted
+    ):
+        self._keep = keep
+        self._quoted = quoted
+        self._on_quoted = on_quoted
+        self._words = b""
+        self._is_quoting = False
+
+    def __call__(self, piece):
+        if self._is_quoting:
+            if piece is None:
+                self._on_quoted(self._quoted.close())
+            else:
+                self._quoted.feed(piece)
+            return
+        words = self._words + (piece or b"")
+        start = re.search(_QUOTED_STREAM, words)
+        if start is not None:
+            self._is_quoting = True
+            self._keep(words[: start.start()], False)
+            self._quoted.feed(words[start.start() :])
+        elif piece is None or len(words) > _MOST_BEFORE_QUOTE:
+            self._keep(words, False)
+            words = b""
+        self._words = words
+
+
+def _goes_well(fields, task):
+    # Whether an answer tells of a task that has not failed: its message is no error then.
+    task = task or read_task(fields)
+    is_success = fields.get("code") in (None, *CODES_OF_SUCCESS)
+    return is_success and task is not None and task.state is not TaskState.FAILED
+
+
+def _has_result(fields):
+    # Whether an answer holds, or says that it holds, what was asked for: its message is no error then.
+    says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
+    has_images = any(_RESULT.fullmatch(name) and _is_full(value) for name, value in fields.items())
+    return says_ok or has_images or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _is_full(value):
+    # Whether a value may hold images: no word, and not empty.
+    return bool(value) and (isinstance(value, (list, dict)) or str(value).startswith(("http", "/", "data:")))
+
+
+def _reason_elsewhere(fields):
+    # A reason in one of the places where answers without an error and without an image give it.
+    for path in _REASONS:
+        value = fields
+        for step in path:
+            if isinstance(step, str) and isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(step, int) and isinstance(value, list) and value:
+                value = value[step]
+            else:
+                value = None
+        if isinstance(value, str) and re.search(_STOPPED if path[-1] in _CODE_STEPS else r"\S", value):
+            return ServerError(said_text(value), code=value if path[-1] in _CODE_STEPS else "")
+    data = fields.get("data")
+    items = [members(item) for item in data] if isinstance(data, list) else []
+    said = [{name: value for name, value in item.items() if value is not None} for item in items]
+    reason = said[0].get("revised_prompt") if said else None
+    if reason and all(list(one) == ["revised_prompt"] for one in said):
+        return ServerError(said_text(reason))
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -3855,6 +3997,7 @@ class Resumer:
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
+            asked=max(left.numbers),
             note=left.note,
             known=[image.sha256 for image in saved],
             inputs=left.inputs,
@@ -3863,10 +4006,11 @@ class Resumer:
         attempt = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
-            attempt = self._ask_after_task(left, host, answer.task, plan, collector)
+            attempt = self._ask_after_task(left, host, _told_task(left, answer), plan, collector)
         if attempt is not None:
             answer, addresses = attempt.answer, attempt.answer.urls
             left.note({"addresses": list(addresses)})
+        addresses = addresses[: len(left.numbers) + MAX_FURTHER_ADDRESSES]
         done = left.fetched(saved)
         waiting = fetch_images(
             self._downloader(left, host),
@@ -3881,7 +4025,7 @@ class Resumer:
         task = task and shown_task(task, host.settings.secrets)
         lost = task if task and not task.is_found and left.age_s >= _LOST_S else None
         task = None if lost else task
-        if not (images or waiting or task):
+        if collector.left_out or not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
@@ -3998,6 +4142,13 @@ def _is_at_home(left, settings):
 
 def _poll_of(left, settings):
     return settings.poll if _is_at_home(left, settings) else None
+
+
+def _told_task(left, answer):
+    # The task by the answer to a call, but for that of a refusal.
+    status = left.status or 0
+    attempt = Attempt(ResponseHead(status, {}), TransferEnd(0, "", sent=True), answer)
+    return answer.task if status < 300 else accepted_task(attempt)
 
 
 def _read_answer(
@@ -4671,21 +4822,32 @@ class FurtherCalls:
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
 
-def add_checks(outcome):
-    # Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
-    # as it should be to its warnings; these. Nothing where the optional part is not installed.
+def checks_of(paths):
+    # Whether the backgrounds of pictures are transparent, as their JSON has it (`checks`), by their paths,
+    # and what is not as it should be, in words. Nothing where the optional part is not installed. Raises
+    # nothing.
+    checks = {}
+    found = []
     try:
         look = import_pictures("transparency").look_at
     except UsageError:
-        return []
-    found = []
-    for image in outcome["images"]:
-        if "checks" not in image:
-            try:
-                image["checks"], warnings = look(image["path"])
-            except Exception as problem:  # of whatever kind: it is paid for and saved
-                warnings = [reason_of(problem)]
-            found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
+        return checks, found
+    for path in paths:
+        try:
+            checks[path], warnings = look(path)
+        except Exception as problem:  # of whatever kind: it is paid for and saved
+            warnings = [reason_of(problem)]
+        found += [f"{show(path, limit=None)}: {warning}" for warning in warnings]
+    return checks, found
+
+
+def add_checks(outcome):
+    # Adds to each image of a result's JSON what `checks_of` says of it, and that to its warnings; these.
+    unchecked = [image for image in outcome["images"] if "checks" not in image]
+    checks, found = checks_of([image["path"] for image in unchecked])
+    for image in unchecked:
+        if image["path"] in checks:
+            image["checks"] = checks[image["path"]]
     outcome["warnings"] += found
     return found
 
@@ -4724,6 +4886,8 @@ def _of_both(first, second, billed):
 
 #: What the steps can open and write.
 FINISHED_FORMATS = ("png", "jpeg", "webp")
+#: The fields of a request that the steps before it may change.
+_CHANGED_FIELDS = ("prompt", "size", "background")
 
 
 class FinishedPicture(Record):
@@ -4771,6 +4935,7 @@ class Finishing:
             self._further = FurtherCalls(self._steps, say)
         self._asked = None
         self._numbers = ()
+        self._changed = {}
         self._started = time.monotonic()
         self._emit = lambda _: None
         self._warnings = []
@@ -4791,7 +4956,10 @@ class Finishing:
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
         with errors_as_ours():
-            return self._steps.before(request, folder)
+            changed = self._steps.before(request, folder)
+        values = ((name, getattr(request, name), getattr(changed, name)) for name in _CHANGED_FIELDS)
+        self._changed = {name: was for name, was, now in values if was != now}
+        return changed
 
     def set_aside(self, prepared):
         # The call with its images under names of their own, beside those that were asked for.
@@ -4827,7 +4995,9 @@ class Finishing:
             number: (path, commands_to_finish(self._wishes, source, mask, path))
             for number, path in ((number, str(asked.path(number))) for number in numbers)
         }
-        return replace(prepared, plan=aside, output=output, then=then)
+        wishes = {wish.name: getattr(self._wishes, wish.name) for wish in WISHES}
+        wishes = {**{name: value for name, value in wishes.items() if value}, "asked": self._changed}
+        return replace(prepared, plan=aside, output=output, then=then, wishes=wishes)
 
     def price(self, client, prepared, max_cost_usd=None):
         # Looks at what may follow the call: a second one is made only where this allows it.
@@ -8446,6 +8616,8 @@ class RunningJob:
         #: Whether the server has asked it to come again later.
         self.goes_again = False
         self._is_sent = self._existed = False
+        #: Whether the backgrounds of its images are transparent, by their paths, where that was looked at.
+        self._checks = {}
 
     @property
     def is_unsent(self):
@@ -8464,10 +8636,18 @@ class RunningJob:
         return self.finishing.before(request)
 
     def run(self, client, observer):
-        # Sends the call; its images as they were wished for. For a worker.
+        # Sends the call; its images as they were wished for, and looked at where their background is to be
+        # transparent. For a worker.
         if self.finishing is None:
-            return client.run(self.sent, observer=observer)
-        return self.finishing.run(client, self.sent, observer=observer)
+            result = client.run(self.sent, observer=observer)
+        else:
+            result = self.finishing.run(client, self.sent, observer=observer)
+        if self.sent.request.background != "transparent":
+            return result
+        made = ((image, image.derivation.figures if image.derivation else ()) for image in result.images)
+        unchecked = [image.path for image, figures in made if "checks" not in dict(figures)]
+        self._checks, found = checks_of(unchecked)
+        return replace(result, warnings=(*result.warnings, *found))
 
     def prepare(
         self,
@@ -8538,9 +8718,12 @@ class RunningJob:
         self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self):
-        result = self.result
+        result, ending = self.result, self.ending.row()
+        images = ending["images"]
+        known = ((image, self._checks.get(str(image["path"]))) for image in images)
         return {
-            **self.ending.row(),
+            **ending,
+            "images": [{**image, "checks": checks} if checks else image for image, checks in known],
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
         }
@@ -9387,7 +9570,8 @@ _FORGET_BATCH_JOBS = (
 
 
 class PastRequest(Record):
-    # One row of the ledger with its images. `fields` are the API's but for model, prompt and images.
+    # One row of the ledger with its images. `fields` are the API's but for model, prompt and images;
+    # `wishes` are what was done with the pictures, as in `PreparedCall`.
 
     id: int
     started_at: str
@@ -9418,6 +9602,7 @@ class PastRequest(Record):
     batch_id: Optional[str]
     task_id: Optional[str]
     profile: Optional[str]
+    wishes: Optional[Mapping[str, Any]]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
@@ -9506,6 +9691,7 @@ def _past_request(database, row):
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
     values = dict(row)
     values["fields"] = json.loads(row["fields"])
+    values["wishes"] = json.loads(row["wishes"] or "null")
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     beside = json.loads(row["mask"] or "{}")
     values.update(mask=None, markup=None)
@@ -9725,6 +9911,7 @@ def details(past):
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
         *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
+        *([name, str(value)] for name, value in (past.wishes or {}).items() if name != "asked"),
         ["output", past.output],
     ]
     if past.error_code:
@@ -10133,6 +10320,7 @@ def fill_in(command, past, image_path):
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
     command.request = _changed_request(past, command.request)
+    _wish_again(command, past.wishes or {}, has_own)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
     if command.output is None and past.output == STDOUT and image_path is None:
@@ -10184,7 +10372,10 @@ def _changed_request(past, changes):
     # The request as it was, but for the fields that are set in `changes`.
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
+    was = (past.wishes or {}).get("asked") or {}
+    fields = {**past.fields, **{name: value for name, value in was.items() if name != "prompt"}}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    request = request_from_fields(was.get("prompt", past.prompt), past.model, fields)
     extra = {**dict(request.extra), **dict(changes.extra)}
     return replace(request, extra=tuple(extra.items()), **changed)
 
@@ -10211,6 +10402,22 @@ def _say_again(command, words):
         elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
             command.request = replace(command.request, size=None)
+
+
+def _wish_again(command, wishes, has_own_mask):
+    # Sets the flags for what was done with the pictures, but for those that do not go with what is given.
+    around = {"keep_outside", "extend", "to"}
+    clear = {"cutout", "glass"}
+    left_out = {"extend", "to"} if has_own_mask else set()
+    if command.markup:
+        left_out |= around
+    if any(getattr(command, name) for name in clear):
+        left_out |= around | clear
+    if any(getattr(command, name) for name in around):
+        left_out |= clear
+    for wish in WISHES:
+        if wish.name in wishes and wish.name not in left_out and not getattr(command, wish.name):
+            setattr(command, wish.name, wishes[wish.name])
 
 
 def _replacement(what):
@@ -11712,6 +11919,8 @@ class ResultSaver:
             self._settings.text_prices,
             BATCH_DISCOUNT,
         )
+        if job.request.background == "transparent":
+            warnings += tuple(checks_of([image.path for image in new])[1])
         warnings += cost_warnings(result)
         ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
         self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)

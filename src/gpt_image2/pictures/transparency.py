@@ -6,6 +6,7 @@ which one is needed (`next_call`), gets its images (`take`), and makes a picture
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +30,8 @@ from .shapes import rgb_of
 
 #: A picture lies on a flat ground that nobody asked for where no more of its border is touched.
 _MAX_TOUCHED = 0.1
+#: A large picture takes hundreds of MB, so those of jobs that run side by side are looked at in turn.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,8 @@ class ByPair:
 def look_at(path: str) -> tuple[list[dict[str, object]], list[str]]:
     """Whether the background of a picture is clear, as the JSON has it, and in words what is not so; a
     `UsageError` where it cannot be read."""
-    verdicts = check_alpha(open_picture(path))
+    with _ONE_AT_A_TIME:
+        verdicts = check_alpha(open_picture(path))
     return [verdict.as_json() for verdict in verdicts], _failing(verdicts)
 
 

@@ -93,6 +93,7 @@ def test_every_field_of_a_generation_is_recorded(home: Home, recorder: Recorder)
         "batch_id": None,
         "task_id": None,
         "profile": None,
+        "wishes": None,
     }
     assert rows_of(home.ledger, "images") == [
         {
@@ -478,6 +479,7 @@ def test_a_ledger_from_before_there_were_tasks_is_brought_up(home: Home, recorde
     change(home.ledger, "DROP TABLE derived")
     change(home.ledger, "ALTER TABLE requests DROP COLUMN task_id")
     change(home.ledger, "ALTER TABLE requests DROP COLUMN profile")
+    change(home.ledger, "ALTER TABLE requests DROP COLUMN wishes")
     change(home.ledger, "PRAGMA user_version = 2")
     recorder.answer = lambda request: Answer(body=b'{"task_id": "task_7", "status": "queued"}')
     assert home.run(*args, "--no-wait", base_url=recorder.base_url).code == 0

@@ -95,6 +95,29 @@ def test_flags_are_the_wishes_of_jobs_that_have_none(desk: Desk, model: Recorder
     assert [job["images"][0]["width"] for job in told["rows"]] == [600, 512]
 
 
+def test_a_transparent_background_of_a_job_is_looked_at(desk: Desk, model: Recorder) -> None:
+    clear = np.zeros((256, 256, 4), np.uint8)
+    clear[60:200, 60:200] = (120, 90, 70, 255)
+    file = io.BytesIO()
+    Image.fromarray(clear).save(file, "PNG")
+    painted_ground = stone((255, 255, 255))
+    model.answer = lambda request: images(
+        file.getvalue() if request.json["prompt"] == "clear" else painted_ground
+    )
+    told = batch(
+        desk,
+        {"prompt": "clear", "background": "transparent"},
+        {"prompt": "white", "background": "transparent"},
+        {"prompt": "white too"},
+    )
+    is_clear, is_white, is_unasked = told["rows"]
+    assert all(check["ok"] for check in is_clear["images"][0]["checks"])
+    assert not all(check["ok"] for check in is_white["images"][0]["checks"])
+    assert is_clear["warnings"] == is_unasked["warnings"] == []
+    assert is_white["images"][0]["path"] in is_white["warnings"][0]
+    assert "checks" not in is_unasked["images"][0]
+
+
 def test_the_second_call_is_in_the_price_and_made_where_the_sum_covers_it(
     desk: Desk, model: Recorder
 ) -> None:

@@ -19,8 +19,9 @@ _INVISIBLE = (
 )
 #: What may stand between two characters of a key that is known: also as JSON writes it. Bounded, since a
 #: server that knows how keys begin could make an endless search of it.
-_GAP = rf"(?:[{_INVISIBLE}\s]|\\u[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
+_GAP = rf"(?:[{_INVISIBLE}\s]|\\u(?!00[2-7])[0-9a-fA-F]{{4}}|\\[bfnrt]){{0,8}}"
 _KEY_LIKE = rf"\bsk-[A-Za-z0-9_\-{_INVISIBLE}]{{8,}}|(?<=[Bb]earer )[^\s\"',;]{{8,}}"
+_HAS_ESCAPES = r"%[0-9a-fA-F]{2}|&#|\\u00"
 #: What ends a line, somewhere; and the blanks after it.
 _LINE_ENDS = "[\t-\r\x85\u2028\u2029][ \t-\r\x85\u2028\u2029]*"
 #: What steers a terminal, turns the direction of text, or hides in it. Joiners (U+200C, U+200D) are part of
@@ -43,17 +44,46 @@ def is_maskable(secret: str) -> bool:
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     """The text with every given secret, and everything that looks like a key, masked: also one that is
-    written in another case, or with characters in it that cannot be seen."""
+    written in another case, with characters in it that cannot be seen, with escapes for its characters, in
+    base64 or in hexadecimal."""
     for secret in secrets:
         if is_maskable(secret):
             mask = mask_key(secret)
-            text = _in_pieces(secret).sub(lambda _: mask, text)  # noqa: B023
+            forms = (_in_pieces, _in_base64, *((_in_escapes,) if re.search(_HAS_ESCAPES, text) else ()))
+            for form in forms:
+                text = form(secret).sub(lambda _: mask, text)  # noqa: B023
     return re.sub(_KEY_LIKE, lambda match: mask_key(re.sub(f"[{_INVISIBLE}]", "", match.group())), text)
 
 
 @lru_cache(maxsize=32)
 def _in_pieces(secret: str) -> Pattern[str]:
     return re.compile(_GAP.join(map(re.escape, secret)), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _in_base64(secret: str) -> Pattern[str]:
+    """A secret in hexadecimal, and in either base64 whatever stands around it."""
+    import base64
+
+    data = secret.encode("utf-8", "replace")
+    forms = [data.hex()]
+    for at in range(3):  # so many bytes before it belong to its first three
+        text = base64.b64encode(b"\0" * at + data).decode().rstrip("=")
+        text = text[(8 * at + 5) // 6 : len(text) - bool((at + len(data)) % 3)]
+        forms.append("".join({"+": "[+-]", "/": r"(?:\\?/|_)"}.get(char, char) for char in text))
+    return re.compile("|".join(forms), re.IGNORECASE)
+
+
+@lru_cache(maxsize=32)
+def _in_escapes(secret: str) -> Pattern[str]:
+    """A secret whose characters are escaped, all or some, as addresses, pages and JSON do."""
+    return re.compile(_GAP.join(map(_escaped, secret)), re.IGNORECASE)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    return rf"(?:{re.escape(char)}|{percent}|&#0{{0,4}}{code};|&#x0{{0,4}}{code:x};|\\u{code:04x})"
 
 
 def printable(text: str) -> str:

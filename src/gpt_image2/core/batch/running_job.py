@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple, cast
 
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error, InterruptedCall
@@ -18,6 +18,7 @@ from ..base.redact import mask_secrets, show
 from ..calls.client import Client
 from ..calls.under_way import PreparedCall
 from ..commands.finishing import Finishing
+from ..commands.further_calls import checks_of
 from ..commands.steps_ahead import most_for_both
 from ..ledger.budget import Hold
 from .job import Job
@@ -51,6 +52,8 @@ class RunningJob:
         #: Whether the server has asked it to come again later.
         self.goes_again = False
         self._is_sent = self._existed = False
+        #: Whether the backgrounds of its images are transparent, by their paths, where that was looked at.
+        self._checks: Dict[str, object] = {}
 
     @property
     def is_unsent(self) -> bool:
@@ -69,10 +72,18 @@ class RunningJob:
         return self.finishing.before(request)
 
     def run(self, client: Client, observer: Observer) -> Result:
-        """Sends the call; its images as they were wished for. For a worker."""
+        """Sends the call; its images as they were wished for, and looked at where their background is to be
+        transparent. For a worker."""
         if self.finishing is None:
-            return client.run(self.sent, observer=observer)
-        return self.finishing.run(client, self.sent, observer=observer)
+            result = client.run(self.sent, observer=observer)
+        else:
+            result = self.finishing.run(client, self.sent, observer=observer)
+        if self.sent.request.background != "transparent":
+            return result
+        made = ((image, image.derivation.figures if image.derivation else ()) for image in result.images)
+        unchecked = [image.path for image, figures in made if "checks" not in dict(figures)]
+        self._checks, found = checks_of(unchecked)
+        return replace(result, warnings=(*result.warnings, *found))
 
     def prepare(
         self,
@@ -143,9 +154,12 @@ class RunningJob:
         self.ending = JobEnding(in_order, error, billed, cost_usd, warnings, unpriced)
 
     def row(self) -> Dict[str, object]:
-        result = self.result
+        result, ending = self.result, self.ending.row()
+        images = cast("List[Dict[str, object]]", ending["images"])
+        known = ((image, self._checks.get(str(image["path"]))) for image in images)
         return {
-            **self.ending.row(),
+            **ending,
+            "images": [{**image, "checks": checks} if checks else image for image, checks in known],
             "attempts": result.attempts if result else 0,
             "elapsed_s": round(result.elapsed_s, 3) if result else 0.0,
         }

@@ -23,6 +23,7 @@ from ..batch.output_folder import OutputFolder
 from ..batch.plan import JobEnding
 from ..batch.summary import job_row, say_ended
 from ..calls.download import Downloader, DownloadFailed
+from ..commands.further_calls import checks_of
 from ..ledger.afterwards import record_ended
 from ..ledger.entries import Opening, ending_of
 from ..ledger.recording import Ledger
@@ -77,6 +78,8 @@ class ResultSaver:
             self._settings.text_prices,
             BATCH_DISCOUNT,
         )
+        if job.request.background == "transparent":
+            warnings += tuple(checks_of([image.path for image in new])[1])
         warnings += cost_warnings(result)
         ending = JobEnding(in_order, error, billed, result.cost_usd, warnings, result.unpriced)
         self._note(batch, job, replace(line, svg_usage=result.svg_usage), ending, new, last)

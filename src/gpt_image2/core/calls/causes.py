@@ -219,14 +219,14 @@ def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: It
         return _moderation(attempt, text)
     if refusal is BAD_FIELD and error is not None:
         return _bad_request(attempt, text, request)
-    is_page = error is None and attempt.answer.shape == "html"
+    is_page = error is None and (attempt.answer.shape == "html" or _is_of_firewall(attempt))
     if is_page and status in _KEPT_OUT and (refusal is None or refusal.raises is AuthenticationError):
         return Cause(
             ApiError,
             "html_page",
             text,
-            "that is a web page and not the API's answer: a gateway, a firewall or a login stands before it; "
-            "check base_url",
+            f"that is {'a web page' if attempt.answer.shape == 'html' else 'a firewall'} and not the API's "
+            "answer: a gateway, a firewall or a login stands before it; check base_url",
         )
     if status == 413:
         return Cause(ApiError, name or "too_large", text, _size_hint(request))
@@ -245,6 +245,11 @@ def _server_cause(attempt: Attempt, request: Optional[ImageRequest], secrets: It
     if said_status in (504, 524) or (said_status == 502 and attempt.elapsed_s >= _GATEWAY_WINDOWS_S[0][0]):
         return Cause(ApiError, name or "gateway_cut", text, _stream_hint(request))
     return Cause(ApiError, name or ("server_error" if said_status >= 500 else "api_error"), text, "")
+
+
+def _is_of_firewall(attempt: Attempt) -> bool:
+    """Whether an answer is one of Cloudflare's own, which it gives programs in place of a page."""
+    return re.match(r"error code: 1\d{3}\b", attempt.answer.text) is not None
 
 
 def _moderation(attempt: Attempt, text: str) -> Cause:

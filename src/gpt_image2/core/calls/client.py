@@ -241,7 +241,7 @@ class Client:
             estimate = prepared.request.estimate(self.settings.prices)
             base_url = self.settings.base_url
             opening = opening_of(base_url, self.settings.profile, prepared.request, prepared.plan, estimate)
-            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES)
+            opening = replace(opening, sandbox=base_url in OWN_SANDBOXES, wishes=prepared.wishes)
             if prepared.output is not None:
                 opening = replace(opening, output=prepared.output)
             ledger = self.ledger

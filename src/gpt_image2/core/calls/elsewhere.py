@@ -14,8 +14,16 @@ from .task_words import read_task
 #: Where relays that have no `error` put it.
 _ERROR_FIELDS = (
     *("detail", "errors", "message", "msg"),
-    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage"),
+    *("error_msg", "errMsg", "errmsg", "err_msg", "errorMsg", "errorMessage", "error_description"),
 )
+#: Objects in which relays put it, below the answer itself; in them it may have no other name than these.
+_AROUND_ERROR = ("data", "result", "output", "Response", "base_resp")
+_INNER_FIELDS = ("error", "Error", "status_msg")
+#: Words of an error by the side of a state that says so.
+_FIELDS_OF_FAILURE = ("reason", "description")
+_STATE_OF_FAILURE = r"(?i)(?:fail|error)\w{0,20}"
+#: Where answers have their images, whatever they say beside them.
+_RESULT = re.compile(r"(?i)data|(?:image|output|result|artifact|ur[il]|file)(?:s|_?ur[il]s?)?")
 #: Where an answer that is no error says why it holds no image: keys and places in lists.
 _REASONS: Tuple[Tuple[Union[str, int], ...], ...] = (
     ("response", "incomplete_details", "reason"),
@@ -40,7 +48,22 @@ def error_elsewhere(fields: Dict[str, Any], task: Optional[Task]) -> Optional[Se
     is_said = named and not (isinstance(named, str) and named.lower() in CODES_OF_SUCCESS)
     if is_said and not _has_result(fields) and not _goes_well(fields, task):
         return error_of(fields, named)
-    return _reason_elsewhere(fields)
+    return _inner_error(fields) or _reason_elsewhere(fields)
+
+
+def _inner_error(fields: Dict[str, Any]) -> Optional[ServerError]:
+    """The error in an object of an answer, or beside its state."""
+    for around in _AROUND_ERROR:
+        inner = members(fields.get(around))
+        is_fine = inner.get("status_code") in CODES_OF_SUCCESS
+        named = next((inner[name] for name in _INNER_FIELDS if inner.get(name)), None)
+        if named and named is not True and not is_fine:
+            envelope = {name.lower(): value for name, value in members(named).items()}
+            return error_of(inner, envelope or named)
+    if re.fullmatch(_STATE_OF_FAILURE, str(fields.get("status"))):
+        said = next((fields[name] for name in _FIELDS_OF_FAILURE if fields.get(name)), None)
+        return error_of(fields, said) if said else None
+    return None
 
 
 class ErrorWords:
@@ -85,7 +108,13 @@ def _goes_well(fields: Dict[str, Any], task: Optional[Task]) -> bool:
 def _has_result(fields: Dict[str, Any]) -> bool:
     """Whether an answer holds, or says that it holds, what was asked for: its message is no error then."""
     says_ok = fields.get("success") is True or fields.get("code") in CODES_OF_SUCCESS
-    return says_ok or bool(fields.get("data")) or "b64_json" in fields
+    has_images = any(_RESULT.fullmatch(name) and _is_full(value) for name, value in fields.items())
+    return says_ok or has_images or bool(fields.get("data")) or "b64_json" in fields
+
+
+def _is_full(value: object) -> bool:
+    """Whether a value may hold images: no word, and not empty."""
+    return bool(value) and (isinstance(value, (list, dict)) or str(value).startswith(("http", "/", "data:")))
 
 
 def _reason_elsewhere(fields: Dict[str, Any]) -> Optional[ServerError]:

@@ -111,19 +111,29 @@ def send_once(
     by_head = _task_by_head(received.head)
     if by_head is not None and answer.error is not None and not (answer.error.code or answer.error.type):
         answer = replace(answer, error=None)  # words beside an accepted task
-    is_refused = answer.error is not None or status >= 300
-    has_images = bool(collector.images or answer.urls or collector.kept_aside)
-    task = None if is_refused or has_images else answer.task or by_head
-    return Attempt(
+    attempt = Attempt(
         head=received.head,
         end=received.end,
         answer=answer,
-        accepted=task and replace(task, state=TaskState.UNDER_WAY),
         images=len(collector.images),
         kept_aside=collector.kept_aside,
         body_bytes=received.body_bytes,
         elapsed_s=received.elapsed_s,
     )
+    task = _accepted(attempt, None if answer.error else by_head)
+    if task is None or collector.images or answer.urls or collector.kept_aside:
+        return attempt
+    answer = replace(answer, error=None)  # words beside what goes on
+    return replace(attempt, answer=answer, accepted=replace(task, state=TaskState.UNDER_WAY))
+
+
+def _accepted(attempt: Attempt, by_head: Optional[Task]) -> Optional[Task]:
+    """The task that an answer has accepted, None where it tells of none."""
+    if attempt.answer.task is None and by_head is None:
+        return None
+    from .task_words import accepted_task
+
+    return accepted_task(attempt, by_head)
 
 
 def _task_by_head(head: Optional[ResponseHead]) -> Optional[Task]:

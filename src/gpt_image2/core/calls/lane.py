@@ -93,7 +93,7 @@ class Lane:
             downloader = self._downloader(answer_bound(self._request, call.policy.max_download_bytes))
             attempt = follow_task(call, self._request.count, attempt, downloader, sending)
         if attempt.answer.urls:
-            sending.note({"addresses": list(attempt.answer.urls)})
+            sending.note({"addresses": list(attempt.answer.urls[: self._most_addresses])})
         failures = self._download(attempt, collector)
         attempt = replace(attempt, images=len(collector.images), kept_aside=collector.kept_aside)
         end, rule = self._judge(attempt, collector, sending, failures)
@@ -141,6 +141,10 @@ class Lane:
             error = self._too_few(attempt, rule, len(images), collector.kept_aside)
         elif attempt.was_cut or not attempt.answer.complete:
             self._call.warn("the answer was cut after the last image: all are saved, their usage is unknown")
+        further = collector.left_out or max(0, len(attempt.answer.urls) - self._most_addresses)
+        if images and further:
+            kept = spool.keep("answer.json")
+            self._call.warn(f"{further} further images, of {asked} asked for, stay in the answer: {kept}")
         result = Result(
             command=self._request.command,
             model=self._request.model,
@@ -204,11 +208,15 @@ class Lane:
         if not attempt.answer.urls:
             return []
         downloader = self._downloader(self._call.policy.max_download_bytes)
-        most = self._request.count + MAX_FURTHER_ADDRESSES
-        if len(attempt.answer.urls) > most:
-            came, asked = len(attempt.answer.urls), self._request.count
+        most, came = self._most_addresses, len(attempt.answer.urls)
+        if came > most:
+            asked = self._request.count
             self._call.warn(f"{came} addresses came for {asked} images; only the first {most} are fetched")
         return fetch_images(downloader, attempt.answer.urls[:most], collector, host.settings.secrets)
+
+    @property
+    def _most_addresses(self) -> int:
+        return self._request.count + MAX_FURTHER_ADDRESSES
 
     def _downloader(self, max_bytes: int) -> Downloader:
         host = self._call.host

@@ -28,8 +28,8 @@ from ..settings.base_url import has_same_origin, is_loopback, is_sandbox
 from ..settings.config import Settings, load_settings
 from ..settings.poll import Poll
 from ..wire.decompress import BodyDecoder
-from ..wire.messages import BadEncoding, ResponseHead
-from .download import Downloader, fetch_images
+from ..wire.messages import BadEncoding, ResponseHead, TransferEnd
+from .download import MAX_FURTHER_ADDRESSES, Downloader, fetch_images
 from .exchange import Host, host_of
 from .explain import explain
 from .free import asks_sandbox
@@ -37,7 +37,7 @@ from .polling import TaskPoller, lost_error
 from .response import Answer, AnswerReader, of_results
 from .retry import Attempt, judge
 from .task import TASK_ACCEPTED, Task, TaskState, shown_task
-from .task_words import known_addresses, task_at, told_addresses
+from .task_words import accepted_task, known_addresses, task_at, told_addresses
 
 #: A task that no address has known for so long is given up: hosts keep theirs for a day or less.
 _LOST_S = 86_400.0
@@ -100,6 +100,7 @@ class Resumer:
         collector = ImageCollector(
             plan,
             chain(free, count(max(left.numbers) + 1)),
+            asked=max(left.numbers),
             note=left.note,
             known=[image.sha256 for image in saved],
             inputs=left.inputs,
@@ -108,10 +109,11 @@ class Resumer:
         attempt: Optional[Attempt] = None
         addresses = left.addresses or answer.urls
         if not addresses and len(saved) + len(collector.images) < len(left.numbers):
-            attempt = self._ask_after_task(left, host, answer.task, plan, collector)
+            attempt = self._ask_after_task(left, host, _told_task(left, answer), plan, collector)
         if attempt is not None:
             answer, addresses = attempt.answer, attempt.answer.urls
             left.note({"addresses": list(addresses)})
+        addresses = addresses[: len(left.numbers) + MAX_FURTHER_ADDRESSES]
         done = left.fetched(saved)
         waiting = fetch_images(
             self._downloader(left, host),
@@ -126,7 +128,7 @@ class Resumer:
         task = task and shown_task(task, host.settings.secrets)
         lost = task if task and not task.is_found and left.age_s >= _LOST_S else None
         task = None if lost else task
-        if not (images or waiting or task):
+        if collector.left_out or not (images or waiting or task):
             kept = (*kept, *_keep_answer(left, plan))
         error: Optional[GptImage2Error] = None
         billed = Billed.YES if images or addresses else Billed.MAYBE
@@ -243,6 +245,13 @@ def _is_at_home(left: Left, settings: Settings) -> bool:
 
 def _poll_of(left: Left, settings: Settings) -> Optional[Poll]:
     return settings.poll if _is_at_home(left, settings) else None
+
+
+def _told_task(left: Left, answer: Answer) -> Optional[Task]:
+    """The task by the answer to a call, but for that of a refusal."""
+    status = left.status or 0
+    attempt = Attempt(ResponseHead(status, {}), TransferEnd(0, "", sent=True), answer)
+    return answer.task if status < 300 else accepted_task(attempt)
 
 
 def _read_answer(

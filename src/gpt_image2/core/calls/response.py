@@ -34,8 +34,10 @@ _BOM = b"\xef\xbb\xbf"
 _URI_START = b"data:image/"
 _LAST_EVENTS = ("response.completed", "response.failed", "response.incomplete", "error")
 _SSE_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_PHP_NOTICE = b"<br"  # with which a warning of the relay's own begins, before what it passes on
 _TYPE = rb'"type"\s*:\s*"([^"\\]*)"'
 _PARTIAL_INDEX = rb'"partial_image_index"\s*:\s*(\d{1,9})'
+_NAMES_TASK = r"(?i)\"(?:task|job)_?id\"\s*:\s*[\"\d]"
 _TITLE = r"(?is)<title[^>]{0,200}>(.{0,1000}?)</title>"
 _TITLE_CHARS = 1 << 16  # so far it is looked for
 _MOST_UNDECIDED = 32  # each holds a file open; more in one event are no previews
@@ -152,7 +154,7 @@ class AnswerReader:
         urls = self._finder.addresses(has_images, self._asked)
         if task is not None and task.state is TaskState.UNDER_WAY:
             # Where only its id tells of a task, an image says more; an address may be where to ask.
-            asks = task.addresses if len(urls) == 1 else ()
+            asks = task.addresses if len(urls) == 1 and not self._task_id else ()
             images = (url for url in urls if is_image_file(url) or not (task.id in url or url in asks))
             urls = () if task.is_told else tuple(images)
             task = None if urls else task
@@ -162,14 +164,17 @@ class AnswerReader:
         is_silent = not (has_any or task or error or self._finder.said)
         if is_silent and self._hinted is not None and self._hinted.state is TaskState.UNDER_WAY:
             task = self._hinted
+        alone = self._finder.alone or self._alone
         goes_on = in_stream and task is not None and task.is_told and task.state is TaskState.UNDER_WAY
+        if alone is not None and error is not None and re.search(_NAMES_TASK, text[:_TITLE_CHARS]):
+            raise alone  # what goes on may be a task, and would be paid for twice
         if error is None and not self._collector.images and not urls:
             if task is not None and task.state is TaskState.FAILED:
                 error = ServerError(task.reason or f"the task ended as {task.status}")
+            elif alone is not None and self._status < 300:
+                raise alone
             elif self._finder.said and not goes_on:
                 error = ServerError(f"words came instead of an image: {self._finder.said}")
-            elif self._alone is not None and self._status < 300:
-                raise self._alone
         return replace(
             self._answer,
             shape=self._shape,
@@ -196,7 +201,7 @@ class AnswerReader:
             self._shape, self._feed = "sse", self._sse.feed
         elif is_short and not at_end:
             return False
-        elif head[:1] == b"<" and sniff_format(head) is None:
+        elif head[:1] == b"<" and not head.startswith(_PHP_NOTICE) and sniff_format(head) is None:
             self._shape, self._feed = "html", self._spool.write
         else:
             self._read_as_text()

@@ -27,7 +27,8 @@ class Task(Record):
 
     `status` is its state in the host's own word, `percent` how much of it is done, `addresses` where the
     answer says that it is asked after, `reason` why it failed. `is_told` says that its state is told in a
-    known word, `is_free` that nothing was charged, `is_found` whether any address knew of it.
+    known word, `is_named` that its id is a task's by its name, `is_free` that nothing was charged, `is_found`
+    whether any address knew of it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Task(Record):
     addresses: Tuple[str, ...] = ()
     reason: str = ""
     is_told: bool = True
+    is_named: bool = False
     is_free: bool = False
     is_found: bool = True
 

@@ -30,6 +30,8 @@ class PreparedCall(Record):
     `numbers` are those of the planned images that are asked for; None is all of them. `output` is what the
     history says of where they go, None for where the plan puts them. `then` has for the number of an image
     the picture that is to be made of it, and the commands that make it should the call be broken off.
+    `wishes` are what is done with the pictures, by the names of the flags; in it `asked` are the fields of
+    the request that this has changed, as they were.
     """
 
     request: ImageRequest
@@ -38,6 +40,7 @@ class PreparedCall(Record):
     numbers: Optional[Tuple[int, ...]] = None
     output: Optional[str] = None
     then: Optional[Mapping[int, Tuple[str, str]]] = None
+    wishes: Optional[Mapping[str, object]] = None
 
 
 def default_output(env: Mapping[str, str], output_format: str) -> str:

@@ -30,10 +30,12 @@ from ..outputs.store import ImageWriter
 from ..telling.output import Output
 from .finish_later import commands_to_finish
 from .further_calls import FurtherCalls, FurtherSteps
-from .picture_flags import PictureWishes, checked_wishes
+from .picture_flags import WISHES, PictureWishes, checked_wishes
 
 #: What the steps can open and write.
 FINISHED_FORMATS = ("png", "jpeg", "webp")
+#: The fields of a request that the steps before it may change.
+_CHANGED_FIELDS = ("prompt", "size", "background")
 
 
 class FinishedPicture(Record):
@@ -82,6 +84,7 @@ class Finishing:
             self._further = FurtherCalls(self._steps, say)
         self._asked: Optional[OutputPlan] = None
         self._numbers: Sequence[int] = ()
+        self._changed: Dict[str, object] = {}
         self._started = time.monotonic()
         self._emit: Observer = lambda _: None
         self._warnings: List[str] = []
@@ -103,7 +106,10 @@ class Finishing:
                 hint="leave `output_format` out, or the flags that change the picture afterwards",
             )
         with errors_as_ours():
-            return self._steps.before(request, folder)
+            changed = self._steps.before(request, folder)
+        values = ((name, getattr(request, name), getattr(changed, name)) for name in _CHANGED_FIELDS)
+        self._changed = {name: was for name, was, now in values if was != now}
+        return changed
 
     def set_aside(self, prepared: PreparedCall) -> PreparedCall:
         """The call with its images under names of their own, beside those that were asked for.
@@ -140,7 +146,9 @@ class Finishing:
             number: (path, commands_to_finish(self._wishes, source, mask, path))
             for number, path in ((number, str(asked.path(number))) for number in numbers)
         }
-        return replace(prepared, plan=aside, output=output, then=then)
+        wishes = {wish.name: getattr(self._wishes, wish.name) for wish in WISHES}
+        wishes = {**{name: value for name, value in wishes.items() if value}, "asked": self._changed}
+        return replace(prepared, plan=aside, output=output, then=then, wishes=wishes)
 
     def price(self, client: Client, prepared: PreparedCall, max_cost_usd: Optional[float] = None) -> None:
         """Looks at what may follow the call: a second one is made only where this allows it.

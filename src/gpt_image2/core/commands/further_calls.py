@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence
+from typing import Any, Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..api.checks import checked
 from ..api.cost import CostEstimate
@@ -187,21 +187,32 @@ class FurtherCalls:
         return f": --max-cost {math.ceil(self._most_usd * 100) / 100:.2f} allows it"
 
 
-def add_checks(outcome: Dict[str, Any]) -> List[str]:
-    """Adds to each image of a result's JSON whether its background is transparent (`checks`), and what is not
-    as it should be to its warnings; these. Nothing where the optional part is not installed."""
+def checks_of(paths: Sequence[str]) -> Tuple[Dict[str, object], List[str]]:
+    """Whether the backgrounds of pictures are transparent, as their JSON has it (`checks`), by their paths,
+    and what is not as it should be, in words. Nothing where the optional part is not installed. Raises
+    nothing."""
+    checks: Dict[str, object] = {}
+    found: List[str] = []
     try:
         look = import_pictures("transparency").look_at
     except UsageError:
-        return []
-    found: List[str] = []
-    for image in outcome["images"]:
-        if "checks" not in image:
-            try:
-                image["checks"], warnings = look(image["path"])
-            except Exception as problem:  # of whatever kind: it is paid for and saved
-                warnings = [reason_of(problem)]
-            found += [f"{show(image['path'], limit=None)}: {warning}" for warning in warnings]
+        return checks, found
+    for path in paths:
+        try:
+            checks[path], warnings = look(path)
+        except Exception as problem:  # of whatever kind: it is paid for and saved
+            warnings = [reason_of(problem)]
+        found += [f"{show(path, limit=None)}: {warning}" for warning in warnings]
+    return checks, found
+
+
+def add_checks(outcome: Dict[str, Any]) -> List[str]:
+    """Adds to each image of a result's JSON what `checks_of` says of it, and that to its warnings; these."""
+    unchecked = [image for image in outcome["images"] if "checks" not in image]
+    checks, found = checks_of([image["path"] for image in unchecked])
+    for image in unchecked:
+        if image["path"] in checks:
+            image["checks"] = checks[image["path"]]
     outcome["warnings"] += found
     return found
 

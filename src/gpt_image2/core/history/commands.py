@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from itertools import chain, count
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Tuple
 
 from ..api.read_fields import request_from_fields
 from ..api.request import REQUEST_FIELDS, ImageRequest
@@ -18,6 +18,7 @@ from ..base.record import replace
 from ..base.redact import show
 from ..commands.make_images import make_images
 from ..commands.options import ImageCommand
+from ..commands.picture_flags import WISHES
 from ..commands.probe import PROBE_COMMAND
 from ..ledger.database import LEDGER_NAME, Database, read_database
 from ..ledger.derived import DerivedPicture
@@ -215,6 +216,7 @@ def fill_in(command: ImageCommand, past: PastRequest, image_path: Optional[str])
         name: file for name, file in (("mask", past.mask), ("markup", past.markup)) if file and not has_own
     }
     command.request = _changed_request(past, command.request)
+    _wish_again(command, past.wishes or {}, has_own)
     if "mask" in beside and beside["mask"].source.startswith("--"):
         _say_again(command, beside.pop("mask").source.split())
     if command.output is None and past.output == STDOUT and image_path is None:
@@ -267,7 +269,10 @@ def _changed_request(past: PastRequest, changes: ImageRequest) -> ImageRequest:
     """The request as it was, but for the fields that are set in `changes`."""
     given = {name: getattr(changes, name) for name in ("prompt", *REQUEST_FIELDS)}
     changed = {name: value for name, value in given.items() if value not in (None, "") and value is not False}
-    request = request_from_fields(past.prompt, past.model, past.fields)
+    was: Mapping[str, Any] = (past.wishes or {}).get("asked") or {}
+    fields = {**past.fields, **{name: value for name, value in was.items() if name != "prompt"}}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    request = request_from_fields(was.get("prompt", past.prompt), past.model, fields)
     extra = {**dict(request.extra), **dict(changes.extra)}
     return replace(request, extra=tuple(extra.items()), **changed)
 
@@ -294,6 +299,22 @@ def _say_again(command: ImageCommand, words: Sequence[str]) -> None:
         elif flag in ("--extend", "--to"):  # which have chosen the size
             setattr(command, flag[2:], value)
             command.request = replace(command.request, size=None)
+
+
+def _wish_again(command: ImageCommand, wishes: Mapping[str, Any], has_own_mask: bool) -> None:
+    """Sets the flags for what was done with the pictures, but for those that do not go with what is given."""
+    around = {"keep_outside", "extend", "to"}
+    clear = {"cutout", "glass"}
+    left_out: Set[str] = {"extend", "to"} if has_own_mask else set()
+    if command.markup:
+        left_out |= around
+    if any(getattr(command, name) for name in clear):
+        left_out |= around | clear
+    if any(getattr(command, name) for name in around):
+        left_out |= clear
+    for wish in WISHES:
+        if wish.name in wishes and wish.name not in left_out and not getattr(command, wish.name):
+            setattr(command, wish.name, wishes[wish.name])
 
 
 def _replacement(what: str) -> str:

@@ -70,6 +70,7 @@ def details(past: PastRequest) -> List[str]:
         ["prompt", past.prompt],
         *([name, str(value)] for name, value in past.fields.items()),
         *([name, f"{file.path or file.source} ({file.sha256})"] for name, file in files),
+        *([name, str(value)] for name, value in (past.wishes or {}).items() if name != "asked"),
         ["output", past.output],
     ]
     if past.error_code:

@@ -22,7 +22,8 @@ _FORGET_BATCH_JOBS = (
 
 
 class PastRequest(Record):
-    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images."""
+    """One row of the ledger with its images. `fields` are the API's but for model, prompt and images;
+    `wishes` are what was done with the pictures, as in `PreparedCall`."""
 
     id: int
     started_at: str
@@ -53,6 +54,7 @@ class PastRequest(Record):
     batch_id: Optional[str]
     task_id: Optional[str]
     profile: Optional[str]
+    wishes: Optional[Mapping[str, Any]]
     images: Tuple[SavedImage, ...]
     derived: Tuple[DerivedPicture, ...]
 
@@ -141,6 +143,7 @@ def _past_request(database: Database, row: Mapping[str, Any]) -> PastRequest:
     images = database.rows("SELECT * FROM images WHERE request = ? ORDER BY number", (row["id"],))
     values: Dict[str, Any] = dict(row)
     values["fields"] = json.loads(row["fields"])
+    values["wishes"] = json.loads(row["wishes"] or "null")
     values["inputs"] = tuple(input_file_of(file) for file in json.loads(row["inputs"]))
     beside: Dict[str, Any] = json.loads(row["mask"] or "{}")
     values.update(mask=None, markup=None)

@@ -53,7 +53,8 @@ _TABLES = (
         discount REAL NOT NULL,
         batch_id TEXT,
         task_id TEXT,
-        profile TEXT
+        profile TEXT,
+        wishes TEXT
     )
     """,
     "CREATE INDEX requests_started_at ON requests (started_at)",
@@ -126,7 +127,7 @@ _TABLES = (
     "CREATE INDEX derived_request ON derived (request)",
 )
 #: `PRAGMA user_version`: each change of the schema is one more, and a step in `upgrades`.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class Database:

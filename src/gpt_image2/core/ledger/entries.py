@@ -58,7 +58,7 @@ class Opening(Record):
 
     `discount` is the factor on the list price (1.0; 0.5 for the Batch API). `started_at` is UTC, as
     `utc_text` writes it; None stands for now. `sandbox` is set where the host is known to
-    be the sandbox.
+    be the sandbox. `wishes` is as in `PreparedCall`.
     """
 
     base_url: str
@@ -74,6 +74,7 @@ class Opening(Record):
     started_at: Optional[str] = None
     sandbox: bool = False
     profile: str = ""
+    wishes: Optional[Mapping[str, object]] = None
 
 
 class Ending(Record):

@@ -40,8 +40,8 @@ _MIN_SECRET_CHARS = 8
 _INSERT = """
 INSERT INTO requests (
     started_at, base_url, host, command, model, prompt, fields, inputs, mask, output, status, attempts,
-    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?)
+    billed, estimate_low_usd, estimate_high_usd, discount, batch_id, profile, wishes
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, 0, ?, ?, ?, ?, ?, ?, ?)
 """
 _COMPLETE = """
 UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = CAST(? AS TEXT),
@@ -144,6 +144,7 @@ class Ledger:
                 opening.discount,
                 opening.batch_id,
                 opening.profile or None,
+                self.masked(json.dumps(opening.wishes)) if opening.wishes else None,
             ),
         )
 

@@ -55,8 +55,10 @@ _VERSION_4: Tuple[_Step, ...] = (
 )
 #: Which of the user's servers it was, by the name of its profile.
 _VERSION_5: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN profile TEXT",)
+#: What was wished for around the call, to be done again.
+_VERSION_6: Tuple[_Step, ...] = ("ALTER TABLE requests ADD COLUMN wishes TEXT",)
 #: What leads from each version of the schema to the next.
-_UPGRADES: Tuple[Tuple[_Step, ...], ...] = (_VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_UPGRADES: Tuple[Tuple[_Step, ...], ...] = (_VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 
 
 def upgrade(database: Database, version: int) -> None:

@@ -14,15 +14,19 @@ from ..base.outcome import SavedImage
 from .naming import OutputPlan
 from .store import ImageWriter, NotAnImage
 
+#: So many files above what was asked for one answer may make.
+MOST_UNASKED = 500
+
 
 class ImageCollector:
     """Where the images of one answer go.
 
     `indices` gives the 1-based number of each image; `on_saved` and `on_partial` are told of each file, and
     `on_warning` where one got its name otherwise than planned. An image above `asked` has a name that nobody
-    planned, so it never replaces a file. `known` are the SHA-256 of images that are saved already, `inputs`
-    those of what was sent: an answer that repeats one has not made it. `note` is given what becomes of each
-    file before and after it does: with that, another process can finish what this one began.
+    planned, so it never replaces a file, and beyond `MOST_UNASKED` of them none is made any more. `known` are
+    the SHA-256 of images that are saved already, `inputs` those of what was sent: an answer that repeats one
+    has not made it. `note` is given what becomes of each file before and after it does: with that, another
+    process can finish what this one began.
     """
 
     def __init__(
@@ -58,6 +62,13 @@ class ImageCollector:
         self.kept_aside: Tuple[str, ...] = ()
         #: Why images were lost: no folder took them.
         self.lost: Tuple[str, ...] = ()
+        #: How many images came beyond the bound: they stay in the answer.
+        self.left_out = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more came than any answer has that is one."""
+        return len(self.images) + len(self.kept_aside) >= (self._asked or 1) + MOST_UNASKED
 
     @property
     def sizes(self) -> Dict[ImageWriter, int]:

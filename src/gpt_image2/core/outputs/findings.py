@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Callable, Dict, List, Optional, Set, Tuple, cast
 
+from ..base.errors import UsageError
 from ..base.record import Record, replace
 from ..base.untrusted import first_json
 from ..wire.json_stream import IN_A_LIST, Place, StringSink
@@ -16,11 +17,6 @@ from .collect import ImageCollector
 from .image_text import ImageText
 from .store import ImageWriter
 
-#: An address in a text, and as much of it as is one of an image. Apart, so that the time they take grows no
-#: faster than the text.
-_ADDRESS_IN_TEXT = r"(?i)https?://[^\s\"'<>()]+"
-_UP_TO_IMAGE_FILE = r"(?i).{8,2000}?\.(?:png|jpe?g|webp|gif|svg)(?:\?[^，。、；！）】》」]{0,4000})?(?!\.?\w)"
-_AFTER_ADDRESS = ".,;:!?*]}|`"  # what a sentence may have behind one
 _MOST_FINDINGS, _MOST_IN_ALL = 1000, 20_000
 _MOST_DELTAS = 16  # each may hold a file open
 
@@ -30,11 +26,6 @@ _NAMED_ADDRESS = r"(?i)https?://[^\x00-\x1f<>]{1,16384}"
 _OF_ADDRESSES = re.compile(r"(?i)ur[il]s?$")
 #: An address without its server: a path from the root, or one with a file's extension.
 _RELATIVE = r"/[^\x00-\x1f]+|[^\x00-\x20:/?#<>{}][^\x00-\x1f:?#<>{}]*\.[A-Za-z0-9]{2,5}([?#][^\x00-\x1f]*)?"
-#: An image in Markdown: its address may have blanks and balanced brackets, or no server.
-_MARKDOWN = (
-    r"(?i)!\[(?:[^\]!]|!(?!\[)){0,1000}\]\([ \t]{0,9}<?"
-    r"((?:https?://|/(?!/))(?:[^\x00-\x1f<>\"'()]|\([^\x00-\x1f<>\"'()]{0,200}\)){1,16384})"
-)
 _IMAGE_FILE = r"(?i)[^?#]*\.(?:png|jpe?g|webp|gif|svg)(?:[?#]|$)"
 
 #: Names of what was sent, and of what is no result.
@@ -96,6 +87,8 @@ class ImageFinder:
         self._lists_of_images: Set[Tuple[str, ...]] = set()
         #: What is said in words where images are expected: the text of a chat.
         self.said = ""
+        #: That what reads the addresses in words does not lie beside the script.
+        self.alone: Optional[UsageError] = None
 
     def wants(self, place: Place) -> Optional[StringSink]:
         """The sink for a string of a document; None for one that is no image, whatever it looks like."""
@@ -169,16 +162,23 @@ class ImageFinder:
         if re.fullmatch(address, words) or (is_named and re.fullmatch(_RELATIVE, words)):
             self._add(place, words, self._rank(place.path, name, words))
             return
-        embedded = first_json(words) if words[:1] in ("{", "[") else None
+        plain = re.sub(r"\A```\w{0,20}\s{1,9}", "", words)
+        embedded = first_json(plain) if plain[:1] in ("{", "[") else None
         if embedded is not None:
             self._read_embedded(place, embedded)
         else:
-            for url in map(_of_markdown, re.findall(_MARKDOWN, words)):
-                self._add(place, url, _SURE if url else _NO_IMAGE)
-            for found in re.findall(_ADDRESS_IN_TEXT, re.sub(_MARKDOWN, " ", words)):
-                match = re.match(_UP_TO_IMAGE_FILE, found)
-                if match is not None:
-                    self._add(place, match.group().rstrip(_AFTER_ADDRESS), _SURE)
+            self._read_words(place, words)
+
+    def _read_words(self, place: Place, words: str) -> None:
+        if not re.search(r"(?i)https?://|\]\(|<im|\[img|\]:", words):
+            return
+        try:
+            from .image_links import links_in
+
+            for url in links_in(words):
+                self._add(place, url, _SURE)
+        except UsageError as alone:
+            self.alone = alone
 
     def _read_embedded(self, place: Place, document: object) -> None:
         """JSON in a string of JSON: the addresses in it."""
@@ -218,16 +218,6 @@ class ImageFinder:
 def is_image_file(url: str) -> bool:
     """Whether an address ends as the name of an image file does."""
     return re.match(_IMAGE_FILE, url) is not None
-
-
-def _of_markdown(address: str) -> str:
-    """The address of an image in Markdown: with its blanks where only the whole is an image file's. Empty
-    where one without a server is none."""
-    address = address.strip()
-    first = address.partition(" ")[0]
-    if is_image_file(address) and not is_image_file(first):
-        return address
-    return first if is_image_file(first) or first[:1] != "/" else ""
 
 
 def _keys(path: Tuple[str, ...]) -> List[str]:

@@ -61,7 +61,7 @@ class ImageText:
         self._line_chars = 0  # of its line that is under way
         self._decoder: Optional[Base64Decoder] = None
         self._escapes: Optional[PercentDecoder] = None  # of a data URI
-        self._is_faulty = self._is_lost = False
+        self._is_faulty = self._is_lost = self._is_beyond = False
         self._writer: Optional[ImageWriter] = None
 
     def __call__(self, piece: Optional[bytes]) -> None:
@@ -74,6 +74,7 @@ class ImageText:
             self._on_text(bytes(self._text))
         elif self._is_image:
             self._take(piece)
+            self._look(at_end=False)
         else:
             self._pending += piece
             self._look(at_end=False)
@@ -87,7 +88,7 @@ class ImageText:
                 svg = None if uri else re.match(_SVG_URI_AT_START, head)
                 if svg is not None:
                     self._is_at_start = False
-                    self._begin(head[svg.end() :], None, PercentDecoder())
+                    self._begin(head, svg.end(), None, PercentDecoder())
                     continue
                 if uri is None and head[:5].lower() == b"data:" and not is_whole:
                     return
@@ -97,16 +98,16 @@ class ImageText:
                     return
                 self._is_at_start = False
                 if uri is not None:
-                    self._begin(head[uri.end() :], Base64Decoder(), PercentDecoder())
+                    self._begin(head, uri.end(), Base64Decoder(), PercentDecoder())
                 elif not is_text or (decoded and sniff_format(decoded)):
-                    self._begin(head, Base64Decoder())
+                    self._begin(head, 0, Base64Decoder())
                 elif sniff_format(head) is not None:
-                    self._begin(head, None)
+                    self._begin(head, 0, None)
                 continue
             start = _IMAGE_IN_TEXT.search(head)
             if start is not None:
                 self._add_text(head[: start.start()])
-                self._begin(head[start.end() :], Base64Decoder(), PercentDecoder())
+                self._begin(head[start.start() :], len(start.group()), Base64Decoder(), PercentDecoder())
                 continue
             hold = 0 if at_end else _held_back(head)
             self._add_text(head[: len(head) - hold])
@@ -114,21 +115,28 @@ class ImageText:
             return
 
     def _begin(
-        self, first: bytes, decoder: Optional[Base64Decoder], escapes: Optional[PercentDecoder] = None
+        self, text: bytes, at: int, decoder: Optional[Base64Decoder], escapes: Optional[PercentDecoder] = None
     ) -> None:
+        """An image begins at a place in a text, behind what says so; beyond the bound it stays text."""
         self._pending, self._is_image = b"", True
         self._is_faulty = self._is_lost = False
+        self._is_beyond = self._collector.is_full
+        if self._is_beyond:
+            self._collector.left_out += 1
+            self._keep_text(text[:at], True)
         self._decoder, self._writer, self._line_chars, self._escapes = decoder, None, 0, escapes
-        self._take(first)
+        self._take(text[at:])
 
     def _take(self, data: bytes) -> None:
-        """More of the image, up to where the text goes on."""
+        """More of the image, up to where the text goes on, which is pending then."""
         end = self._end_of_image(data)
-        self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
+        if self._is_beyond:
+            self._keep_text(data[:end], True)
+        else:
+            self._write(self._escapes.feed(data[:end]) if self._escapes else data[:end])
         if end < len(data):
             self._image_ended()
             self._pending = data[end:]
-            self._look(at_end=False)
 
     def _end_of_image(self, data: bytes) -> int:
         """Where the text goes on: at what ends base64, but for line breaks within it."""
@@ -166,7 +174,7 @@ class ImageText:
             self._lose(error)
 
     def _image_ended(self) -> None:
-        if self._escapes is not None:
+        if self._escapes is not None and not self._is_beyond:
             self._write(self._escapes.finish())
         if self._decoder is not None and self._writer is not None and not (self._is_faulty or self._is_lost):
             try:
