@@ -187,7 +187,7 @@ class Record:
         twice = named.keys() & set(names[: len(values)])
         if len(values) > len(names) or twice or given.keys() != set(names):
             raise TypeError(f"{type(self).__name__} takes each of these once: {', '.join(names)}")
-        self.__dict__.update((name, given[name]) for name in names)
+        self.__dict__.update({name: given[name] for name in names})
 
     def __repr__(self):
         values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
@@ -212,7 +212,12 @@ class Record:
 
 def replace(record, **changes):
     # The same record with other values in some of its fields.
-    return type(record)(**{**vars(record), **changes})
+    known = record.__dict__
+    if not changes.keys() <= known.keys():
+        return record.__class__(**{**known, **changes})  # which says what is wrong
+    new = object.__new__(record.__class__)
+    new.__dict__.update(known, **changes)  # a batch makes ten copies a job
+    return new
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -620,10 +625,13 @@ Observer = "Callable[[Event], None]"
 #
 # While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
 # ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+# Who has many calls under way may ask that the first signal only keeps it from starting more.
 # ------------------------------------------------------------------------------------------------------------
 
 
 _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+#: Who asks a process to end often asks twice, it and its group: `timeout`, `srun`, a shell that hangs up.
+_ONE_REQUEST_S = 1.0
 
 
 class StopSwitch:
@@ -636,6 +644,7 @@ class StopSwitch:
         self._stoppers = set()
         self._calls = []  # its appends and pops need no lock between threads
         self._on_drain = None
+        self._heard_s = {}
 
     @property
     def is_set(self):
@@ -676,12 +685,19 @@ class StopSwitch:
         self._calls.pop()
 
     def drain_first(self, on_drain):
-        # From now on the first Ctrl-C calls this instead of ending what is under way; None ends that.
+        # From now on the first signal calls this instead of ending what is under way; None ends that.
+        # `signum` tells then which one it was.
         self._on_drain = on_drain
 
     def on_signal(self, signum, _frame):
-        if signum == signal.SIGINT and self._on_drain is not None:
+        now_s = time.monotonic()
+        is_echo = now_s - self._heard_s.get(signum, float("-inf")) < _ONE_REQUEST_S
+        if is_echo and signum != signal.SIGINT:
+            return
+        self._heard_s[signum] = now_s
+        if self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
+            self.signum = signum
             on_drain()
             return
         if self._is_stopping:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from gpt_image2.core.base.outcome import Result, SavedImage, Usage
+from gpt_image2.core.base.record import replace
 
 IMAGE = SavedImage("cat.png", 3, "png", 1, 2, "ab")
 
@@ -64,3 +65,11 @@ def test_the_functions_of_dataclasses_take_it() -> None:
     assert dataclasses.replace(result, attempts=2) == Result("generate", "gpt-image-2", (IMAGE,), attempts=2)
     assert dataclasses.asdict(result)["images"][0]["path"] == "cat.png"
     assert [field.name for field in dataclasses.fields(Usage)][:2] == ["input_tokens", "output_tokens"]
+
+
+def test_a_copy_has_the_changed_values_and_no_field_that_its_kind_has_not() -> None:
+    copied = replace(IMAGE, path="dog.png")
+    assert (copied, IMAGE.path) == (SavedImage("dog.png", 3, "png", 1, 2, "ab"), "cat.png")
+    assert list(vars(copied)) == list(vars(IMAGE)) and hash(copied) != hash(IMAGE)
+    with pytest.raises(TypeError, match="SavedImage takes each of these once"):
+        replace(IMAGE, colour="red")

@@ -1,4 +1,4 @@
-"""Ctrl-C once waits for what is paid for; twice, or SIGTERM, ends it in order. Later all goes on."""
+"""A first signal waits for what is paid for, a second one ends it in order. Later all goes on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from typing import Any, Dict, List
 
 import pytest
@@ -16,6 +17,8 @@ from harness import Home
 from pictures import png
 from processes import curls_of, end_of, is_alive, until
 from servers import Answer, Recorder
+
+from gpt_image2.core.base.interrupt import StopSwitch
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -66,7 +69,7 @@ def test_the_first_ctrl_c_starts_nothing_more_and_waits_for_what_is_paid_for(
         said = voice.wait_for("nothing more is started")
         assert "waiting for 3 requests that are paid for" in said
         assert re.search(r"the oldest is \d+ s old; one may take \d+ (s|min)", said)
-        assert "Ctrl-C again ends them" in said
+        assert "Another Ctrl-C or SIGTERM ends them" in said
         painter.server.release()
         outcome = voice.outcome()
     assert process.returncode == 130
@@ -119,20 +122,45 @@ def test_the_second_ctrl_c_ends_curl_and_says_what_may_be_billed(home: Home, pai
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
-def test_another_signal_ends_the_batch_at_once_and_in_order(
+def test_another_signal_waits_for_what_is_paid_for_too_though_it_comes_twice_at_once(
+    signum: int, home: Home, painter: Painter
+) -> None:
+    """`timeout` and `srun` signal a process and its group; a shell that hangs up, and then its terminal."""
+    flags = command(write_jobs(home, *(f"job {number}" for number in range(5))), "--concurrency", "2")
+    with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
+        for _ in range(2):
+            painter.server.wait_for_request()
+        process.send_signal(signum)
+        process.send_signal(signum)
+        assert "waiting for 2 requests that are paid for" in voice.wait_for("nothing more is started")
+        painter.server.release()
+        outcome = voice.outcome()
+    assert process.returncode == 128 + signum
+    assert (outcome["done"], outcome["not_started"], outcome["failed"]) == (2, 3, 0)
+    assert (outcome["ok"], outcome["error"]["code"]) == (False, "interrupted")
+    assert len(painter.server.requests) == 2 and home.leftovers() == []
+    assert again(home, painter.base_url).code == 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_second_signal_of_any_kind_ends_the_batch_at_once_and_in_order(
     signum: int, home: Home, painter: Painter
 ) -> None:
     flags = command(write_jobs(home, *(f"job {number}" for number in range(5))), "--concurrency", "2")
     with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
         for _ in range(2):
             painter.server.wait_for_request()
         curls = curls_of(process)
+        process.send_signal(signal.SIGINT)
+        voice.wait_for("nothing more is started")
         process.send_signal(signum)
-        run = end_of(process)
-    assert run.code == 128 + signum
+        outcome = voice.outcome()
+    assert process.returncode == 128 + signum
     assert not any(map(is_alive, curls)) and home.leftovers() == []
-    assert (run.json["failed"], run.json["not_started"], run.json["ok"]) == (2, 3, False)
-    assert {row["billed"] for row in run.json["rows"] if row["status"] == "failed"} == {"maybe"}
+    assert (outcome["failed"], outcome["not_started"], outcome["ok"]) == (2, 3, False)
+    assert {row["billed"] for row in outcome["rows"] if row["status"] == "failed"} == {"maybe"}
     assert (out_of(home) / "index.html").exists()
 
 
@@ -201,3 +229,16 @@ def test_ctrl_c_at_the_terminal_does_not_reach_curl(home: Home, painter: Painter
         painter.server.release()
         outcome = voice.outcome()
     assert (process.returncode, outcome["done"], outcome["failed"]) == (130, 2, 0)
+
+
+def test_the_same_signal_more_than_a_second_later_is_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    switch, drained = StopSwitch(), threading.Event()
+    moments = iter([10.0, 10.4, 10.8, 11.2])
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    with switch:
+        switch.drain_first(drained.set)
+        for _ in range(3):
+            switch.on_signal(signal.SIGTERM, None)
+        assert drained.is_set() and not switch.is_set
+        switch.on_signal(signal.SIGTERM, None)
+        assert switch.is_set and switch.signum == signal.SIGTERM

@@ -176,15 +176,15 @@ class ShardRun:
 
     def _tally_now(self) -> Tally:
         now_s, tally = time.monotonic(), self._tally
-        started = self._under_way.values()
+        started, sent_s = self._under_way.values(), self._worker.sent_s
         pacing = self._pacing()
         unsent = self._progress.jobs - tally.done - tally.failed - len(started)
         images_each = tally.images / tally.done if tally.done else 1.0
         newest_s = now_s - max(started, default=now_s)
         return replace(
             tally,
-            in_flight=len(started),
-            oldest_s=now_s - min(started, default=now_s),
+            in_flight=len(sent_s),
+            oldest_s=now_s - min(sent_s, default=now_s),
             pacing=pacing,
             rest_s=self._forecast.rest_s(max(0, unsent), max(1.0, images_each), newest_s, pacing, now_s),
             stopped=self._halt.reason,

@@ -92,6 +92,12 @@ class JobWorker:
         self._client = client
         self._admission = admission
         self._halt = halt
+        self._sent_s: dict[str, float] = {}  # by the names of claims
+
+    @property
+    def sent_s(self) -> tuple[float, ...]:
+        """When the jobs were sent that have not ended, by this machine's clock that never goes back."""
+        return tuple(self._sent_s.copy().values())
 
     def run(self, job: ClusterJob, is_known: bool = False) -> Row:
         """Does a job, if it may be done; how it stands then. `is_known` where somebody has claimed it."""
@@ -107,6 +113,8 @@ class JobWorker:
             return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
         except Exception as defect:  # one job's, however it comes, must not end the others
             return failed_row(job, self._internal(defect, billed))
+        finally:
+            self._sent_s.pop(job.job, None)
 
     def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
@@ -170,7 +178,7 @@ class JobWorker:
             if not ticket:
                 self._let_go(claim, None)
                 return Row(job.job, NOT_STARTED, job.id, stops=self._halt.reason)
-            sent = None
+            sent, self._sent_s[job.job] = None, time.monotonic()
             try:
                 sent = self._claims.move(
                     claim,
@@ -193,6 +201,7 @@ class JobWorker:
                     if freed is None:
                         return elsewhere_row(job, CLAIMED)
                     claim = freed
+                    self._sent_s.pop(job.job, None)
                     continue
             ending = error or result
             billed = ending.billed if ending is not None else Billed.MAYBE

@@ -2,18 +2,22 @@
 
 While a call is under way a signal does not raise: it stops the transfers and wakes the waits, and the call
 ends on its usual way with what has arrived. A second signal raises at once, as does one at any other time.
+Who has many calls under way may ask that the first signal only keeps it from starting more.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Callable, Dict, List, Optional, Set, Type
 
 from .errors import InterruptedCall
 
 _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+#: Who asks a process to end often asks twice, it and its group: `timeout`, `srun`, a shell that hangs up.
+_ONE_REQUEST_S = 1.0
 
 
 class StopSwitch:
@@ -26,6 +30,7 @@ class StopSwitch:
         self._stoppers: Set[Callable[[], None]] = set()
         self._calls: List[StopSwitch] = []  # its appends and pops need no lock between threads
         self._on_drain: Optional[Callable[[], None]] = None
+        self._heard_s: Dict[int, float] = {}
 
     @property
     def is_set(self) -> bool:
@@ -66,12 +71,19 @@ class StopSwitch:
         self._calls.pop()
 
     def drain_first(self, on_drain: Optional[Callable[[], None]]) -> None:
-        """From now on the first Ctrl-C calls this instead of ending what is under way; None ends that."""
+        """From now on the first signal calls this instead of ending what is under way; None ends that.
+        `signum` tells then which one it was."""
         self._on_drain = on_drain
 
     def on_signal(self, signum: int, _frame: Optional[FrameType]) -> None:
-        if signum == signal.SIGINT and self._on_drain is not None:
+        now_s = time.monotonic()
+        is_echo = now_s - self._heard_s.get(signum, float("-inf")) < _ONE_REQUEST_S
+        if is_echo and signum != signal.SIGINT:
+            return
+        self._heard_s[signum] = now_s
+        if self._on_drain is not None:
             on_drain, self._on_drain = self._on_drain, None
+            self.signum = signum
             on_drain()
             return
         if self._is_stopping:

@@ -253,9 +253,13 @@ def duration(seconds: float) -> str:
 
 
 def _farewell(tally: Tally) -> str:
+    if not tally.in_flight:
+        return "nothing more is started"
+    requests = "1 request that is" if tally.in_flight == 1 else f"{tally.in_flight} requests that are"
+    ends = "it" if tally.in_flight == 1 else "them"
     longest_s = max(TYPICAL_SECONDS.values())
     return (
-        f"nothing more is started; waiting for {tally.in_flight} requests that are paid for "
+        f"nothing more is started; waiting for {requests} paid for "
         f"(the oldest is {duration(tally.oldest_s)} old; one may take {duration(longest_s)}). "
-        "Ctrl-C again ends them"
+        f"Another Ctrl-C or SIGTERM ends {ends}"
     )
