@@ -52,7 +52,7 @@ class Curl:
 
     def __init__(self, env: Mapping[str, str], secrets: Iterable[str], stop: StopSwitch) -> None:
         self.env = env
-        self.secrets = tuple(secrets)
+        self.secrets: Tuple[str, ...] = tuple(secrets)
         self.stop = stop
 
     def proxy_for(self, url: str) -> str:
