@@ -114,15 +114,18 @@ def test_it_ends_as_a_fresh_process_ends(end: str, parent: Parent, program: str)
     assert told(parent.run(ending)) == told(fresh(ending))
 
 
-def test_one_that_takes_too_long_is_killed_and_so_is_its_parent(program: str) -> None:
+def test_one_that_takes_too_long_says_where_it_is_and_is_killed_and_so_is_its_parent(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     parent = Parent(program)
     waits = job(
-        program, "open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); signal.pause()", timeout_s=0.5
+        program, "open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); time.sleep(99)", timeout_s=0.5
     )
     with pytest.raises(subprocess.TimeoutExpired):
         parent.run(waits)
     pids = Path(waits.cwd, "pids").read_text(encoding="utf-8").split()
     assert not any(map(is_alive, map(int, pids)))
+    assert 'File "<string>", line 1 in <module>' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", COMMANDS)

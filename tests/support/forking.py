@@ -5,15 +5,18 @@ run, which then runs the whole script from its first line. A child has its own p
 environment, working folder and standard streams, and no state of an earlier run.
 
 What is different from a fresh process: modules of the standard library are loaded before the script asks for
-them, and are not taken down at its end; the children of a parent share its hash seed, umask and limits;
-`/proc` shows the parent's command line and environment; a traceback that leaves the script begins in this
-module. All streams are pipes. For other streams, and to send a signal, `Home` has `start` and `run_program`.
+them, and nothing is taken down at its end, so that what a file left open has not written is lost; the
+children of a parent share its hash seed, umask and limits; `/proc` shows the parent's command line and
+environment; a traceback that leaves the script begins in this module. All streams are pipes: for other ones,
+and to send a signal, `Home` has `start` and `run_program`.
+
+Of a run that takes too long it is told where it was.
 """
 
 from __future__ import annotations
 
 import atexit
-import gc
+import faulthandler
 import importlib
 import json
 import marshal
@@ -25,6 +28,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from importlib.machinery import SourcelessFileLoader
@@ -37,6 +41,8 @@ _AT_START = {"LANG": "C.UTF-8"}
 _NAMES_AT_START = ("LANG", "LC_", "LD_")
 _IMPORT = re.compile(r"^ *(?:import ([\w.]+)|from ([\w.]+) import )", re.MULTILINE)
 _NUMBER_BYTES = 16
+#: On which a child says where each of its threads is, and how long it may take for that.
+_TELL, _TELLING_S = signal.SIGUSR1, 0.5
 
 
 class Job(NamedTuple):
@@ -122,6 +128,7 @@ class Parent:
             while waiting.get_map():
                 ready = waiting.select(max(0, deadline - time.monotonic()))
                 if not ready:
+                    self._tell_where_it_is(err)
                     raise subprocess.TimeoutExpired(job.command, job.timeout_s)
                 for key, _ in ready:
                     if key.fileobj is self._channel:
@@ -134,6 +141,13 @@ class Parent:
                         waiting.unregister(key.fileobj)
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return subprocess.CompletedProcess(job.command, code, b"".join(texts[out]), b"".join(texts[err]))
+
+    def _tell_where_it_is(self, err: int) -> None:
+        if self._child:
+            os.kill(self._child, _TELL)
+            time.sleep(_TELLING_S)
+            if select.select([err], [], [], 0)[0]:
+                print(os.read(err, 1 << 16).decode(errors="replace"))
 
 
 @contextmanager
@@ -155,15 +169,6 @@ def _import_what_it_imports(script: Path, source: Path) -> None:
                 importlib.import_module("".join(names))
 
 
-def _leave_to_the_system() -> None:
-    # To take down at a child's end what is loaded now would take longer than most runs.
-    loaded = {name: sys.modules[name] for name in sys.modules.keys() - {"__main__", "builtins", "sys"}}
-    circle: List[Any] = [loaded]
-    circle.append(circle)
-    gc.freeze()  # nobody looks at the circle again
-    atexit.register(lambda: [sys.modules.pop(name, None) for name in loaded])  # the last of all
-
-
 def _fork_for_each_job(channel: socket.socket) -> Optional[List[Any]]:
     """Returns the job in the child, and None in the parent when the tests have ended."""
     jobs = channel.makefile("rb")
@@ -179,6 +184,7 @@ def _fork_for_each_job(channel: socket.socket) -> Optional[List[Any]]:
                 os.close(stream)
             jobs.close()
             channel.close()
+            faulthandler.register(_TELL)
             return job
         for stream in streams:
             os.close(stream)
@@ -197,11 +203,27 @@ def _run_as_main(code: CodeType, words: List[str], env: Dict[str, str], cwd: str
     exec(code, vars(main))
 
 
+def _end(code: int) -> None:
+    """Ends as Python does, but leaves what is loaded to the system: to take it down takes longer than most
+    runs. Returns where an output does not take what is left, of which Python tells."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
     _script = Path(sys.argv[1])
     _code = marshal.loads(_script.read_bytes()[16:])  # after the header of a compiled file
     _import_what_it_imports(_script, Path(_code.co_filename))
-    _leave_to_the_system()
     _job = _fork_for_each_job(socket.socket(fileno=int(sys.argv[2])))
     if _job:
-        _run_as_main(_code, *_job[:-1])
+        try:
+            _run_as_main(_code, *_job[:-1])
+        except SystemExit as ended:
+            if isinstance(ended.code, int):
+                _end(ended.code)
+            raise
+        _end(0)
