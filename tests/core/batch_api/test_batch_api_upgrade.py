@@ -13,6 +13,7 @@ from batching import write_jobs
 from harness import Home
 from ledgers import rows_of
 from pictures import png
+from servers import Recorder
 
 VERSION_1 = Path(__file__).parents[1] / "ledger_version_1.sql"
 BATCH: Dict[str, Any] = {
@@ -126,6 +127,26 @@ def test_an_upgrade_keeps_what_is_known_of_jobs_and_drops_what_was_only_prepared
     assert [row["name"] for row in rows_of(home.ledger, "sqlite_master") if row["type"] == "table"] == [
         *("requests", "sqlite_sequence", "images", "batches", "batch_jobs", "derived"),
     ]
+
+
+def parts_of(home: Home) -> Dict[str, Any]:
+    """Each table of the ledger with its columns, and the indexes."""
+    with closing(sqlite3.connect(str(home.ledger))) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE sql IS NOT NULL")]
+        return {
+            name: sorted(row[1:6] for row in connection.execute(f"PRAGMA table_info({name})"))
+            for name in names
+        }
+
+
+def test_an_old_ledger_becomes_what_a_new_one_is(home: Home, recorder: Recorder) -> None:
+    version_1(home.ledger).close()
+    before = parts_of(home)
+    assert home.run("batch", "list", "--json").code == 0
+    upgraded = parts_of(home)
+    home.ledger.unlink()
+    assert home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url).code == 0
+    assert upgraded == parts_of(home) != before
 
 
 def test_many_processes_may_upgrade_a_ledger_at_once(home: Home) -> None:
