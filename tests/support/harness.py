@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
@@ -208,11 +208,15 @@ class Home:
         return process
 
     def close(self) -> None:
-        """Ends what was started and still runs, as it does where a test failed."""
+        """Ends what was started and still runs, and closes its pipes, as it must where a test failed."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    with suppress(OSError):
+                        pipe.close()
 
     def environment(
         self, base_url: Optional[str], changes: Optional[Mapping[str, Optional[str]]] = None

@@ -3813,6 +3813,7 @@ def _line_end(piece, at):
 _LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 _LOCK_WAIT_S = 2.0
 _MAX_LINKS = 40  # what Linux follows
+_MAX_EXCHANGES = 20
 #: Nothing is followed, waited for or handed to children. Windows has none of the first three.
 _CAREFUL = sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
@@ -3873,17 +3874,19 @@ def open_ours(path, flags, mode=0o600):
     # Raises:
     # NotOurs: it is something else.
     # OSError: it cannot be opened.
-    check_ours(path)
-    descriptor = os.open(str(path), flags | _CAREFUL, mode)
-    try:
-        info = os.fstat(descriptor)
-        _check(path, info)
-        if not os.path.samestat(os.lstat(str(path)), info):
-            raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
-    except BaseException:
+    for _ in range(_MAX_EXCHANGES):  # another of our processes may put a new one in its place
+        check_ours(path)
+        descriptor = os.open(str(path), flags | _CAREFUL, mode)
+        try:
+            info, there = os.fstat(descriptor), stat_of(path)
+            if there is not None and os.path.samestat(there, info):
+                _check(path, info)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-        raise
-    return descriptor
+    raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
 
 
 def read_ours(path):
@@ -4635,6 +4638,20 @@ def rename_if_free(part, target, file):
     with suppress(OSError):
         os.unlink(str(part))
     return True
+
+
+def finish_rename(path):
+    # Takes the part's name away where `rename_if_free` is, or was killed, between its two steps.
+    names = []
+    with suppress(OSError):
+        if os.lstat(str(path)).st_nlink > 1:
+            names = os.listdir(str(path.parent))
+    for name in names:
+        match = re.match(PART, name)
+        part = path.with_name(name)
+        if match and match.group("name") == shortened(path.name) and is_same(str(part), str(path)):
+            with suppress(OSError):
+                os.unlink(str(part))
 
 
 def move_aside(path):
@@ -6222,6 +6239,7 @@ def _create(path):
 def _connected(path, other_place=None):
     import sqlite3
 
+    finish_rename(path)
     for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
         check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(

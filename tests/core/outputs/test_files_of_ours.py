@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Callable, List
+from typing import Any, Callable, List
 
 import pytest
 from harness import Home
@@ -16,7 +16,7 @@ from gpt_image2.core.base.errors import OutputError
 from gpt_image2.core.outputs import ours
 from gpt_image2.core.outputs.files import write_private_file, write_whole
 from gpt_image2.core.outputs.lines import open_to_append
-from gpt_image2.core.outputs.ours import NotOurs, real_path
+from gpt_image2.core.outputs.ours import NotOurs, read_ours, real_path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs")
 AS_ROOT = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives a file away")
@@ -167,3 +167,33 @@ def test_a_ledger_that_is_a_file_of_ours_goes_on_working(home: Home, recorder: R
         assert home.run("generate", name, "-o", "x.png", base_url=recorder.base_url).stderr.count("warn") == 0
     change(home.ledger, "PRAGMA optimize")
     assert len(home.run("history", "--json").json["requests"]) == 2
+
+
+def test_a_ledger_whose_making_was_interrupted_between_two_names_is_used(
+    home: Home, recorder: Recorder
+) -> None:
+    assert home.run("generate", "cat", "-o", "x.png", base_url=recorder.base_url).code == 0
+    part = home.ledger.with_name(f".{home.ledger.name}.gi2-0123456789ab.part")
+    os.link(str(home.ledger), str(part))
+    run = home.run("generate", "dog", "-o", "x.png", base_url=recorder.base_url)
+    assert run.code == 0 and "warn" not in run.stderr
+    assert len(home.run("history", "--json").json["requests"]) == 2 and not part.exists()
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hosts.json"
+    path.write_bytes(b"old")
+    plain_open, contents = os.open, [b"newest", b"newer"]
+
+    def open_and_replace(*args: Any, **options: Any) -> int:
+        descriptor = plain_open(*args, **options)
+        if contents:
+            new = tmp_path / "new"
+            new.write_bytes(contents.pop())
+            os.replace(str(new), str(path))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_replace)
+    assert read_ours(path) == b"newest"

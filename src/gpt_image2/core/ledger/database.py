@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Generator, List, Optional, Sequence
 
 from ..base.errors import LedgerError, UsageError
-from ..outputs.files import open_part, private_folder, rename_if_free
+from ..outputs.files import finish_rename, open_part, private_folder, rename_if_free
 from ..outputs.ours import NotOurs, check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
@@ -213,6 +213,7 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
+    finish_rename(path)
     for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
         check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(

@@ -290,6 +290,20 @@ def rename_if_free(part: Path, target: Path, file: IO[bytes]) -> bool:
     return True
 
 
+def finish_rename(path: Path) -> None:
+    """Takes the part's name away where `rename_if_free` is, or was killed, between its two steps."""
+    names: List[str] = []
+    with suppress(OSError):
+        if os.lstat(str(path)).st_nlink > 1:
+            names = os.listdir(str(path.parent))
+    for name in names:
+        match = re.match(PART, name)
+        part = path.with_name(name)
+        if match and match.group("name") == shortened(path.name) and is_same(str(part), str(path)):
+            with suppress(OSError):
+                os.unlink(str(part))
+
+
 def move_aside(path: Path) -> Path:
     """Gives a file the next free name of `NAME.1.png`, `NAME.2.png` …; the name.
 

@@ -16,6 +16,7 @@ from typing import Generator, Optional, Union
 _LOCKED_BYTE = 1 << 40  # far behind any content: Windows locks are mandatory
 _LOCK_WAIT_S = 2.0
 _MAX_LINKS = 40  # what Linux follows
+_MAX_EXCHANGES = 20
 #: Nothing is followed, waited for or handed to children. Windows has none of the first three.
 _CAREFUL = sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
@@ -77,17 +78,19 @@ def open_ours(path: Path, flags: int, mode: int = 0o600) -> int:
         NotOurs: it is something else.
         OSError: it cannot be opened.
     """
-    check_ours(path)
-    descriptor = os.open(str(path), flags | _CAREFUL, mode)
-    try:
-        info = os.fstat(descriptor)
-        _check(path, info)
-        if not os.path.samestat(os.lstat(str(path)), info):
-            raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
-    except BaseException:
+    for _ in range(_MAX_EXCHANGES):  # another of our processes may put a new one in its place
+        check_ours(path)
+        descriptor = os.open(str(path), flags | _CAREFUL, mode)
+        try:
+            info, there = os.fstat(descriptor), stat_of(path)
+            if there is not None and os.path.samestat(there, info):
+                _check(path, info)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
-        raise
-    return descriptor
+    raise NotOurs(path, "it was exchanged while it was opened; look at who writes there")
 
 
 def read_ours(path: Path) -> bytes:
