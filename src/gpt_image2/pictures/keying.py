@@ -16,6 +16,7 @@ from PIL import Image
 from gpt_image2.core.base.errors import UsageError
 
 from .filters import filled_in, grow
+from .mixtures import opacity
 from .regions import enclosed_by_kind
 
 HOLES = ("auto", "fill", "keep")
@@ -125,27 +126,8 @@ def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if not has_colour(key):
         note = "the background is grey: soft parts are guessed; a green or magenta one is better"
         return _alpha_of_grey(rgb, key), [note]
-    alpha = np.clip((1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE), 0, 1)
-    soft = (alpha > 0) & (alpha < 1)
-    alpha[soft] *= _share_of_most(rgb[soft], key, alpha[soft])
-    return alpha, []
-
-
-def _share_of_most(rgb: np.ndarray, key: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """How opaque soft pixels (n x 3) are, as a share of the `most` that they can be (float32).
-
-    A pixel is the key and its own colour mixed, so that this lies on a line from the key through the pixel:
-    as near as the colour difference says, or as far as colours go. Over all between, each as likely, the mean
-    of the opacity is `r ln(1/r) / (1 - r)` of the most, where `r` is the least as a share of the most.
-    """
-    least = np.zeros(len(rgb), np.float32)
-    for channel, level in enumerate(key.tolist()):
-        off = rgb[:, channel] - np.float32(level)
-        np.maximum(least, off / max(1.0, 255 - level), out=least)
-        np.maximum(least, -off / max(1.0, level), out=least)
-    ratio = np.clip(least / most, 1e-3, 0.999)
-    mean = ratio * np.log(1 / ratio) / (1 - ratio)
-    return mean + (1 - mean) * most**_TO_OPAQUE
+    most = (1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE)
+    return opacity(rgb, key, most), []
 
 
 def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
