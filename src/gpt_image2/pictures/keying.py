@@ -2,8 +2,8 @@
 
 Transparency is the colour difference of film (Vlahos): how much more a pixel has of the key's strong channels
 than of its weak ones, compared with the key itself. Of a soft pixel that is the least transparency, as if its
-own colour were next to the key's: the colours that it can have are weighed, up to the purest. What it has of
-the key is then taken out of it.
+own colour were next to the key's; what is likelier is weighed in `mixtures`. What it has of the key is then
+taken out of it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ _EDGE_PX = 3
 #: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour.
 _HOLE_TOLERANCE = 14
 _SOLID = 0.98
-#: A pixel that is nearly opaque by the colour difference is so: by this power of that.
-_TO_OPAQUE = 3
 _BUCKET = 8
 
 
