@@ -32,7 +32,8 @@ _NOISE = 0.03
 _GREY_NEAR, _GREY_FAR = 10.0, 48.0
 #: The edge of something opaque on such a key is at most so wide.
 _EDGE_PX = 3
-#: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour.
+#: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour. What
+#: can be so opaque encloses.
 _HOLE_TOLERANCE = 14
 _SOLID = 0.98
 _BUCKET = 8
@@ -71,8 +72,8 @@ def cut_out(rgb: np.ndarray, key: tuple[int, int, int] | None = None, holes: str
             hint="name another colour with --key, or make the picture on a flat background",
             code="no_flat_background",
         )
-    alpha, notes = _alpha(rgb, found)
-    alpha, said = _with_holes(alpha, rgb, found, holes)
+    alpha, most, notes = _alpha(rgb, found)
+    alpha, said = _with_holes(alpha, most, rgb, found, holes)
     if not (alpha > 0.5).any():
         raise UsageError(f"nothing is left once {name} is taken out", hint="name another colour with --key")
     red, green, blue = (round(value) for value in found.tolist())
@@ -119,13 +120,14 @@ def _range_of(key: np.ndarray) -> float:
     return 0.0 if strong.all() else float(key[strong].min() - key[~strong].max())
 
 
-def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """How opaque each pixel is, from 0 to 1 (float32)."""
+def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """How opaque each pixel is, from 0 to 1 (float32), and at most can be."""
     if not has_colour(key):
         note = "the background is grey: soft parts are guessed; a green or magenta one is better"
-        return _alpha_of_grey(rgb, key), [note]
+        alpha = _alpha_of_grey(rgb, key)
+        return alpha, alpha, [note]
     most = (1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE)
-    return opacity(rgb, key, most), []
+    return opacity(rgb, key, most), most, []
 
 
 def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -148,14 +150,18 @@ def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _with_holes(
-    alpha: np.ndarray, rgb: np.ndarray, key: np.ndarray, holes: str
+    alpha: np.ndarray, most: np.ndarray, rgb: np.ndarray, key: np.ndarray, holes: str
 ) -> tuple[np.ndarray, list[str]]:
-    """Alpha with what the subject encloses made opaque where it is its own; what was done."""
+    """Alpha with what the subject encloses made opaque where it is its own; what was done.
+
+    What has nothing of the key encloses, also where it is soft: a glow parts a tint of the subject from the
+    background.
+    """
     of_key = np.full(alpha.shape, holes != "fill")
     if holes == "auto":
         for channel in range(3):
             of_key &= np.abs(rgb[..., channel] - key[channel]) <= _HOLE_TOLERANCE
-    found = enclosed_by_kind(alpha < _SOLID, of_key)
+    found = enclosed_by_kind(most < _SOLID, of_key)
     notes: list[str] = []
     if found.others_count:
         notes.append(f"enclosed regions filled: {found.others_count}")

@@ -1,9 +1,9 @@
 """How opaque the soft pixels on a key are, by what else nearby is a mixture of the same colour. Pure.
 
-A pixel is the key and a colour of its own mixed, so all mixtures of one colour lie on one line from the key, and
-the farthest of them bounds how opaque the others are. Whether it is opaque itself shows in the rest: something
-opaque is mostly free of the key and ends steeply, a glow is mostly soft and rises slowly. Where that says
-nothing the colours that a pixel can have are weighed, from next to the key's up to the purest.
+A pixel is the key and a colour of its own mixed, so all mixtures of one colour lie on one line from the key,
+and the farthest of them bounds how opaque the others are. Whether it is opaque itself shows in the rest:
+something opaque is mostly free of the key and ends steeply, a glow is mostly soft and rises slowly. Where
+that says nothing, the colours that a pixel can have are weighed, from next to the key's up to the purest.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-#: Nearby is the same or the next of so many parts of the longer side; the same line is the same or the next of
-#: so many steps of each channel.
+#: Nearby is the same or the next of so many parts of the longer side; the same line is the same or the next
+#: of so many steps of each channel.
 _PARTS, _STEPS = 6, 32
 #: Mixtures are counted in a sample of about so many pixels, and weighed in bands of so many rows.
 _SAMPLE, _BAND_ROWS = 1_000_000, 128
@@ -26,12 +26,12 @@ _NO_ROOM = 30
 _WHOLE = 0.95
 #: Of the mixtures of something opaque at most this share has some of the key, of a glow at least.
 _STAYS, _FADES = 0.45, 0.7
-#: Between neighbours the opacity of a glow differs by so much at most, along an edge at least; an edge is a pixel
+#: Around a pixel the opacity of a glow differs by so much at most, along an edge at least; an edge is a pixel
 #: wider for so many pixels of the longer side.
 _SLOW, _STEEP = 0.15, 0.4
 _WIDER_PX = 2000
-#: How likely the farthest is opaque, and a pixel of something opaque has no key in it: these powers of how opaque
-#: each can be.
+#: How likely the farthest is opaque, and a pixel of something opaque has no key in it: these powers of how
+#: opaque each can be.
 _FARTHEST_OPAQUE, _PIXEL_OPAQUE = 4, 8
 _LEAST = 1e-3
 
@@ -48,13 +48,12 @@ class _Grid:
     def placed(
         self, pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """How far pixels (n x 3) are from the key (n, float32: 1 is where colours end), and the numbers of their
-        lines."""
+        """How far pixels (n x 3) are from the key (n, float32: 1 is where colours end), and the numbers of
+        their lines."""
         ways = [self.ways[channel][pixels[:, channel]] for channel in range(3)]
         reach = np.maximum(np.max(np.abs(ways), axis=0), _LEAST)
-        at = (rows / self.part_px).astype(np.int32) * self.shape[1] + (columns / self.part_px).astype(
-            np.int32
-        )
+        down, across = ((places / self.part_px).astype(np.int32) for places in (rows, columns))
+        at = down * self.shape[1] + across
         for way in ways:
             step = (way / reach + 1) * (_STEPS / 2)
             at = at * _STEPS + np.minimum(step.astype(np.int32), _STEPS - 1)
@@ -63,8 +62,8 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Lines:
-    """Of the mixtures on each line, from 0 to 1 (float32): how far the farthest is, how far those without any key
-    are in the mean, and how many have some of it."""
+    """Of the mixtures on each line, from 0 to 1 (float32): how far the farthest is, how far those without any
+    key are in the mean, and how many have some of it."""
 
     farthest: np.ndarray
     whole: np.ndarray
@@ -74,8 +73,8 @@ class _Lines:
 def opacity(rgb: np.ndarray, key: np.ndarray, most: np.ndarray) -> np.ndarray:
     """How opaque each pixel of a picture (height x width x 3, uint8) on a key is, from 0 to 1 (float32).
 
-    `most` (height x width, float32) is what it can be by the colour difference: 0 or less is the key, 1 or more
-    has nothing of it.
+    `most` (height x width, float32) is what it can be by the colour difference: 0 or less is the key, 1 or
+    more has nothing of it.
     """
     height, width = most.shape
     part_px = max(height, width) / _PARTS
@@ -97,8 +96,8 @@ def _weighed(
 ) -> np.ndarray:
     """How opaque pixels are (n, float32) that lie so far from the key, on these lines.
 
-    The least is `reach`, as if their colour were the purest. Over all up to the bound, each as likely, the mean
-    is `r ln(1/r) / (1 - r)` of the bound, where `r` is the least as a share of it.
+    The least is `reach`, as if their colour were the purest. Over all colours up to that of the bound, each
+    as likely, the mean is `r ln(1/r) / (1 - r)` of the bound, where `r` is the least as a share of it.
     """
     fades = np.clip((lines.soft_share[at] - _STAYS) / (_FADES - _STAYS), 0, 1)
     whole = lines.whole[at]
@@ -115,8 +114,7 @@ def _weighed(
 
 
 def _ways(key: np.ndarray) -> np.ndarray:
-    """How far each level of each channel is from the key's, of the way to the channel's end: 3 x 256, float32,
-    from -1 to 1."""
+    """How far each level of each channel is from the key's, of the way to the channel's end: `_Grid.ways`."""
     levels = np.arange(256, dtype=np.float32)
     below, above = np.maximum(key, 1)[:, None], np.maximum(255 - key, 1)[:, None]
     off = levels - key[:, None]
@@ -128,7 +126,7 @@ def _ways(key: np.ndarray) -> np.ndarray:
 
 
 def _rise(rgb: np.ndarray, ways: np.ndarray) -> np.ndarray:
-    """How much the distance from the key differs around each pixel (height x width, uint8: 255 is all of it)."""
+    """How much the distance from the key differs around each pixel (height x width, uint8; 255 is all)."""
     away = np.zeros(rgb.shape[:2], np.uint8)
     levels = np.rint(np.abs(ways) * 255).astype(np.uint8)
     for channel in range(3):
