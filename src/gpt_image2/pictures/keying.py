@@ -35,7 +35,7 @@ _EDGE_PX = 3
 #: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour. What
 #: can be so opaque encloses.
 _HOLE_TOLERANCE = 14
-_SOLID = 0.98
+_SOLID = 0.99
 _BUCKET = 8
 
 
