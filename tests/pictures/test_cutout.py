@@ -5,8 +5,8 @@ import pytest
 from canvases import Desk, Subject, photo, subject
 from PIL import Image
 
+from gpt_image2.pictures.cutouts.keying import colour_difference
 from gpt_image2.pictures.grounds import KEYS
-from gpt_image2.pictures.keying import colour_difference
 
 GREEN, BLACK, WHITE = (0, 255, 0), (0, 0, 0), (255, 255, 255)
 

@@ -4,8 +4,8 @@ import pytest
 from canvases import Desk, photo, subject
 
 from gpt_image2.pictures import open_picture
+from gpt_image2.pictures.cutouts.keying import cut_out
 from gpt_image2.pictures.grounds import BLACK, KEYS, WHITE, key_for, on_ground, onto_other_ground
-from gpt_image2.pictures.keying import cut_out
 
 SPOKEN = {
     "a red car": "green",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .cutouts.keying import colour_difference
 from .files import Picture
-from .keying import colour_difference
 
 #: Pictures are looked at in this size.
 _LOOK_PX = 256

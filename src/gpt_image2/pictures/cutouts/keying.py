@@ -15,9 +15,9 @@ from PIL import Image
 
 from gpt_image2.core.base.errors import UsageError
 
-from .filters import filled_in, grow
+from ..filters import filled_in, grow
+from ..regions import enclosed_by_kind
 from .mixtures import opacity
-from .regions import enclosed_by_kind
 
 HOLES = ("auto", "fill", "keep")
 #: A pixel of the border is of the key where no channel is off by more.
