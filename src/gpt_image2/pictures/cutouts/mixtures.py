@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 #: Nearby is the same or the next of so many parts of the longer side; the same line is the same or the next
-#: of so many steps of each channel.
-_PARTS, _STEPS = 6, 32
+#: of so many steps of each channel, to either side of the key's level.
+_PARTS, _STEPS = 6, 16
 #: Mixtures are counted in a sample of about so many pixels, and weighed in bands of so many rows.
 _SAMPLE, _BAND_ROWS = 1_000_000, 128
 #: So near to the key, of the way to where colours end, a direction is noise.
@@ -54,9 +54,9 @@ class _Grid:
         reach = np.maximum(np.max(np.abs(ways), axis=0), _LEAST)
         down, across = ((places / self.part_px).astype(np.int32) for places in (rows, columns))
         at = down * self.shape[1] + across
-        for way in ways:
-            step = (way / reach + 1) * (_STEPS / 2)
-            at = at * _STEPS + np.minimum(step.astype(np.int32), _STEPS - 1)
+        for way, least, steps in zip(ways, self.ways[:, 0], self.shape[2:]):
+            step = ((way / reach - least) * _STEPS).astype(np.int32)
+            at = at * steps + np.minimum(step, steps - 1)
         return reach, at
 
 
@@ -79,7 +79,9 @@ def opacity(rgb: np.ndarray, key: np.ndarray, most: np.ndarray) -> np.ndarray:
     height, width = most.shape
     part_px = max(height, width) / _PARTS
     parts = -int(-height // part_px), -int(-width // part_px)
-    grid = _Grid(_ways(key), part_px, (*parts, _STEPS, _STEPS, _STEPS))
+    ways = _ways(key)
+    red, green, blue = ((ways[:, -1] - ways[:, 0]) * _STEPS).astype(int).tolist()
+    grid = _Grid(ways, part_px, (*parts, red, green, blue))
     lines, rise = _lines_of(rgb, most, grid), _rise(rgb, grid.ways)
     alpha = np.zeros(most.shape, np.float32)
     for top in range(0, height, _BAND_ROWS):
