@@ -4193,7 +4193,7 @@ def _met(path):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MARKER = ".gpt-image-2-owner"
+MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
@@ -4252,7 +4252,7 @@ def own_folder(folder, kind):
     marker = -1
     try:
         marker = os.open(
-            str(folder / _MARKER),
+            str(folder / MARKER),
             os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
             0o600,
         )
@@ -4272,7 +4272,7 @@ def own_folder(folder, kind):
 
 def taken_over(folder):
     # An abandoned folder, which is this process's from now on; None where it is not abandoned.
-    path = folder / _MARKER
+    path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
         return None
@@ -4313,9 +4313,9 @@ def is_unmarked(folder):
         return False
     try:
         names = os.listdir(str(folder))
-        if names != [_MARKER]:
+        if names != [MARKER]:
             return not names
-        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        marker = open_ours(folder / MARKER, os.O_RDWR)
         try:
             return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
         finally:
@@ -4347,7 +4347,7 @@ def _empty(folder):
     # Deletes what is in a folder, but for its marker.
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
-            if entry.name == _MARKER:
+            if entry.name == MARKER:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 import shutil
@@ -4360,7 +4360,7 @@ def _empty(folder):
 
 def _delete_marker(folder):
     with suppress(OSError):
-        os.unlink(str(folder / _MARKER))
+        os.unlink(str(folder / MARKER))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4390,14 +4390,10 @@ def prepare_folder(
 ):
     # Makes a folder and probes that files can be written there; a `UsageError` where not.
     try:
-        real_path(folder)  # no link of somebody else leads there
-        folder.mkdir(parents=True, exist_ok=True)
-        probe, file = open_part(folder / "probe", 0o600)
         try:
-            file.write(b"?")
-        finally:
-            file.close()
-            os.unlink(str(probe))
+            _probe(folder)
+        except FileNotFoundError:  # a batch that came to nothing took a folder away that it had made
+            _probe(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -4405,6 +4401,17 @@ def prepare_folder(
             hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def _probe(folder):
+    real_path(folder)  # no link of somebody else leads there
+    folder.mkdir(parents=True, exist_ok=True)
+    probe, file = open_part(folder / "probe", 0o600)
+    try:
+        file.write(b"?")
+    finally:
+        file.close()
+        os.unlink(str(probe))
 
 
 def free_bytes(folder):
@@ -4493,20 +4500,29 @@ def write_private(path, data):
 
 def write_config(path, text, force):
     # As `write_private_file`; a `UsageError` where there is such a file and `force` is false.
-    if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
-        raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
-    write_private_file(path, text)
+    with private_turn(path):
+        if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
+            raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+        write_private_file(path, text)
+
+
+@contextmanager
+def private_turn(path):
+    # One of our processes after the other looks at such a file and writes it (see `folder_lock`), so that
+    # none undoes what another has written meanwhile; its folder is made, 0700.
+    #
+    # An `OutputError` where that cannot be.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with folder_lock(path.parent):
+        yield
 
 
 def write_private_file(path, text):
-    # Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
-    #
-    # An `OutputError` where it cannot be written.
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    # Writes a file that only the user may read (0600), whole or not at all, in its `private_turn`; an
+    # `OutputError` where it cannot be written.
     write_whole(path, [text], 0o600)
 
 

@@ -15,7 +15,7 @@ from typing import Optional
 
 from .ours import is_mine, open_ours, stat_of, try_lock
 
-_MARKER = ".gpt-image-2-owner"
+MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
@@ -74,7 +74,7 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
     marker = -1
     try:
         marker = os.open(
-            str(folder / _MARKER),
+            str(folder / MARKER),
             os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
             0o600,
         )
@@ -94,7 +94,7 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
 
 def taken_over(folder: Path) -> Optional[OwnedFolder]:
     """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
-    path = folder / _MARKER
+    path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
         return None
@@ -135,9 +135,9 @@ def is_unmarked(folder: Path) -> bool:
         return False
     try:
         names = os.listdir(str(folder))
-        if names != [_MARKER]:
+        if names != [MARKER]:
             return not names
-        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        marker = open_ours(folder / MARKER, os.O_RDWR)
         try:
             return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
         finally:
@@ -169,7 +169,7 @@ def _empty(folder: Path) -> None:
     """Deletes what is in a folder, but for its marker."""
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
-            if entry.name == _MARKER:
+            if entry.name == MARKER:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 import shutil
@@ -182,4 +182,4 @@ def _empty(folder: Path) -> None:
 
 def _delete_marker(folder: Path) -> None:
     with suppress(OSError):
-        os.unlink(str(folder / _MARKER))
+        os.unlink(str(folder / MARKER))
