@@ -242,7 +242,7 @@ def _migrate(database: Database) -> None:
         return
     with database.transaction():
         version = _version(database)
-        if version == SCHEMA_VERSION:  # another process was faster; to write it again would keep the next waiting
+        if version == SCHEMA_VERSION:  # another process was faster; each that writes keeps the next waiting
             return
         if version > SCHEMA_VERSION:
             raise LedgerError(
