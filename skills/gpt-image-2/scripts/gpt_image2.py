@@ -3953,16 +3953,19 @@ def try_lock(descriptor):
 def folder_lock(folder):
     # One of our processes and threads after the other, where folders have locks (not on Windows).
     #
-    # Nobody waits for long: a stopped process must not keep an image from its name.
+    # Nobody waits for long: a stopped process must not keep an image from its name. False where somebody else
+    # has the lock still.
     descriptor = -1
     with suppress(OSError):
         if hasattr(os, "O_DIRECTORY"):
             descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + _LOCK_WAIT_S
-        while descriptor >= 0 and try_lock(descriptor) is False and time.monotonic() < deadline:
+        is_ours = descriptor < 0 or try_lock(descriptor) is not False
+        while not is_ours and time.monotonic() < deadline:
             time.sleep(0.002)
-        yield
+            is_ours = try_lock(descriptor) is not False
+        yield is_ours
     finally:
         if descriptor >= 0:
             os.close(descriptor)
@@ -5116,10 +5119,10 @@ class ImageWriter:
     def _place(self, target, number, keep_existing):
         # Gives the part its final name, atomically; the name.
         real = real_path(target, follow=not keep_existing)
-        with folder_lock(real.parent):
+        with folder_lock(real.parent) as is_alone:
             if keep_existing:
                 return self._take_free_name(target, number)
-            if self._replace(real, target):
+            if self._replace(real, target, is_alone):
                 if self._plan.met is not None:
                     self._plan.met[target.name] = mark_of(real)
                 return target
@@ -5136,8 +5139,9 @@ class ImageWriter:
         names = self._plan.free_paths(target, number)
         return next(path for path in names if rename_if_free(part, path, file))
 
-    def _replace(self, real, target):
-        # Gives the part a name that nothing has, or the file that was met there; False for another file.
+    def _replace(self, real, target, is_alone):
+        # Gives the part a name that nothing has, or the file that was met there; False for another file, as
+        # any may be where it `is_alone` no longer.
         #
         # Raises:
         # NotOurs: it is no file.
@@ -5147,7 +5151,7 @@ class ImageWriter:
         if now is None:
             return rename_if_free(part, real, file)
         met = now if self._plan.met is None else self._plan.met.get(target.name, now)
-        if met != now and not self._plan.moves_aside:
+        if not is_alone or (met != now and not self._plan.moves_aside):
             return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))

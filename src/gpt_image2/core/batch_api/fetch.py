@@ -160,7 +160,7 @@ class _Fetching:
             self._saved += 0 if saver is None else saver.saved
 
     def _was_fetched(self, batch: Batch) -> bool:
-        """Whether another process has fetched a batch since it was chosen, and may have forgotten its jobs."""
+        """Whether another process has fetched a batch since it was chosen; it may have forgotten its jobs."""
         now = self._store.batch(batch.label)
         if now is None or now.fetched_at == batch.fetched_at:
             return False
