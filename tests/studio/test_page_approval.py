@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,13 @@ def test_a_question_is_answered_once(tmp_path: Path) -> None:
 
 def test_a_question_waits_as_long_as_one_of_two_studios_is_open(tmp_path: Path) -> None:
     stop, answers = StopSwitch(), list[Any]()
-    with answering(tmp_path):
-        with answering(tmp_path):
-            asking = threading.Thread(target=lambda: answers.append(ask(tmp_path, question(30), stop)))
-            asking.start()
-            (found,) = until(lambda: questions(tmp_path))
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(answering(tmp_path))
+        second.enter_context(answering(tmp_path))
+        asking = threading.Thread(target=lambda: answers.append(ask(tmp_path, question(30), stop)))
+        asking.start()
+        (found,) = until(lambda: questions(tmp_path))
+        first.close()
         assert is_studio_open(tmp_path) and answer(tmp_path, found.id, True)
         asking.join(10)
     assert answers == [True] and not is_studio_open(tmp_path)
