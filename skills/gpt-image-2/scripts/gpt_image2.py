@@ -4198,6 +4198,7 @@ def _met(path):
 
 MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
+_EMPTIED = b"gpt-image-2!"  # what it becomes first when the folder is deleted: what is left then is no whole
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
 _UNMARKED_S = 3600.0
@@ -4223,6 +4224,9 @@ class OwnedFolder:
         if marker < 0:
             return
         if self._is_there():
+            with suppress(OSError):
+                os.lseek(marker, 0, os.SEEK_SET)
+                os.write(marker, _EMPTIED)
             _empty(self.path)
             _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
         with suppress(OSError):
@@ -4274,7 +4278,8 @@ def own_folder(folder, kind):
 
 
 def taken_over(folder):
-    # An abandoned folder, which is this process's from now on; None where it is not abandoned.
+    # An abandoned folder, which is this process's from now on; None where it is not abandoned. One whose
+    # owner was killed while he deleted it is deleted.
     path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
@@ -4284,11 +4289,16 @@ def taken_over(folder):
     except OSError:
         return None
     owned = None
+    mark = b""
     with suppress(OSError):
-        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+        mark = os.read(marker, len(_MARK))
+        if mark in (_MARK, _EMPTIED) and _has_no_owner(marker, path, info):
             owned = OwnedFolder(folder, marker)
     if owned is None:
         os.close(marker)
+    elif mark == _EMPTIED:
+        owned.close()
+        return None
     return owned
 
 
@@ -6382,6 +6392,8 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     usage = coalesce(?, usage), cost_usd = coalesce(?, cost_usd), host = coalesce(?, host)
 WHERE id = ?
 """
+#: What is resumed without a result may be that of a call whose process was killed when its end was written.
+_UNLESS_ENDED = " AND status NOT IN ('saved', 'partial', 'failed')"
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
@@ -6487,7 +6499,7 @@ class Ledger:
         # Writes how a request ended into its row, within a transaction.
         result = ending.result
         found = database.change(
-            _COMPLETE,
+            _COMPLETE + _UNLESS_ENDED if ending.status is Status.INTERRUPTED else _COMPLETE,
             (
                 round(result.elapsed_s, 3),
                 ending.status.value,

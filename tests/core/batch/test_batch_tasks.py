@@ -134,6 +134,7 @@ def test_a_task_that_another_process_waits_for_is_never_sent_again(home: Home, h
         until(lambda: len(host.asked) > polls)
         beside = home.run("resume", "task_1", base_url=host.base_url)
         assert (beside.code, "another process" in beside.stderr) == (2, True)
+        assert "other processes make or finish 1 now" in home.run("resume", base_url=host.base_url).stderr
         run = again(home, host.base_url, "--retry-ambiguous")
         assert (run.code, run.json["accepted"], host.hits) == (9, 1, 1), run.stderr
         host.tells = host.finished

@@ -17,6 +17,7 @@ from .ours import is_mine, open_ours, stat_of, try_lock
 
 MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
+_EMPTIED = b"gpt-image-2!"  # what it becomes first when the folder is deleted: what is left then is no whole
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
 _UNMARKED_S = 3600.0
@@ -42,6 +43,9 @@ class OwnedFolder:
         if marker < 0:
             return
         if self._is_there():
+            with suppress(OSError):
+                os.lseek(marker, 0, os.SEEK_SET)
+                os.write(marker, _EMPTIED)
             _empty(self.path)
             _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
         with suppress(OSError):
@@ -93,7 +97,8 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
 
 
 def taken_over(folder: Path) -> Optional[OwnedFolder]:
-    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
+    """An abandoned folder, which is this process's from now on; None where it is not abandoned. One whose
+    owner was killed while he deleted it is deleted."""
     path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
@@ -103,11 +108,16 @@ def taken_over(folder: Path) -> Optional[OwnedFolder]:
     except OSError:
         return None
     owned: Optional[OwnedFolder] = None
+    mark = b""
     with suppress(OSError):
-        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+        mark = os.read(marker, len(_MARK))
+        if mark in (_MARK, _EMPTIED) and _has_no_owner(marker, path, info):
             owned = OwnedFolder(folder, marker)
     if owned is None:
         os.close(marker)
+    elif mark == _EMPTIED:
+        owned.close()
+        return None
     return owned
 
 
