@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -275,3 +276,29 @@ def test_the_wheel_holds_the_skill_and_installs_it(user: User, tmp_path: Path) -
     done = user.install_skill("--to", "claude", "--json", env={"PYTHONPATH": str(tmp_path / "site")})
     assert json.loads(done.stdout)["source"] == str(packaged)
     assert contents(installed(user, "claude")) == contents(SKILL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no locks")
+def test_two_that_are_installed_at_once_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, errors, really = Place(tmp_path / "skills"), list[Exception](), os.rename
+    copying.copy_skill(copying.plan_copy(SKILL, place, False, None))
+
+    def install() -> None:
+        try:
+            copying.copy_skill(copying.plan_copy(SKILL, place, True, None))
+        except Exception as error:
+            errors.append(error)
+
+    beside = threading.Thread(target=install)
+
+    def rename(source: str, target: str) -> None:
+        really(source, target)
+        if not beside.ident:  # the one that was there is gone, and the new one not there yet
+            beside.start()
+            beside.join(0.1)
+
+    monkeypatch.setattr(copying.os, "rename", rename)
+    install()
+    beside.join(30)
+    assert errors == [] and contents(tmp_path / "skills" / "gpt-image-2") == contents(SKILL)
+    assert len(list((tmp_path / "skills").iterdir())) == 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from processes import until
 from studio_driving import JSON, Studio, studio_of
 from studio_visitor import Visitor
 
-from gpt_image2.approvals import Question, answer, answering, ask, questions
+from gpt_image2 import approvals
+from gpt_image2.approvals import Question, answer, answering, ask, is_studio_open, questions
 from gpt_image2.core.base.interrupt import StopSwitch
 
 CHEAP, DEAR = "low", "high"
@@ -98,7 +100,7 @@ def test_a_question_ends_with_its_time_with_its_studio_and_with_its_asker(tmp_pa
         assert not answer(tmp_path, "../x", True)
     asking.join(10)
     assert answers == [None], "nobody can answer any more"
-    assert [path.name for path in (tmp_path / "approvals").iterdir()] == ["studio"]
+    assert list((tmp_path / "approvals").iterdir()) == []
     with answering(tmp_path):
         dead = tmp_path / "approvals" / f"{'0' * 32}.json"
         dead.write_text("{}", encoding="utf-8")
@@ -115,6 +117,56 @@ def test_a_question_is_answered_once(tmp_path: Path) -> None:
         answer(tmp_path, found.id, True)
         asking.join(10)
     assert answers == [False]
+
+
+def test_a_question_waits_as_long_as_one_of_two_studios_is_open(tmp_path: Path) -> None:
+    stop, answers = StopSwitch(), list[Any]()
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(answering(tmp_path))
+        second.enter_context(answering(tmp_path))
+        asking = threading.Thread(target=lambda: answers.append(ask(tmp_path, question(30), stop)))
+        asking.start()
+        (found,) = until(lambda: questions(tmp_path))
+        first.close()
+        assert is_studio_open(tmp_path) and answer(tmp_path, found.id, True)
+        asking.join(10)
+    assert answers == [True] and not is_studio_open(tmp_path)
+
+
+def test_an_answer_counts_although_its_studio_ends_at_once(tmp_path: Path) -> None:
+    class Moment(StopSwitch):
+        """Between two looks of the asker."""
+
+        def wait(self, seconds: float) -> bool:
+            (found,) = questions(tmp_path)
+            assert answer(tmp_path, found.id, True) and not answer(tmp_path, found.id, False)
+            studio.__exit__(None, None, None)
+            return False
+
+    studio = answering(tmp_path)
+    studio.__enter__()
+    assert ask(tmp_path, question(30), Moment()) is True
+    assert list((tmp_path / "approvals").iterdir()) == []
+
+
+def test_a_question_that_cannot_be_looked_at_for_a_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    class Moment(StopSwitch):
+        """While the asker waits."""
+
+        def wait(self, seconds: float) -> bool:
+            with monkeypatch.context() as patch:
+                patch.setattr(approvals, "open_ours", too_many)
+                assert questions(tmp_path) == []
+            (found,) = questions(tmp_path)
+            return answer(tmp_path, found.id, False)
+
+    with answering(tmp_path):
+        assert ask(tmp_path, question(30), Moment()) is False
 
 
 def test_only_the_page_answers(home: Home, sandbox: Sandbox) -> None:

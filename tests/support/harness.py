@@ -119,6 +119,14 @@ def compiled_script() -> Path:
     return compiled
 
 
+#: Without the commands of the environment that the tests run in, which may be activated or not.
+_PATH = os.pathsep.join(
+    each
+    for each in os.environ["PATH"].split(os.pathsep)
+    if sys.prefix == sys.base_prefix or each != os.path.dirname(sys.executable)
+)
+
+
 class Started(subprocess.Popen):
     """A process. Where a test fails before it has ended, it is not waited for but killed."""
 
@@ -148,7 +156,7 @@ class Home:
         self._started: List[Started] = []
         self.env: Dict[str, str] = {
             "HOME": str(self.root),
-            "PATH": os.environ["PATH"],
+            "PATH": _PATH,
             "TMPDIR": str(self.tmp),
             "LANG": "C.UTF-8",
             "GPT_IMAGE2_API_KEY": KEY,

@@ -3953,16 +3953,19 @@ def try_lock(descriptor):
 def folder_lock(folder):
     # One of our processes and threads after the other, where folders have locks (not on Windows).
     #
-    # Nobody waits for long: a stopped process must not keep an image from its name.
+    # Nobody waits for long: a stopped process must not keep an image from its name. False where somebody else
+    # has the lock still.
     descriptor = -1
     with suppress(OSError):
         if hasattr(os, "O_DIRECTORY"):
             descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + _LOCK_WAIT_S
-        while descriptor >= 0 and try_lock(descriptor) is False and time.monotonic() < deadline:
+        is_ours = descriptor < 0 or try_lock(descriptor) is not False
+        while not is_ours and time.monotonic() < deadline:
             time.sleep(0.002)
-        yield
+            is_ours = try_lock(descriptor) is not False
+        yield is_ours
     finally:
         if descriptor >= 0:
             os.close(descriptor)
@@ -4193,8 +4196,9 @@ def _met(path):
 # ------------------------------------------------------------------------------------------------------------
 
 
-_MARKER = ".gpt-image-2-owner"
+MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
+_EMPTIED = b"gpt-image-2!"  # what it becomes first when the folder is deleted: what is left then is no whole
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
 _UNMARKED_S = 3600.0
@@ -4220,6 +4224,9 @@ class OwnedFolder:
         if marker < 0:
             return
         if self._is_there():
+            with suppress(OSError):
+                os.lseek(marker, 0, os.SEEK_SET)
+                os.write(marker, _EMPTIED)
             _empty(self.path)
             _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
         with suppress(OSError):
@@ -4252,7 +4259,7 @@ def own_folder(folder, kind):
     marker = -1
     try:
         marker = os.open(
-            str(folder / _MARKER),
+            str(folder / MARKER),
             os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
             0o600,
         )
@@ -4271,8 +4278,9 @@ def own_folder(folder, kind):
 
 
 def taken_over(folder):
-    # An abandoned folder, which is this process's from now on; None where it is not abandoned.
-    path = folder / _MARKER
+    # An abandoned folder, which is this process's from now on; None where it is not abandoned. One whose
+    # owner was killed while he deleted it is deleted.
+    path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
         return None
@@ -4281,11 +4289,16 @@ def taken_over(folder):
     except OSError:
         return None
     owned = None
+    mark = b""
     with suppress(OSError):
-        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+        mark = os.read(marker, len(_MARK))
+        if mark in (_MARK, _EMPTIED) and _has_no_owner(marker, path, info):
             owned = OwnedFolder(folder, marker)
     if owned is None:
         os.close(marker)
+    elif mark == _EMPTIED:
+        owned.close()
+        return None
     return owned
 
 
@@ -4313,9 +4326,9 @@ def is_unmarked(folder):
         return False
     try:
         names = os.listdir(str(folder))
-        if names != [_MARKER]:
+        if names != [MARKER]:
             return not names
-        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        marker = open_ours(folder / MARKER, os.O_RDWR)
         try:
             return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
         finally:
@@ -4347,7 +4360,7 @@ def _empty(folder):
     # Deletes what is in a folder, but for its marker.
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
-            if entry.name == _MARKER:
+            if entry.name == MARKER:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 import shutil
@@ -4360,7 +4373,7 @@ def _empty(folder):
 
 def _delete_marker(folder):
     with suppress(OSError):
-        os.unlink(str(folder / _MARKER))
+        os.unlink(str(folder / MARKER))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -4390,14 +4403,10 @@ def prepare_folder(
 ):
     # Makes a folder and probes that files can be written there; a `UsageError` where not.
     try:
-        real_path(folder)  # no link of somebody else leads there
-        folder.mkdir(parents=True, exist_ok=True)
-        probe, file = open_part(folder / "probe", 0o600)
         try:
-            file.write(b"?")
-        finally:
-            file.close()
-            os.unlink(str(probe))
+            _probe(folder)
+        except FileNotFoundError:  # a batch that came to nothing took a folder away that it had made
+            _probe(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -4405,6 +4414,17 @@ def prepare_folder(
             hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def _probe(folder):
+    real_path(folder)  # no link of somebody else leads there
+    folder.mkdir(parents=True, exist_ok=True)
+    probe, file = open_part(folder / "probe", 0o600)
+    try:
+        file.write(b"?")
+    finally:
+        file.close()
+        os.unlink(str(probe))
 
 
 def free_bytes(folder):
@@ -4493,20 +4513,29 @@ def write_private(path, data):
 
 def write_config(path, text, force):
     # As `write_private_file`; a `UsageError` where there is such a file and `force` is false.
-    if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
-        raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
-    write_private_file(path, text)
+    with private_turn(path):
+        if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
+            raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+        write_private_file(path, text)
+
+
+@contextmanager
+def private_turn(path):
+    # One of our processes after the other looks at such a file and writes it (see `folder_lock`), so that
+    # none undoes what another has written meanwhile; its folder is made, 0700.
+    #
+    # An `OutputError` where that cannot be.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with folder_lock(path.parent):
+        yield
 
 
 def write_private_file(path, text):
-    # Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
-    #
-    # An `OutputError` where it cannot be written.
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    # Writes a file that only the user may read (0600), whole or not at all, in its `private_turn`; an
+    # `OutputError` where it cannot be written.
     write_whole(path, [text], 0o600)
 
 
@@ -5100,10 +5129,10 @@ class ImageWriter:
     def _place(self, target, number, keep_existing):
         # Gives the part its final name, atomically; the name.
         real = real_path(target, follow=not keep_existing)
-        with folder_lock(real.parent):
+        with folder_lock(real.parent) as is_alone:
             if keep_existing:
                 return self._take_free_name(target, number)
-            if self._replace(real, target):
+            if self._replace(real, target, is_alone):
                 if self._plan.met is not None:
                     self._plan.met[target.name] = mark_of(real)
                 return target
@@ -5120,8 +5149,9 @@ class ImageWriter:
         names = self._plan.free_paths(target, number)
         return next(path for path in names if rename_if_free(part, path, file))
 
-    def _replace(self, real, target):
-        # Gives the part a name that nothing has, or the file that was met there; False for another file.
+    def _replace(self, real, target, is_alone):
+        # Gives the part a name that nothing has, or the file that was met there; False for another file, as
+        # any may be where it `is_alone` no longer.
         #
         # Raises:
         # NotOurs: it is no file.
@@ -5131,7 +5161,7 @@ class ImageWriter:
         if now is None:
             return rename_if_free(part, real, file)
         met = now if self._plan.met is None else self._plan.met.get(target.name, now)
-        if met != now and not self._plan.moves_aside:
+        if not is_alone or (met != now and not self._plan.moves_aside):
             return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))
@@ -6239,9 +6269,10 @@ def _create(path):
 def _connected(path, other_place=None):
     import sqlite3
 
-    finish_rename(path)
-    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
-        check_ours(Path(f"{path}{suffix}"))
+    if other_place is None:  # else it may be made, under two names, while it is looked at
+        finish_rename(path)
+        for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+            check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -6266,7 +6297,9 @@ def _migrate(database):
     if _version(database) == SCHEMA_VERSION:
         return
     with database.transaction():
-        version = _version(database)  # another process may have been faster
+        version = _version(database)
+        if version == SCHEMA_VERSION:  # another process was faster; each that writes keeps the next waiting
+            return
         if version > SCHEMA_VERSION:
             raise LedgerError(
                 f"the ledger {database.path} was written by a newer version of this program",
@@ -6359,6 +6392,8 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     usage = coalesce(?, usage), cost_usd = coalesce(?, cost_usd), host = coalesce(?, host)
 WHERE id = ?
 """
+#: What is resumed without a result may be that of a call whose process was killed when its end was written.
+_UNLESS_ENDED = " AND status NOT IN ('saved', 'partial', 'failed')"
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
@@ -6464,7 +6499,7 @@ class Ledger:
         # Writes how a request ended into its row, within a transaction.
         result = ending.result
         found = database.change(
-            _COMPLETE,
+            _COMPLETE + _UNLESS_ENDED if ending.status is Status.INTERRUPTED else _COMPLETE,
             (
                 round(result.elapsed_s, 3),
                 ending.status.value,

@@ -65,6 +65,7 @@ from gpt_image2 import (
     IMAGE_NOTES,
     INNER_FIELDS,
     LEDGER_NAME,
+    MARKER,
     MAX_EDGE,
     MAX_FRAMES,
     MAX_FRAME_MS,
@@ -223,7 +224,6 @@ from gpt_image2 import (
     input_file,
     input_file_of,
     is_address,
-    is_anything_left,
     is_azure,
     is_digits,
     is_image_file,
@@ -259,6 +259,7 @@ from gpt_image2 import (
     priced,
     print_text,
     private_folder,
+    private_turn,
     read_database,
     read_hosts,
     read_object,
@@ -297,7 +298,6 @@ from gpt_image2 import (
     typical_seconds,
     utc_text,
     with_each_input,
-    write_config,
     write_private,
     write_private_file,
     write_whole,
@@ -1776,7 +1776,8 @@ def remove_empty(folders):
     # and all around it.
     with suppress(OSError):
         for folder in folders:
-            os.rmdir(str(folder))
+            with suppress(FileNotFoundError):  # another process did so
+                os.rmdir(str(folder))
 
 
 def _take_away(path):
@@ -1798,6 +1799,8 @@ def lock_file(descriptor):
 
 
 _READ_BYTES = 1 << 16
+#: For so long at most somebody holds what he only looks at.
+_PATIENCE_S, _LOOK_S = 0.2, 0.01
 
 
 class Left:
@@ -1906,24 +1909,43 @@ class Left:
         self._owned.close()
 
 
-def left_behind(state_folder, wanted=""):
-    # What processes that have ended left, oldest first, or the one of that id; ours from now on.
+def left_behind(state_folder, wanted="", is_patient=False):
+    # What processes that have ended left, oldest first, or the one of that id; ours from now on. Who
+    # `is_patient` looks again for a while at what others hold, who may only look at it themselves.
     folder = state_folder / FOLDER
     names = []
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
-    for name in names:
-        owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
-        if owned is not None:
-            yield Left(owned)
-        else:
-            sweep_unmarked(folder / name)
+    until_s = 0.0
+    while names:
+        held = []
+        for name in names:
+            is_meant = _is_named(folder / name, wanted)
+            owned = taken_over(folder / name) if is_meant else None
+            if owned is not None:
+                yield Left(owned)
+            elif is_patient and is_meant and _is_held(folder / name):
+                held.append(name)
+            else:
+                sweep_unmarked(folder / name)
+        until_s = until_s or time.monotonic() + _PATIENCE_S
+        if time.monotonic() >= until_s:
+            return
+        names = held
+        time.sleep(_LOOK_S if held else 0.0)
 
 
-def outputs_of_tasks(state_folder):
-    # Where the first images of the tasks were to go that have not been seen to end.
+def held_by_others(state_folder, wanted=""):
+    # How many calls, of all or of that id, living processes make or finish now.
+    folders = (state_folder / FOLDER).glob("*")
+    return sum(_is_named(folder, wanted) and _is_held(folder) for folder in folders)
+
+
+def outputs_under_way(state_folder):
+    # Where the first images are to go of the tasks that have not been seen to end, and of what living
+    # processes make or finish now.
     for folder in (state_folder / FOLDER).glob("*"):
-        if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
+        if _is_held(folder) or any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
             asked = _read_object(folder / ASKED)
             plan = asked.get("output")
             if isinstance(plan, dict):
@@ -1940,6 +1962,18 @@ def _plan_of(output, rescue_folder):
         no_clobber=True,
         rescue_folder=rescue_folder,
     )
+
+
+def _is_held(folder):
+    # Whether a living process has it, if only to look at it.
+    try:
+        marker = open_ours(folder / MARKER, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return try_lock(marker) is False
+    finally:
+        os.close(marker)
 
 
 def _is_named(folder, wanted):
@@ -2482,16 +2516,18 @@ def today():
 
 
 def save_facts(state_folder, base_url, facts):
-    _write(state_folder, {**read_hosts(state_folder), base_url: vars(facts)})
+    with private_turn(state_folder / HOSTS_FILE):
+        _write(state_folder, {**read_hosts(state_folder), base_url: vars(facts)})
 
 
 def forget_facts(state_folder, base_url):
     # Forgets a base URL; False when nothing was known of it.
-    everything = read_hosts(state_folder)
-    if base_url not in everything:
+    if base_url not in read_hosts(state_folder):
         return False
-    del everything[base_url]
-    _write(state_folder, everything)
+    with private_turn(state_folder / HOSTS_FILE):
+        everything = read_hosts(state_folder)
+        everything.pop(base_url, None)
+        _write(state_folder, everything)
     return True
 
 
@@ -3983,7 +4019,7 @@ class Resumer:
     def run(self, wanted="", in_passing=False):
         # Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
         # passing none that was tried before, but for tasks that are waited for.
-        for left in left_behind(self._host.state_folder, wanted):
+        for left in left_behind(self._host.state_folder, wanted, is_patient=not in_passing):
             if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
             else:
@@ -5907,17 +5943,18 @@ def add_profile(name, config, force):
     places = config_locations(os.environ) or [home_folder(os.environ)]
     found = [place for place in places if os.path.isfile(str(place))]
     path = Path(os.path.expanduser(config)).absolute() if config else [*found, *places][0]
-    is_there = os.path.exists(str(path))
-    content = read_object(path)[1] if is_there else {}
-    profiles = dict(_profiles_in(content, path))
-    if name in profiles and not force:
-        raise UsageError(
-            f"config {path} has a profile {name!r} already", hint="edit it, or add --force to write it anew"
-        )
     variable = re.sub("[^A-Z0-9]+", "_", name.upper()).strip("_") or "RELAY"
-    profiles[name] = {"base_url": _NEW_HOST, "api_key_env": f"{variable}_API_KEY"}
-    text = json.dumps({**content, "profiles": profiles}, indent=2, ensure_ascii=False)
-    write_config(path, text + "\n", force=is_there)
+    with private_turn(path):
+        content = read_object(path)[1] if os.path.exists(str(path)) else {}
+        profiles = dict(_profiles_in(content, path))
+        if name in profiles and not force:
+            raise UsageError(
+                f"config {path} has a profile {name!r} already",
+                hint="edit it, or add --force to write it anew",
+            )
+        profiles[name] = {"base_url": _NEW_HOST, "api_key_env": f"{variable}_API_KEY"}
+        text = json.dumps({**content, "profiles": profiles}, indent=2, ensure_ascii=False)
+        write_private_file(path, text + "\n")
     return path
 
 
@@ -5998,13 +6035,19 @@ def run_resume(words, output, stop):
             _say(resumed, output)
             if stop.is_set:
                 break
+    held = 0 if calls else held_by_others(folder, args.id)
+    if held and args.id:
+        raise UsageError(
+            f"another process makes or finishes call {args.id!r}", hint="wait until it has ended", code="held"
+        )
     if not calls and args.id:
         raise UsageError(
             f"nothing is left of a call {args.id!r}",
             hint=f"{called()} resume finishes all that are left",
         )
     if not calls:
-        output.say("nothing is left to finish")
+        others = f"; other processes make or finish {held} now" if held else ""
+        output.say(f"nothing is left to finish{others}")
     error = _error(calls, stop)
     output.finish(
         {
@@ -6999,11 +7042,15 @@ class Journal:
     is_sandbox = False
 
     def __init__(self, folder):
-        # Opens the journal of a folder, which must exist; a `UsageError` where another process has it.
+        # Opens the journal of a folder, which is made where it is missing; a `UsageError` where another
+        # process has it.
         self.path = folder / JOURNAL_NAME
         for _ in range(_OPENINGS):
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 self._descriptor = open_to_append(self.path)
+            except FileNotFoundError:
+                continue  # another batch, which came to nothing, took the folder away that it had made
             except OSError as error:
                 raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
             if not lock_file(self._descriptor):
@@ -7016,6 +7063,8 @@ class Journal:
             if is_at(self._descriptor, self.path):
                 break
             os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
+        else:
+            raise OutputError(f"cannot write {self.path}: it was taken away each time that it was made")
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self):
@@ -8030,7 +8079,8 @@ def resume_jobs(
     # what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     # earlier run could not say that it was done.
     #
-    # `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
+    # `under_way` are the outputs, by the paths of their first images, that a host still works on or another
+    # process finishes: their jobs are neither done nor in doubt.
     # What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
     # where it is not known which of them this run is for, and all counts.
     spent_usd = _replay(plan, folder, is_sandbox)
@@ -8371,9 +8421,8 @@ def open_jobs(options, client, output, stack):
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
-    spent_usd = resume_jobs(
-        plan, folder, journal, options.retry_ambiguous, is_sandbox, _tasks_under_way(client)
-    )
+    under_way = frozenset(outputs_under_way(state_folder(client.env)))
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox, under_way)
     elsewhere = plan.count_elsewhere()
     if elsewhere:
         jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
@@ -8387,13 +8436,6 @@ def open_jobs(options, client, output, stack):
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
-
-
-def _tasks_under_way(client):
-    # The outputs, by the path of their first image, that a host still works on.
-    folder = state_folder(client.env)
-    is_any = is_anything_left(folder, and_tried=True)
-    return frozenset(outputs_of_tasks(folder)) if is_any else frozenset()
 
 
 def _is_for_sandbox(options, client, folder):
@@ -10207,7 +10249,7 @@ def run_forget(words, output, _):
 def _forget_left(rows, everything):
     # Deletes what processes that have ended left of these requests; of how many there was something.
     found = 0
-    for left in left_behind(state_folder(os.environ)):
+    for left in left_behind(state_folder(os.environ), is_patient=True):
         if everything or left.row in rows:
             left.close()
             found += 1
@@ -12231,7 +12273,8 @@ class _Fetching:
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
-                    self._fetch(batch, saver, path)
+                    if not self._was_fetched(batch):
+                        self._fetch(batch, saver, path)
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
         except Exception as defect:
@@ -12240,6 +12283,15 @@ class _Fetching:
                 self._failed(batch, error)
         finally:
             self._saved += 0 if saver is None else saver.saved
+
+    def _was_fetched(self, batch):
+        # Whether another process has fetched a batch since it was chosen; it may have forgotten its jobs.
+        now = self._store.batch(batch.label)
+        if now is None or now.fetched_at == batch.fetched_at:
+            return False
+        self._output.say(f"{batch.label} was fetched by another process meanwhile")
+        self._batches[self._batches.index(batch)] = now
+        return True
 
     def _fetch(self, batch, saver, path):
         def take(line):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
 from gpt_image2.core.base.errors import OutputError, UsageError
+from gpt_image2.core.outputs.ours import folder_lock
 
 from .places import SKILL, Place
 
@@ -57,7 +58,8 @@ def copy_skill(plan: CopyPlan) -> None:
             if plan.rewrite:
                 path = fresh / "SKILL.md"
                 path.write_bytes(plan.rewrite(path.read_bytes().decode("utf-8")).encode("utf-8"))
-            _swap(fresh, plan.target, Path(scratch) / "old")
+            with folder_lock(folder):  # another may be put there at the same moment
+                _swap(fresh, plan.target, Path(scratch) / "old")
     except OSError as error:
         raise OutputError(
             f"cannot write {plan.target}: {error.strerror or error}", hint="check the folder's permissions"

@@ -75,7 +75,7 @@ class Studio:
         app = Starlette(
             routes=[Mount(root, routes=routes)], exception_handlers=handlers, lifespan=self._lifespan
         )
-        self.way_in = WayIn(settings.output_dir)
+        self.way_in = WayIn(settings.output_dir, port)
         self.door = Door(app, port, root, self.way_in.close)
 
     def close(self) -> int:

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from .writing import write_bytes
 
-#: Not hidden: some browsers may read nothing that is.
-_NAME = "open-studio.html"
+#: Not hidden: some browsers may read nothing that is. Another studio beside this one has another port.
+_NAME = "open-studio-{port}.html"
 _PAGE = '<!doctype html><title>Studio</title><meta http-equiv="refresh" content="0;url={address}">\n'
 
 
 class WayIn:
     """The file that leads to the studio; `close` takes it away."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / _NAME
+    def __init__(self, folder: Path, port: int) -> None:
+        self._path = folder / _NAME.format(port=port)
         self._is_there = False
 
     def open(self, address: str) -> None:

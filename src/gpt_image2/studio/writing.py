@@ -9,13 +9,21 @@ from pathlib import Path
 from gpt_image2.core.outputs.files import (
     new_private_file,
     open_part,
+    prepare_folder,
     private_folder,
     temporary_folder,
     write_all,
 )
 from gpt_image2.core.outputs.ours import folder_lock
 
-__all__ = ["folder_lock", "new_private_file", "private_place", "temporary_folder", "write_bytes"]
+__all__ = [
+    "folder_lock",
+    "new_private_file",
+    "prepare_folder",
+    "private_place",
+    "temporary_folder",
+    "write_bytes",
+]
 
 
 def private_place(folder: Path) -> Path:

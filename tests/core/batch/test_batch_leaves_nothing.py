@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import pytest
 from batching import JOURNAL, write_jobs
@@ -12,6 +13,8 @@ from servers import Recorder, refusal
 
 from gpt_image2.core.batch import journal
 from gpt_image2.core.batch.journal import SENT, Entry, Journal, read_journal
+from gpt_image2.core.outputs.files import prepare_folder
+from gpt_image2.core.outputs.lines import remove_empty
 
 REFUSED = [
     (["submit"], [{"prompt": ""}], "no job"),
@@ -70,3 +73,30 @@ def test_a_line_of_a_journal_that_nests_without_end_is_passed_over(tmp_path: Pat
     with Journal(tmp_path) as opened:
         opened.extend([Entry(SENT, "1" * 64, 0)])
     assert [entry.key[0] for entry in read_journal(tmp_path)] == ["0", "1"]
+
+
+def test_a_folder_that_another_batch_takes_away_before_it_is_used_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that make the same folder: that which comes to nothing removes it."""
+    folder, really = tmp_path / "new" / "out", os.open
+    is_taken_away = iter([True, False, True, False])  # before the first probe, and before the journal
+
+    def open_later(path: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT and Path(path).parent == folder and next(is_taken_away):
+            remove_empty([folder, folder.parent])
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", open_later)
+    prepare_folder(folder)
+    with Journal(folder) as opened:
+        opened.extend([Entry(SENT, "0" * 64, 0)])
+    assert list(is_taken_away) == [] and [entry.key for entry in read_journal(folder)] == ["0" * 64]
+
+
+def test_folders_that_two_batches_have_made_for_nothing_go_with_the_last_one(tmp_path: Path) -> None:
+    folders = [tmp_path / "new" / "out", tmp_path / "new"]
+    folders[0].mkdir(parents=True)
+    os.rmdir(str(folders[0]))  # the other batch was faster
+    remove_empty(folders)
+    assert list(tmp_path.iterdir()) == []

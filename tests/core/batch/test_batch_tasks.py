@@ -122,3 +122,23 @@ def test_the_rest_of_a_job_of_several_images_comes_by_its_task(home: Home, host:
     host.tells = host.finished
     run = again(home, host.base_url)
     assert (run.code, host.hits, len(image_files(out_of(home)))) == (0, 1, 2), run.stderr
+
+
+def test_a_task_that_another_process_waits_for_is_never_sent_again(home: Home, host: TaskHost) -> None:
+    host.tells = lambda task_id, nth: under_way(task_id)
+    pending = batch(home, host.base_url, "a cat", flags=("--timeout", "1"))
+    assert pending.json["accepted"] == 1, pending.stderr
+    host.hold_polls()
+    polls = len(host.asked)
+    with home.start("resume", base_url=host.base_url) as waiting:
+        until(lambda: len(host.asked) > polls)
+        beside = home.run("resume", "task_1", base_url=host.base_url)
+        assert (beside.code, "another process" in beside.stderr) == (2, True)
+        assert "other processes make or finish 1 now" in home.run("resume", base_url=host.base_url).stderr
+        run = again(home, host.base_url, "--retry-ambiguous")
+        assert (run.code, run.json["accepted"], host.hits) == (9, 1, 1), run.stderr
+        host.tells = host.finished
+        host.release_polls()
+        assert waiting.wait(30) == 0
+    run = again(home, host.base_url)
+    assert (run.code, run.json["done"], host.hits) == (0, 1, 1), run.stderr

@@ -6,7 +6,7 @@ import base64
 import json
 import signal
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional, Tuple
 
 import pytest
 from batch_apis import (
@@ -26,7 +26,7 @@ from batch_apis import (
     wait,
 )
 from batching import write_jobs
-from harness import Home
+from harness import Home, Run
 from ledgers import change, rows_of
 from pictures import png
 from servers import Request
@@ -252,3 +252,27 @@ def test_waiting_survives_a_server_that_is_away_and_gives_up_at_its_timeout(home
         submit(home, url, write_jobs(home, *prompts(1, "patient")))
         run = wait(home, url, "--timeout", "3", "--json")
         assert run.code == 9 and run.json["batches"][0]["status"] == "in_progress" and refusals == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-history",)])
+def test_what_another_process_has_fetched_meanwhile_is_not_fetched_again(
+    flags: Tuple[str, ...], home: Home, host: Service
+) -> None:
+    others: List[Run] = []
+
+    def tamper(call: Request, forward: Forward) -> Reply:
+        is_asked = call.method == "GET" and "/batches/" in call.path
+        if is_asked and not others and has_ended:
+            others.append(Run(0, "", ""))  # it asks as well
+            others.append(fetch(home, url))
+        return forward()
+
+    has_ended = False
+    with proxy(host.base_url, tamper) as url:
+        submit(home, url, write_jobs(home, *prompts(2, f"at once {flags}")), *flags)
+        assert wait(home, url).code == 0
+        has_ended = True
+        run = fetch(home, url)
+    assert (others[1].code, others[1].json["done"]) == (0, 2), others[1].stderr
+    assert (run.code, run.json["ok"], run.json["rescued"], run.stderr.count("warn")) == (0, True, [], 0)
+    assert len(pictures_in(home.cwd / "out")) == 2 and not home.rescued.exists()

@@ -19,6 +19,7 @@ from gpt_image2 import Client, GptImage2Error
 from gpt_image2.core.calls import leftovers as leftovers_module
 from gpt_image2.core.outputs import adopt as adopt_module
 from gpt_image2.core.outputs.adopt import adopt
+from gpt_image2.core.outputs.inflight import InFlight
 from gpt_image2.core.outputs.naming import OutputPlan
 from gpt_image2.core.settings.base_url import OWN_SANDBOXES
 
@@ -110,6 +111,19 @@ def test_an_input_that_comes_back_beside_the_result_is_no_image_of_a_call_that_i
     assert [Path(image["path"]).name for image in call["images"]] == ["cat.png"]
     assert (home.cwd / "cat.png").read_bytes() == ONE
     assert sorted(path.name for path in home.cwd.iterdir()) == ["cat.png", "in.png"]
+
+
+def test_the_end_of_a_call_whose_process_was_killed_right_after_it_was_recorded_stands(
+    home: Home, recorder: Recorder
+) -> None:
+    assert home.run("generate", "a cat", "-o", "cat.png", base_url=recorder.base_url).code == 0
+    (before,) = rows_of(home.ledger)
+    asked = InFlight(home.state, {"id": before["id"], "base_url": recorder.base_url, "numbers": [1]})
+    asked.head_came(200, {})
+    asked.leave()
+    assert home.run("resume").code == 0
+    assert rows_of(home.ledger) == [before] and before["status"] == "saved"
+    assert list((home.state / "inflight").iterdir()) == []
 
 
 def test_the_next_call_finishes_in_passing_once(home: Home, recorder: Recorder) -> None:

@@ -73,6 +73,21 @@ def test_only_one_of_many_takes_over(left: Path) -> None:
     assert [folder is not None for folder in taken] == [True, False, False, False]
 
 
+def test_what_a_process_was_deleting_when_it_was_killed_is_deleted_by_who_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it is no whole any more, from which nobody may conclude anything."""
+    folder = owned_folder(tmp_path, "7-")
+    for name in ("asked", "notes"):
+        (folder.path / name).write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(owned, "_empty", lambda path: (path / "notes").unlink())
+        patch.setattr(owned, "_delete_marker", lambda path: None)
+        folder.close()
+    assert sorted(path.name for path in folder.path.iterdir()) == [MARKER, "asked"]
+    assert taken_over(folder.path) is None and list(tmp_path.iterdir()) == []
+
+
 def without_marker(folder: Path) -> None:
     (folder / MARKER).unlink()
 

@@ -5,6 +5,7 @@ time: a million jobs fill no memory."""
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -135,7 +136,7 @@ class ManifestFile:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path).expanduser()
-        self._part = self._path.with_name(f".{self._path.name}.part")
+        self._part = self._path.with_name(f".{self._path.name}.gi2-{secrets.token_hex(6)}.part")
         kind = self._path.suffix.lower()
         if kind not in (".parquet", ".jsonl"):
             raise UsageError(f"--manifest {path} is no .parquet and no .jsonl", hint="end its name so")

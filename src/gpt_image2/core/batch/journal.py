@@ -77,11 +77,15 @@ class Journal:
     is_sandbox = False
 
     def __init__(self, folder: Path) -> None:
-        """Opens the journal of a folder, which must exist; a `UsageError` where another process has it."""
+        """Opens the journal of a folder, which is made where it is missing; a `UsageError` where another
+        process has it."""
         self.path = folder / JOURNAL_NAME
         for _ in range(_OPENINGS):
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 self._descriptor = open_to_append(self.path)
+            except FileNotFoundError:
+                continue  # another batch, which came to nothing, took the folder away that it had made
             except OSError as error:
                 raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
             if not lock_file(self._descriptor):
@@ -94,6 +98,8 @@ class Journal:
             if is_at(self._descriptor, self.path):
                 break
             os.close(self._descriptor)  # another batch took it away, which was empty, before it was locked
+        else:
+            raise OutputError(f"cannot write {self.path}: it was taken away each time that it was made")
         end_line(self._descriptor)  # a line that a crash has torn must not swallow the next one
 
     def __enter__(self) -> Journal:

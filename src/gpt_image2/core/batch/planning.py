@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..api.checks import checked
 from ..api.cost import CostEstimate
@@ -26,8 +26,7 @@ from ..commands.picture_flags import names_of
 from ..commands.steps_ahead import estimate_with_steps, local_inputs
 from ..ledger.budget import unknown_cost
 from ..outputs.files import prepare_folder, temporary_folder
-from ..outputs.inflight import is_anything_left
-from ..outputs.left import outputs_of_tasks
+from ..outputs.left import outputs_under_way
 from ..outputs.lines import remove_empty
 from ..outputs.naming import OutputPlan, extension, name_problem, slug
 from ..settings.base_url import is_loopback
@@ -99,9 +98,8 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     is_sandbox = _is_for_sandbox(options, client, path)
     if journal is not None:
         journal.is_sandbox = is_sandbox is True
-    spent_usd = resume_jobs(
-        plan, folder, journal, options.retry_ambiguous, is_sandbox, _tasks_under_way(client)
-    )
+    under_way = frozenset(outputs_under_way(state_folder(client.env)))
+    spent_usd = resume_jobs(plan, folder, journal, options.retry_ambiguous, is_sandbox, under_way)
     elsewhere = plan.count_elsewhere()
     if elsewhere:
         jobs = "1 job was" if elsewhere == 1 else f"{elsewhere:,} jobs were"
@@ -115,13 +113,6 @@ def open_jobs(options: JobsOptions, client: Client, output: Output, stack: ExitS
     if options.max_cost_usd is not None and any(share.cost_usd is None for share in plan.shares()):
         raise unknown_cost("some jobs")
     return OpenJobs(plan, jobs_file, folder, journal, defaults, spent_usd)
-
-
-def _tasks_under_way(client: Client) -> FrozenSet[str]:
-    """The outputs, by the path of their first image, that a host still works on."""
-    folder = state_folder(client.env)
-    is_any = is_anything_left(folder, and_tried=True)
-    return frozenset(outputs_of_tasks(folder)) if is_any else frozenset()
 
 
 def _is_for_sandbox(options: JobsOptions, client: Client, folder: Path) -> Optional[bool]:

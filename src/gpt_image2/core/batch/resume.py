@@ -31,7 +31,8 @@ def resume_jobs(
     what was spent there, or may have been, in USD. An open journal takes a line for each job of which an
     earlier run could not say that it was done.
 
-    `under_way` are the outputs whose images a host still works on: their jobs are neither done nor in doubt.
+    `under_way` are the outputs, by the paths of their first images, that a host still works on or another
+    process finishes: their jobs are neither done nor in doubt.
     What the sandbox did counts for the sandbox alone, and what others did for others; `is_sandbox` is None
     where it is not known which of them this run is for, and all counts."""
     spent_usd = _replay(plan, folder, is_sandbox)

@@ -148,7 +148,8 @@ class _Fetching:
             with temporary_folder() as scratch, KnownJournal(path, scratch) as journal:
                 saver = ResultSaver(self._session, self._ledger, folder, journal)
                 for batch in batches:
-                    self._fetch(batch, saver, path)
+                    if not self._was_fetched(batch):
+                        self._fetch(batch, saver, path)
                 self._problems += saver.failures
                 self._write_contact_sheet(path, journal.last.count())
         except Exception as defect:
@@ -157,6 +158,15 @@ class _Fetching:
                 self._failed(batch, error)
         finally:
             self._saved += 0 if saver is None else saver.saved
+
+    def _was_fetched(self, batch: Batch) -> bool:
+        """Whether another process has fetched a batch since it was chosen; it may have forgotten its jobs."""
+        now = self._store.batch(batch.label)
+        if now is None or now.fetched_at == batch.fetched_at:
+            return False
+        self._output.say(f"{batch.label} was fetched by another process meanwhile")
+        self._batches[self._batches.index(batch)] = now
+        return True
 
     def _fetch(self, batch: Batch, saver: ResultSaver, path: Path) -> None:
         def take(line: ResultLine) -> None:

@@ -86,7 +86,7 @@ class Resumer:
     def run(self, wanted: str = "", in_passing: bool = False) -> Iterator[Resumed]:
         """Finishes every call that was left, or the one that is wanted, by its id, its row or its task; in
         passing none that was tried before, but for tasks that are waited for."""
-        for left in left_behind(self._host.state_folder, wanted):
+        for left in left_behind(self._host.state_folder, wanted, is_patient=not in_passing):
             if in_passing and left.was_tried and not (left.task and self._waits):
                 left.leave()
             else:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, cast
 
 from ..base.errors import ConfigError, UsageError
 from ..base.redact import show
-from ..outputs.files import write_config
+from ..outputs.files import private_turn, write_private_file
 from ..settings.config import find_config, load_settings
 from ..settings.config_file import read_object
 from ..settings.places import config_locations, home_folder
@@ -33,17 +33,18 @@ def add_profile(name: str, config: Optional[str], force: bool) -> Path:
     places = config_locations(os.environ) or [home_folder(os.environ)]
     found = [place for place in places if os.path.isfile(str(place))]
     path = Path(os.path.expanduser(config)).absolute() if config else [*found, *places][0]
-    is_there = os.path.exists(str(path))
-    content: Mapping[str, Any] = read_object(path)[1] if is_there else {}
-    profiles = dict(_profiles_in(content, path))
-    if name in profiles and not force:
-        raise UsageError(
-            f"config {path} has a profile {name!r} already", hint="edit it, or add --force to write it anew"
-        )
     variable = re.sub("[^A-Z0-9]+", "_", name.upper()).strip("_") or "RELAY"
-    profiles[name] = {"base_url": _NEW_HOST, "api_key_env": f"{variable}_API_KEY"}
-    text = json.dumps({**content, "profiles": profiles}, indent=2, ensure_ascii=False)
-    write_config(path, text + "\n", force=is_there)
+    with private_turn(path):
+        content: Mapping[str, Any] = read_object(path)[1] if os.path.exists(str(path)) else {}
+        profiles = dict(_profiles_in(content, path))
+        if name in profiles and not force:
+            raise UsageError(
+                f"config {path} has a profile {name!r} already",
+                hint="edit it, or add --force to write it anew",
+            )
+        profiles[name] = {"base_url": _NEW_HOST, "api_key_env": f"{variable}_API_KEY"}
+        text = json.dumps({**content, "profiles": profiles}, indent=2, ensure_ascii=False)
+        write_private_file(path, text + "\n")
     return path
 
 

@@ -16,6 +16,7 @@ from ..calls.leftovers import Resumed, Resumer
 from ..calls.polling import pending_error
 from ..calls.task import Task
 from ..ledger.recording import Ledger
+from ..outputs.left import held_by_others
 from ..settings.config import load_settings
 from ..settings.places import state_folder
 from ..telling.as_json import failure_json, image_json
@@ -63,13 +64,19 @@ def run_resume(words: Sequence[str], output: Output, stop: StopSwitch) -> int:
             _say(resumed, output)
             if stop.is_set:
                 break
+    held = 0 if calls else held_by_others(folder, args.id)
+    if held and args.id:
+        raise UsageError(
+            f"another process makes or finishes call {args.id!r}", hint="wait until it has ended", code="held"
+        )
     if not calls and args.id:
         raise UsageError(
             f"nothing is left of a call {args.id!r}",
             hint=f"{called()} resume finishes all that are left",
         )
     if not calls:
-        output.say("nothing is left to finish")
+        others = f"; other processes make or finish {held} now" if held else ""
+        output.say(f"nothing is left to finish{others}")
     error = _error(calls, stop)
     output.finish(
         {

@@ -103,7 +103,7 @@ def run_forget(words: Sequence[str], output: Output, _: StopSwitch) -> int:
 def _forget_left(rows: Set[int], everything: bool) -> int:
     """Deletes what processes that have ended left of these requests; of how many there was something."""
     found = 0
-    for left in left_behind(state_folder(os.environ)):
+    for left in left_behind(state_folder(os.environ), is_patient=True):
         if everything or left.row in rows:
             left.close()
             found += 1

@@ -213,9 +213,10 @@ def _create(path: Path) -> None:
 def _connected(path: Path, other_place: Optional[str] = None) -> Database:
     import sqlite3
 
-    finish_rename(path)
-    for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
-        check_ours(Path(f"{path}{suffix}"))
+    if other_place is None:  # else it may be made, under two names, while it is looked at
+        finish_rename(path)
+        for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite follows links and opens whatever is there
+            check_ours(Path(f"{path}{suffix}"))
     connection = sqlite3.connect(
         # It never makes a file here: others could read that.
         other_place or f"{path.absolute().as_uri()}?mode=rw",
@@ -240,7 +241,9 @@ def _migrate(database: Database) -> None:
     if _version(database) == SCHEMA_VERSION:
         return
     with database.transaction():
-        version = _version(database)  # another process may have been faster
+        version = _version(database)
+        if version == SCHEMA_VERSION:  # another process was faster; each that writes keeps the next waiting
+            return
         if version > SCHEMA_VERSION:
             raise LedgerError(
                 f"the ledger {database.path} was written by a newer version of this program",

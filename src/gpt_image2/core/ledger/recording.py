@@ -49,6 +49,8 @@ UPDATE requests SET elapsed_s = ?, status = ?, error_code = ?, error_message = C
     usage = coalesce(?, usage), cost_usd = coalesce(?, cost_usd), host = coalesce(?, host)
 WHERE id = ?
 """
+#: What is resumed without a result may be that of a call whose process was killed when its end was written.
+_UNLESS_ENDED = " AND status NOT IN ('saved', 'partial', 'failed')"
 _ACCEPT = "UPDATE requests SET status = 'pending', task_id = CAST(? AS TEXT) WHERE id = ?"
 _INSERT_IMAGE = "INSERT OR REPLACE INTO images VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
@@ -156,7 +158,7 @@ class Ledger:
         """Writes how a request ended into its row, within a transaction."""
         result = ending.result
         found = database.change(
-            _COMPLETE,
+            _COMPLETE + _UNLESS_ENDED if ending.status is Status.INTERRUPTED else _COMPLETE,
             (
                 round(result.elapsed_s, 3),
                 ending.status.value,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Callable, Generator, Iterable, List, Optional, Tuple
 
 from ..base.errors import OutputError, UsageError
-from .ours import check_replaceable, is_mine, real_path, try_lock
+from .ours import check_replaceable, folder_lock, is_mine, real_path, try_lock
 from .owned import STALE_S, owned_folder
 
 #: The code of an error before sending: no room for what is asked for.
@@ -36,14 +36,10 @@ def prepare_folder(
 ) -> None:
     """Makes a folder and probes that files can be written there; a `UsageError` where not."""
     try:
-        real_path(folder)  # no link of somebody else leads there
-        folder.mkdir(parents=True, exist_ok=True)
-        probe, file = open_part(folder / "probe", 0o600)
         try:
-            file.write(b"?")
-        finally:
-            file.close()
-            os.unlink(str(probe))
+            _probe(folder)
+        except FileNotFoundError:  # a batch that came to nothing took a folder away that it had made
+            _probe(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(
@@ -51,6 +47,17 @@ def prepare_folder(
             hint=hint,
             code="output_not_writable",
         ) from None
+
+
+def _probe(folder: Path) -> None:
+    real_path(folder)  # no link of somebody else leads there
+    folder.mkdir(parents=True, exist_ok=True)
+    probe, file = open_part(folder / "probe", 0o600)
+    try:
+        file.write(b"?")
+    finally:
+        file.close()
+        os.unlink(str(probe))
 
 
 def free_bytes(folder: Path) -> Optional[int]:
@@ -140,21 +147,30 @@ def write_private(path: Path, data: bytes) -> None:
 
 def write_config(path: Path, text: str, force: bool) -> None:
     """As `write_private_file`; a `UsageError` where there is such a file and `force` is false."""
-    if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
-        raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
-    write_private_file(path, text)
+    with private_turn(path):
+        if not force and os.path.exists(str(path)):  # unlike Path.exists it never raises
+            raise UsageError(f"config {path} exists already", hint="add --force to overwrite it")
+        write_private_file(path, text)
+
+
+@contextmanager
+def private_turn(path: Path) -> Generator[None, None, None]:
+    """One of our processes after the other looks at such a file and writes it (see `folder_lock`), so that
+    none undoes what another has written meanwhile; its folder is made, 0700.
+
+    An `OutputError` where that cannot be.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with folder_lock(path.parent):
+        yield
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Writes a file that only the user may read (0600, its folder 0700 if it is new), whole or not at all.
-
-    An `OutputError` where it cannot be written.
-    """
-    try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    """Writes a file that only the user may read (0600), whole or not at all, in its `private_turn`; an
+    `OutputError` where it cannot be written."""
     write_whole(path, [text], 0o600)
 
 

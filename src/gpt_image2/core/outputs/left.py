@@ -13,9 +13,12 @@ from ..base.about import in_quotes
 from ..base.outcome import SavedImage
 from .inflight import ASKED, BODY, FOLDER, HEAD, IMAGE_NOTES, TRIED, add_note
 from .naming import OutputPlan
-from .owned import OwnedFolder, sweep_unmarked, taken_over
+from .ours import open_ours, try_lock
+from .owned import MARKER, OwnedFolder, sweep_unmarked, taken_over
 
 _READ_BYTES = 1 << 16
+#: For so long at most somebody holds what he only looks at.
+_PATIENCE_S, _LOOK_S = 0.2, 0.01
 
 
 class Left:
@@ -124,24 +127,43 @@ class Left:
         self._owned.close()
 
 
-def left_behind(state_folder: Path, wanted: str = "") -> Iterator[Left]:
-    """What processes that have ended left, oldest first, or the one of that id; ours from now on."""
+def left_behind(state_folder: Path, wanted: str = "", is_patient: bool = False) -> Iterator[Left]:
+    """What processes that have ended left, oldest first, or the one of that id; ours from now on. Who
+    `is_patient` looks again for a while at what others hold, who may only look at it themselves."""
     folder = state_folder / FOLDER
     names: List[str] = []
     with suppress(OSError):
         names = sorted(os.listdir(str(folder)))
-    for name in names:
-        owned = taken_over(folder / name) if _is_named(folder / name, wanted) else None
-        if owned is not None:
-            yield Left(owned)
-        else:
-            sweep_unmarked(folder / name)
+    until_s = 0.0
+    while names:
+        held: List[str] = []
+        for name in names:
+            is_meant = _is_named(folder / name, wanted)
+            owned = taken_over(folder / name) if is_meant else None
+            if owned is not None:
+                yield Left(owned)
+            elif is_patient and is_meant and _is_held(folder / name):
+                held.append(name)
+            else:
+                sweep_unmarked(folder / name)
+        until_s = until_s or time.monotonic() + _PATIENCE_S
+        if time.monotonic() >= until_s:
+            return
+        names = held
+        time.sleep(_LOOK_S if held else 0.0)
 
 
-def outputs_of_tasks(state_folder: Path) -> Iterator[str]:
-    """Where the first images of the tasks were to go that have not been seen to end."""
+def held_by_others(state_folder: Path, wanted: str = "") -> int:
+    """How many calls, of all or of that id, living processes make or finish now."""
+    folders = (state_folder / FOLDER).glob("*")
+    return sum(_is_named(folder, wanted) and _is_held(folder) for folder in folders)
+
+
+def outputs_under_way(state_folder: Path) -> Iterator[str]:
+    """Where the first images are to go of the tasks that have not been seen to end, and of what living
+    processes make or finish now."""
     for folder in (state_folder / FOLDER).glob("*"):
-        if any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
+        if _is_held(folder) or any(note.get("task") for note in _read_lines(folder / IMAGE_NOTES)):
             asked = _read_object(folder / ASKED)
             plan = asked.get("output")
             if isinstance(plan, dict):
@@ -158,6 +180,18 @@ def _plan_of(output: Mapping[str, Any], rescue_folder: Path) -> OutputPlan:
         no_clobber=True,
         rescue_folder=rescue_folder,
     )
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a living process has it, if only to look at it."""
+    try:
+        marker = open_ours(folder / MARKER, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return try_lock(marker) is False
+    finally:
+        os.close(marker)
 
 
 def _is_named(folder: Path, wanted: str) -> bool:

@@ -53,7 +53,8 @@ def remove_empty(folders: Sequence[Path]) -> None:
     and all around it."""
     with suppress(OSError):
         for folder in folders:
-            os.rmdir(str(folder))
+            with suppress(FileNotFoundError):  # another process did so
+                os.rmdir(str(folder))
 
 
 def _take_away(path: Path) -> None:

@@ -155,10 +155,11 @@ def try_lock(descriptor: int) -> Optional[bool]:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Generator[None, None, None]:
+def folder_lock(folder: Path) -> Generator[bool, None, None]:
     """One of our processes and threads after the other, where folders have locks (not on Windows).
 
-    Nobody waits for long: a stopped process must not keep an image from its name.
+    Nobody waits for long: a stopped process must not keep an image from its name. False where somebody else
+    has the lock still.
     """
     descriptor = -1
     with suppress(OSError):
@@ -166,9 +167,11 @@ def folder_lock(folder: Path) -> Generator[None, None, None]:
             descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + _LOCK_WAIT_S
-        while descriptor >= 0 and try_lock(descriptor) is False and time.monotonic() < deadline:
+        is_ours = descriptor < 0 or try_lock(descriptor) is not False
+        while not is_ours and time.monotonic() < deadline:
             time.sleep(0.002)
-        yield
+            is_ours = try_lock(descriptor) is not False
+        yield is_ours
     finally:
         if descriptor >= 0:
             os.close(descriptor)

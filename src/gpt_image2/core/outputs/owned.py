@@ -15,8 +15,9 @@ from typing import Optional
 
 from .ours import is_mine, open_ours, stat_of, try_lock
 
-_MARKER = ".gpt-image-2-owner"
+MARKER = ".gpt-image-2-owner"
 _MARK = b"gpt-image-2 "
+_EMPTIED = b"gpt-image-2!"  # what it becomes first when the folder is deleted: what is left then is no whole
 STALE_S = 24 * 3600.0
 #: From this age on an empty folder without a mark has no owner that is about to mark it.
 _UNMARKED_S = 3600.0
@@ -42,6 +43,9 @@ class OwnedFolder:
         if marker < 0:
             return
         if self._is_there():
+            with suppress(OSError):
+                os.lseek(marker, 0, os.SEEK_SET)
+                os.write(marker, _EMPTIED)
             _empty(self.path)
             _delete_marker(self.path)  # while it is locked: nobody takes over what is being deleted
         with suppress(OSError):
@@ -74,7 +78,7 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
     marker = -1
     try:
         marker = os.open(
-            str(folder / _MARKER),
+            str(folder / MARKER),
             os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
             0o600,
         )
@@ -93,8 +97,9 @@ def own_folder(folder: Path, kind: str) -> OwnedFolder:
 
 
 def taken_over(folder: Path) -> Optional[OwnedFolder]:
-    """An abandoned folder, which is this process's from now on; None where it is not abandoned."""
-    path = folder / _MARKER
+    """An abandoned folder, which is this process's from now on; None where it is not abandoned. One whose
+    owner was killed while he deleted it is deleted."""
+    path = folder / MARKER
     info = _folder_stat(folder)
     if info is None or not is_mine(info):
         return None
@@ -103,11 +108,16 @@ def taken_over(folder: Path) -> Optional[OwnedFolder]:
     except OSError:
         return None
     owned: Optional[OwnedFolder] = None
+    mark = b""
     with suppress(OSError):
-        if os.read(marker, len(_MARK)) == _MARK and _has_no_owner(marker, path, info):
+        mark = os.read(marker, len(_MARK))
+        if mark in (_MARK, _EMPTIED) and _has_no_owner(marker, path, info):
             owned = OwnedFolder(folder, marker)
     if owned is None:
         os.close(marker)
+    elif mark == _EMPTIED:
+        owned.close()
+        return None
     return owned
 
 
@@ -135,9 +145,9 @@ def is_unmarked(folder: Path) -> bool:
         return False
     try:
         names = os.listdir(str(folder))
-        if names != [_MARKER]:
+        if names != [MARKER]:
             return not names
-        marker = open_ours(folder / _MARKER, os.O_RDWR)
+        marker = open_ours(folder / MARKER, os.O_RDWR)
         try:
             return os.fstat(marker).st_size == 0 and try_lock(marker) is not False
         finally:
@@ -169,7 +179,7 @@ def _empty(folder: Path) -> None:
     """Deletes what is in a folder, but for its marker."""
     with suppress(OSError), os.scandir(str(folder)) as entries:
         for entry in list(entries):
-            if entry.name == _MARKER:
+            if entry.name == MARKER:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 import shutil
@@ -182,4 +192,4 @@ def _empty(folder: Path) -> None:
 
 def _delete_marker(folder: Path) -> None:
     with suppress(OSError):
-        os.unlink(str(folder / _MARKER))
+        os.unlink(str(folder / MARKER))

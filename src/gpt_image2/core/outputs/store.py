@@ -281,10 +281,10 @@ class ImageWriter:
     def _place(self, target: Path, number: int, keep_existing: bool) -> Path:
         """Gives the part its final name, atomically; the name."""
         real = real_path(target, follow=not keep_existing)
-        with folder_lock(real.parent):
+        with folder_lock(real.parent) as is_alone:
             if keep_existing:
                 return self._take_free_name(target, number)
-            if self._replace(real, target):
+            if self._replace(real, target, is_alone):
                 if self._plan.met is not None:
                     self._plan.met[target.name] = mark_of(real)
                 return target
@@ -301,8 +301,9 @@ class ImageWriter:
         names = self._plan.free_paths(target, number)
         return next(path for path in names if rename_if_free(part, path, file))
 
-    def _replace(self, real: Path, target: Path) -> bool:
-        """Gives the part a name that nothing has, or the file that was met there; False for another file.
+    def _replace(self, real: Path, target: Path, is_alone: bool) -> bool:
+        """Gives the part a name that nothing has, or the file that was met there; False for another file, as
+        any may be where it `is_alone` no longer.
 
         Raises:
             NotOurs: it is no file.
@@ -313,7 +314,7 @@ class ImageWriter:
         if now is None:
             return rename_if_free(part, real, file)
         met = now if self._plan.met is None else self._plan.met.get(target.name, now)
-        if met != now and not self._plan.moves_aside:
+        if not is_alone or (met != now and not self._plan.moves_aside):
             return False
         with suppress(OSError):
             os.chmod(str(part), stat.S_IMODE(real.stat().st_mode))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict
 
-from ..outputs.files import write_private_file
+from ..outputs.files import private_turn, write_private_file
 from .hosts import HOSTS_FILE, HostFacts, read_hosts
 
 
@@ -16,16 +16,18 @@ def today() -> str:
 
 
 def save_facts(state_folder: Path, base_url: str, facts: HostFacts) -> None:
-    _write(state_folder, {**read_hosts(state_folder), base_url: vars(facts)})
+    with private_turn(state_folder / HOSTS_FILE):
+        _write(state_folder, {**read_hosts(state_folder), base_url: vars(facts)})
 
 
 def forget_facts(state_folder: Path, base_url: str) -> bool:
     """Forgets a base URL; False when nothing was known of it."""
-    everything = read_hosts(state_folder)
-    if base_url not in everything:
+    if base_url not in read_hosts(state_folder):
         return False
-    del everything[base_url]
-    _write(state_folder, everything)
+    with private_turn(state_folder / HOSTS_FILE):
+        everything = read_hosts(state_folder)
+        everything.pop(base_url, None)
+        _write(state_folder, everything)
     return True
 
 

@@ -127,7 +127,7 @@ class GalleryEndpoints:
 
     def delete(self, request: Request) -> Response:
         """`POST /api/pictures/ID/delete`: the file goes, its row stays."""
-        self._found(request)[0].unlink()
+        self._found(request)[0].unlink(missing_ok=True)  # two tabs may do so
         return JSONResponse({"ok": True})
 
     def export(self, request: Request) -> Response:

@@ -54,17 +54,11 @@ class Inputs:
             UsageError: it is no picture that can be read.
             OSError: it cannot be kept.
         """
-        raw = self._folder / f"{hashlib.sha256(data).hexdigest()}.raw"
-        write_bytes(raw, data)
-        made: Path | None = None
-        try:
-            upload = for_upload(str(raw), self._folder)
-            made = Path(upload.path)
-            return self.keep(made.read_bytes(), upload.notes)
-        finally:
-            raw.unlink(missing_ok=True)
-            if made is not None:
-                made.unlink(missing_ok=True)
+        with temporary_folder() as folder:  # the same may be added twice at once
+            raw = folder / f"{hashlib.sha256(data).hexdigest()}.raw"
+            write_bytes(raw, data)
+            upload = for_upload(str(raw), folder)
+            return self.keep(Path(upload.path).read_bytes(), upload.notes)
 
     def keep(self, data: bytes, notes: tuple[str, ...] = ()) -> Input:
         """Keeps a file that the API takes as it is."""

@@ -4,10 +4,8 @@ the ledger keeps what it was made from.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,13 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.picture_flags import FIT_WAYS
 from gpt_image2.core.ledger.afterwards import record_derived
+from gpt_image2.core.outputs.naming import OutputPlan
+from gpt_image2.core.outputs.store import ImageWriter
 from gpt_image2.pictures.cutouts.keying import cut_out
-from gpt_image2.pictures.files import check_output, encode, open_picture, save
+from gpt_image2.pictures.files import encode, open_picture
 from gpt_image2.pictures.sizes import fitted
+
+from ..writing import prepare_folder
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,16 @@ def made_of(path: Path, wish: Mapping[str, Any], folder: Path, client: Client) -
         image, method, notes = fitted(picture.image, size, str(fit)), "exact", ()
     else:
         raise UsageError("what is to be made is not understood", hint="reload the page")
-    target = check_output(_free(folder, f"{path.stem}-{wish['what']}"), [str(path)])
-    saved = save(target, encode(image, "png", icc_profile=picture.icc_profile))
-    warnings: list[str] = []
+    prepare_folder(folder)
+    # What gets the name meanwhile, such as a picture that was paid for, keeps it.
+    plan = OutputPlan(folder, f"{path.stem}-{wish['what']}", ".png", False, True, client.rescue_folder)
+    writer = ImageWriter(plan, plan.path(1))
+    writer.write(encode(image, "png", icc_profile=picture.icc_profile))
+    saved = writer.commit(plan.path(1), 1)
+    warnings = [*writer.warnings]
+    if writer.rescue_reason:
+        warnings.append(f"{folder} could not be written ({writer.rescue_reason}); it is {saved.path}")
     if client.ledger is not None:
         derivation = Derivation(method, (MadeFrom(str(path), sha256_of(str(path))),))
         record_derived(client.ledger, replace(saved, derivation=derivation), warnings.append)
     return Made(saved.sha256, saved.path, (*picture.notes, *notes, *warnings))
-
-
-def _free(folder: Path, stem: str) -> str:
-    """A name in a folder that nothing has."""
-    for number in count(1):
-        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
-        if not os.path.lexists(path):
-            return str(path)
-    raise AssertionError("numbers do not end")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from gpt_image2.core.base.errors import OutputError, UsageError
+from gpt_image2.core.outputs.lines import is_at
 from gpt_image2.core.outputs.ours import open_ours, try_lock
 
 from ..writing import new_private_file, private_place
@@ -35,11 +36,19 @@ class Unsent:
         with suppress(OSError):
             hidden = private_place(self._folder) / f".{call_id}.part"
             hidden.unlink(missing_ok=True)
-            file = self._files[call_id] = new_private_file(hidden)
-            try_lock(file.fileno())  # before it can be seen: an unlocked one is taken for a dead studio's
-            file.write(json.dumps(document).encode())
-            file.flush()
-            os.replace(hidden, self._path(call_id))
+            file = new_private_file(hidden)
+            try:
+                try_lock(file.fileno())  # before it can be seen: an unlocked one is taken for a dead studio's
+                file.write(json.dumps(document).encode())
+                file.flush()
+                os.replace(hidden, self._path(call_id))
+            except OSError:
+                with suppress(OSError):
+                    hidden.unlink()
+                with suppress(OSError):
+                    file.close()
+                raise
+            self._files[call_id] = file
 
     def left(self) -> list[tuple[str, Mapping[str, Any]]]:
         """What studios that have ended have left behind, oldest first: the ids and what the clicks have sent.
@@ -47,12 +56,13 @@ class Unsent:
         found: list[tuple[float, str, Mapping[str, Any]]] = []
         with suppress(OSError):
             for name in os.listdir(self._folder):
-                match = _NAME.fullmatch(name)
+                match, path = _NAME.fullmatch(name), self._folder / name
                 if match is None:
                     continue
                 with suppress(OSError, ValueError):
-                    file = os.fdopen(open_ours(self._folder / name, os.O_RDWR), "rb")
-                    document = json.loads(file.read()) if try_lock(file.fileno()) is not False else None
+                    file = os.fdopen(open_ours(path, os.O_RDWR), "rb")
+                    is_left = try_lock(file.fileno()) is not False and is_at(file.fileno(), path)
+                    document = json.loads(file.read()) if is_left else None
                     if isinstance(document, dict):
                         self._files[match[1]] = file
                         since = os.fstat(file.fileno()).st_mtime
