@@ -108,7 +108,10 @@ def is_alive(pid: int) -> bool:
 def sleeps(pid: int) -> bool:
     """Whether every thread of a process waits for something: it has done what it was woken for."""
     threads = (PROC / str(pid) / "task").glob("*/stat")
-    states = [stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2] for stat in threads]
+    try:
+        states = [stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2] for stat in threads]
+    except OSError:  # one has just ended
+        return False
     return bool(states) and all(state.split()[0] == "S" for state in states)
 
 

@@ -14,8 +14,8 @@ from pictures import png
 from processes import Measured, measured
 
 IMAGE_BYTES = 15 * 1024 * 1024
-#: What Python may take to compile the script, which differs by version (ADR 9), and what a call may add. Where
-#: memory lies is different from run to run, which is half a megabyte in the one and one in the other.
+#: What Python may take to compile the script, which differs by version (ADR 9), and what a call may add.
+#: Where memory lies is different from run to run, which is half a megabyte in the one and one in the other.
 SCRIPT_KB = (33 if sys.version_info < (3, 9) else 40 if sys.version_info < (3, 12) else 42) * 1024
 CALL_KB, FLAT_KB = 5 * 1024, 2 * 1024
 pytestmark = [

@@ -120,9 +120,7 @@ def test_sigkill_at_a_random_moment_loses_no_image_that_had_arrived_and_tears_no
     due, found = sum(tally.due for tally in tallies), sum(tally.found for tally in tallies)
     before = sum(tally.found == 0 for tally in tallies)
     between = sum(0 < tally.found < IMAGES for tally in tallies)
-    print(
-        f"{kills} kills, {due} images were due, {found} found; {before} before the first, {between} between"
-    )
+    print(f"{kills} kills, {due} images due, {found} found; {before} before the first, {between} between")
     assert [path for tally in tallies for path in tally.torn] == []
     assert sum(tally.due_and_found for tally in tallies) == due
     # The kills came before, between and after the images: otherwise this would show nothing.
