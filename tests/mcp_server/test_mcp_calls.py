@@ -6,11 +6,13 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from faulty import WAIT_S, Exchange, completed, partial, serving
 from harness import Sandbox
 from jsonschema import validate
 from mcp import Client
@@ -29,6 +31,7 @@ from mcp_driving import (
     soon,
     text_of,
 )
+from pictures import png
 from PIL import Image
 from processes import curls_of
 from servers import Recorder
@@ -254,19 +257,24 @@ async def test_progress_comes_again_and_again_while_a_call_waits(
     assert [row[0] for row in seen] == sorted({row[0] for row in seen}), "progress must always increase"
 
 
-async def test_progress_tells_of_previews(place: Place, slow_sandbox: Sandbox) -> None:
-    messages: list[str] = []
+async def test_progress_tells_of_previews(place: Place) -> None:
+    is_told = threading.Event()
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(content_type="text/event-stream")
+        exchange.send(partial(png(), 0))
+        assert is_told.wait(WAIT_S)
+        exchange.send(completed(png()))
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
-        messages.append(message or "")
+        if "preview 0 has come" in (message or ""):
+            is_told.set()
 
-    async with Client(place.build(slow_sandbox.base_url).server) as client:
-        await client.call_tool(
-            "generate_image",
-            {"prompt": place.prompt, "quality": "low", "partial_images": 2},
-            progress_callback=progress,
-        )
-    assert any("preview 0 has come" in message or "preview 1 has come" in message for message in messages)
+    with serving(talk) as server:
+        async with Client(place.build(server.base_url).server) as client:
+            arguments = {"prompt": place.prompt, "quality": "low", "partial_images": 2}
+            made = await client.call_tool("generate_image", arguments, progress_callback=progress)
+    assert is_told.is_set() and not made.is_error
 
 
 async def test_a_cancelled_call_leaves_no_curl(place: Place, sandbox: Sandbox, mode: str) -> None:

@@ -249,7 +249,7 @@ def test_other_hosts_and_origins_are_refused_over_http(place: Place, sandbox: Sa
         url = http_server_url(server)
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        with httpx2.Client(timeout=10, trust_env=False) as http:
+        with httpx2.Client(timeout=30, trust_env=False) as http:
             rebound = http.post(url, json=body, headers={**headers, "Host": "evil.example"})
             foreign = http.post(url, json=body, headers={**headers, "Origin": "https://evil.example"})
         assert (rebound.status_code, foreign.status_code) == (421, 403)
