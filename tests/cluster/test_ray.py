@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Iterator
@@ -134,3 +136,25 @@ def test_the_command_line_runs_on_ray_and_keeps_to_the_sum(cluster: Sandbox, tmp
         )
         outcome = json.loads(run.stdout)
         assert (run.returncode, outcome["done"]) == (code, done), run.stderr
+
+
+def test_ctrl_c_on_ray_starts_nothing_more_and_says_what_it_waits_for(tmp_path: Path) -> None:
+    (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(64)))
+    words = ["batch", "run", "jobs.jsonl", "--out-dir", f"file://{tmp_path}/run", "--engine", "ray", "--json"]
+    with own_sandbox(3.0) as sandbox:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gpt_image2", *words, "--concurrency", "2"],
+            cwd=tmp_path,
+            env={**os.environ, **environment(sandbox.base_url, str(tmp_path)), "RAY_ADDRESS": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            while requests_of(sandbox) < 2 and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            printed, said = (text.decode() for text in process.communicate(timeout=300))
+        outcome = json.loads(printed)
+        sent = requests_of(sandbox)
+    assert re.search(r"nothing more is started; waiting for \d+ requests? that (is|are) paid for", said), said
+    assert process.returncode == 130 and 2 <= outcome["done"] == sent < 64, (outcome, said)

@@ -42,7 +42,7 @@ from .work.workplace import Terms, new_name, open_admission, open_workplace
 
 _NAMESPACE = "gpt_image2"
 _DEFAULT_CONCURRENCY = 16
-_IDLE_S, _LOOK_S = 600.0, 5.0
+_IDLE_S, _LOOK_S, _ANSWER_S = 600.0, 5.0, 5.0
 #: Columns of a table that comes from a jobs file: its line, and the name of its claim; and all that became of
 #: it, as JSON.
 LINE, CLAIM, WHOLE = "gpt_image2_line", "gpt_image2_claim", "gpt_image2_row"
@@ -127,10 +127,21 @@ class ImageJobs:
 
 
 @dataclass(frozen=True)
+class UnderWay:
+    """What all workers at an address are at: requests in flight, for how long the oldest of them has been, in
+    seconds, and what the next wait for."""
+
+    count: int
+    oldest_s: float
+    pacing: Pacing
+
+
+@dataclass(frozen=True)
 class _Asked:
-    """A ticket of the desk: whose it is."""
+    """A ticket of the desk: whose it is, and since when."""
 
     worker: str
+    since_s: float
 
 
 class Desk:
@@ -158,7 +169,7 @@ class Desk:
         answer = self._admission.ask(images, high_usd)
         if answer.ticket:
             with self._lock:
-                self._asked[answer.ticket] = _Asked(worker)
+                self._asked[answer.ticket] = _Asked(worker, self._seen_s)
         return answer
 
     def learn(self, ticket: int, limits: Sequence[RateLimit]) -> None:
@@ -184,6 +195,14 @@ class Desk:
     def pacing(self) -> Pacing:
         """As `Admission.pacing`."""
         return self._admission.pacing()
+
+    def under_way(self) -> UnderWay:
+        """What is in flight now."""
+        self._forget_the_dead()
+        with self._lock:
+            since_s = [each.since_s for each in self._asked.values()]
+        now_s = time.monotonic()
+        return UnderWay(len(since_s), now_s - min(since_s, default=now_s), self._admission.pacing())
 
     def stop(self, reason: str) -> None:
         """Nothing more may go."""
@@ -264,6 +283,15 @@ def stop_desk(out: str, reason: str) -> None:
     """Lets nothing more go at an address."""
     with suppress(ValueError):
         ray.get_actor(desk_name(out), _NAMESPACE).stop.remote(reason)
+
+
+def under_way(out: str) -> UnderWay | None:
+    """What is in flight at an address; None where there is no desk, or it does not answer."""
+    try:
+        desk = ray.get_actor(desk_name(out), _NAMESPACE)
+        return ray.get(desk.under_way.remote(), timeout=_ANSWER_S)
+    except (ValueError, ray.exceptions.RayError):
+        return None
 
 
 def close_desk(out: str) -> None:

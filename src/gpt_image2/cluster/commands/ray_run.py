@@ -9,8 +9,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ray
@@ -31,11 +31,12 @@ from ..jobs.planning import PlannedJobs
 from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
 from ..jobs.table import TableJob
 from ..jobs.table_rows import INVALID
-from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk
+from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk, under_way
 
 _NUMBER = "gpt_image2_number"
 _AT_ONCE = 4096  # jobs in one dataset, and what Ctrl-C waits for
 _BATCH = 16
+_LOOK_S = 1.0
 _CPUS_EACH, _ACTORS_EACH, _MOST_ACTORS = 0.1, 2, 64  # a call waits; so do hundreds of them
 
 
@@ -75,7 +76,7 @@ def run_on_ray(
         run.stop(INTERRUPTED)
         threading.Thread(target=stop_desk, args=(command.out_dir, INTERRUPTED), daemon=True).start()
 
-    with stop:
+    with run.watched(), stop:
         stop.drain_first(drain)
         jobs = itertools.chain.from_iterable(parts)
         while page := list(itertools.islice(jobs, _AT_ONCE)):
@@ -131,14 +132,42 @@ class _Run:
         self._progress = progress
         self._out = command.out_dir
         self._most = 1 if command.fail_fast else command.max_failures
+        self._lock = threading.RLock()  # a signal handler may come back to where its thread is
         self.tally = Tally()
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """Tells how far it is while it is entered, between results too."""
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(_LOOK_S):
+                seen = under_way(self._out)
+                if seen:
+                    changes = {"in_flight": seen.count, "oldest_s": seen.oldest_s, "pacing": seen.pacing}
+                    with self._lock:
+                        self.tally = replace(self.tally, **changes)
+                        self._progress.show(self.tally)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            watcher.join()
 
     def stop(self, reason: str) -> None:
         """Nothing more is started."""
-        self.tally = replace(self.tally, stopped=self.tally.stopped or reason)
+        with self._lock:
+            self.tally = replace(self.tally, stopped=self.tally.stopped or reason)
 
     def take(self, job: TableJob, status: str, outcome: dict[str, Any]) -> None:
         """Takes what became of a job."""
+        with self._lock:
+            self._take(job, status, outcome)
+
+    def _take(self, job: TableJob, status: str, outcome: dict[str, Any]) -> None:
         stops = outcome.pop("stops")
         if stops:
             self.stop(stops)
