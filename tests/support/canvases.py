@@ -135,7 +135,7 @@ class Subject(NamedTuple):
         return float(np.abs(rgba[..., :3].astype(float) - self.rgb)[seen].mean())
 
 
-def subject(size: int = 400) -> Subject:
+def subject(size: int = 400, glow: tuple[int, int, int] = (255, 214, 120)) -> Subject:
     """An opaque disc with a green part, half-clear glass, a glow around, and hair."""
     ys, xs = np.mgrid[0:size, 0:size] + 0.5
     unit = size / 400
@@ -153,7 +153,7 @@ def subject(size: int = 400) -> Subject:
         alpha[:] = whole
 
     away = np.hypot(xs - 180 * unit, ys - 200 * unit)
-    lay(np.clip(1 - (away - 90 * unit) / (50 * unit), 0, 1) ** 2 * 0.8, (255, 214, 120))
+    lay(np.clip(1 - (away - 90 * unit) / (50 * unit), 0, 1) ** 2 * 0.8, glow)
     box = (np.abs(xs - 310 * unit) < 50 * unit) & (np.abs(ys - 290 * unit) < 60 * unit)
     lay(box * 0.5, (205, 220, 240))
     for turn in np.linspace(0.2, 2.9, 14):

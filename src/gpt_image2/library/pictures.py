@@ -144,9 +144,9 @@ def cutout(
     """
     given = {"image": image, **({} if pair is None else {"pair": pair})}
     with _files(given) as paths, in_our_words():
+        from ..pictures.cutouts.keying import HOLES, cut_out
+        from ..pictures.cutouts.pairs import cut_out_pair
         from ..pictures.files import encode, open_picture
-        from ..pictures.keying import HOLES, cut_out
-        from ..pictures.pairs import cut_out_pair
         from ..pictures.shapes import rgb_of
 
         if key is not None and pair is not None:

@@ -162,7 +162,7 @@ def _check() -> types.Tool:
 
 
 def _cut_out() -> types.Tool:
-    from gpt_image2.pictures.keying import HOLES
+    from gpt_image2.pictures.cutouts.keying import HOLES
 
     arguments: Schema = {
         "image": _image("The picture of the subject on a flat background"),

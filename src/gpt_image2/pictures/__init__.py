@@ -11,12 +11,12 @@ from gpt_image2.core.api.covering import covering_size
 
 from .check import Verdict, check_against, check_alpha, check_size, check_weight, heat_map
 from .compose import Composition, changed_outside, compose
+from .cutouts.keying import Cutout, cut_out
+from .cutouts.pairs import cut_out_pair
 from .extend import Canvas, extended, margins_to, parse_margins
 from .files import Picture, encode, open_picture, save
 from .grounds import Ground, key_for, on_ground, onto_other_ground
-from .keying import Cutout, cut_out
 from .masks import Mask, make_mask, mask_png, overlay
-from .pairs import cut_out_pair
 from .registration import Shift, find_shift
 from .shapes import MaskPlan, Shape, parse_plan, plan_of
 from .sizes import Packed, fitted, packed, sent_size

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .cutouts.keying import colour_difference
 from .files import Picture
-from .keying import colour_difference
 
 #: Pictures are looked at in this size.
 _LOOK_PX = 256
@@ -34,7 +34,7 @@ class Ground:
         return f"solid pure {self.name} (#{red:02x}{green:02x}{blue:02x}) background"
 
 
-#: Keys, best first: as the table of errors in the tests has it.
+#: Keys, best first: as the errors with lights of many colours have it, in the tests.
 KEYS = (
     Ground(
         "green",

@@ -22,10 +22,10 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.commands.further_calls import FurtherCall
 
 from .check import CLEAR, OPAQUE, Verdict, check_alpha
+from .cutouts.keying import Cutout, cut_out, has_colour
+from .cutouts.pairs import cut_out_pair, flat_ground
 from .files import Picture, open_picture
 from .grounds import BLACK, KEYS, WHITE, key_for, on_ground, onto_other_ground
-from .keying import Cutout, cut_out, has_colour
-from .pairs import cut_out_pair, flat_ground
 from .shapes import rgb_of
 
 #: A picture lies on a flat ground that nobody asked for where no more of its border is touched.

@@ -12,9 +12,9 @@ from gpt_image2.core.commands.parser import Parser
 from gpt_image2.core.telling.output import Output, output_for
 
 from ..check import CLEAR, OPAQUE, check_alpha
+from ..cutouts.keying import HOLES, Cutout, cut_out
+from ..cutouts.pairs import cut_out_pair
 from ..files import Picture, check_output, encode, format_for, open_picture, save
-from ..keying import HOLES, Cutout, cut_out
-from ..pairs import cut_out_pair
 from ..shapes import rgb_of
 from .ending import (
     add_history_flag,

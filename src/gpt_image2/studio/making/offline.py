@@ -19,8 +19,8 @@ from gpt_image2.core.base.record import replace
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.commands.picture_flags import FIT_WAYS
 from gpt_image2.core.ledger.afterwards import record_derived
+from gpt_image2.pictures.cutouts.keying import cut_out
 from gpt_image2.pictures.files import check_output, encode, open_picture, save
-from gpt_image2.pictures.keying import cut_out
 from gpt_image2.pictures.sizes import fitted
 
 

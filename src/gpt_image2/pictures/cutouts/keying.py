@@ -2,8 +2,8 @@
 
 Transparency is the colour difference of film (Vlahos): how much more a pixel has of the key's strong channels
 than of its weak ones, compared with the key itself. Of a soft pixel that is the least transparency, as if its
-own colour were next to the key's: the colours that it can have are weighed, up to the purest. What it has of
-the key is then taken out of it.
+own colour were next to the key's; what is likelier is weighed in `mixtures`. What it has of the key is then
+taken out of it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from PIL import Image
 
 from gpt_image2.core.base.errors import UsageError
 
-from .filters import filled_in, grow
-from .regions import enclosed_by_kind
+from ..filters import filled_in, grow
+from ..regions import enclosed_by_kind
+from .mixtures import opacity
 
 HOLES = ("auto", "fill", "keep")
 #: A pixel of the border is of the key where no channel is off by more.
@@ -31,11 +32,10 @@ _NOISE = 0.03
 _GREY_NEAR, _GREY_FAR = 10.0, 48.0
 #: The edge of something opaque on such a key is at most so wide.
 _EDGE_PX = 3
-#: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour.
+#: An enclosed region this near to the key is a hole; another is a part of the subject of a like colour. What
+#: can be so opaque encloses.
 _HOLE_TOLERANCE = 14
-_SOLID = 0.98
-#: A pixel that is nearly opaque by the colour difference is so: by this power of that.
-_TO_OPAQUE = 3
+_SOLID = 0.99
 _BUCKET = 8
 
 
@@ -72,8 +72,8 @@ def cut_out(rgb: np.ndarray, key: tuple[int, int, int] | None = None, holes: str
             hint="name another colour with --key, or make the picture on a flat background",
             code="no_flat_background",
         )
-    alpha, notes = _alpha(rgb, found)
-    alpha, said = _with_holes(alpha, rgb, found, holes)
+    alpha, most, notes = _alpha(rgb, found)
+    alpha, said = _with_holes(alpha, most, rgb, found, holes)
     if not (alpha > 0.5).any():
         raise UsageError(f"nothing is left once {name} is taken out", hint="name another colour with --key")
     red, green, blue = (round(value) for value in found.tolist())
@@ -120,32 +120,14 @@ def _range_of(key: np.ndarray) -> float:
     return 0.0 if strong.all() else float(key[strong].min() - key[~strong].max())
 
 
-def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """How opaque each pixel is, from 0 to 1 (float32)."""
+def _alpha(rgb: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """How opaque each pixel is, from 0 to 1 (float32), and at most can be."""
     if not has_colour(key):
         note = "the background is grey: soft parts are guessed; a green or magenta one is better"
-        return _alpha_of_grey(rgb, key), [note]
-    alpha = np.clip((1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE), 0, 1)
-    soft = (alpha > 0) & (alpha < 1)
-    alpha[soft] *= _share_of_most(rgb[soft], key, alpha[soft])
-    return alpha, []
-
-
-def _share_of_most(rgb: np.ndarray, key: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """How opaque soft pixels (n x 3) are, as a share of the `most` that they can be (float32).
-
-    A pixel is the key and its own colour mixed, so that this lies on a line from the key through the pixel:
-    as near as the colour difference says, or as far as colours go. Over all between, each as likely, the mean
-    of the opacity is `r ln(1/r) / (1 - r)` of the most, where `r` is the least as a share of the most.
-    """
-    least = np.zeros(len(rgb), np.float32)
-    for channel, level in enumerate(key.tolist()):
-        off = rgb[:, channel] - np.float32(level)
-        np.maximum(least, off / max(1.0, 255 - level), out=least)
-        np.maximum(least, -off / max(1.0, level), out=least)
-    ratio = np.clip(least / most, 1e-3, 0.999)
-    mean = ratio * np.log(1 / ratio) / (1 - ratio)
-    return mean + (1 - mean) * most**_TO_OPAQUE
+        alpha = _alpha_of_grey(rgb, key)
+        return alpha, alpha, [note]
+    most = (1 - colour_difference(rgb, key) - _NOISE) / (1 - 2 * _NOISE)
+    return opacity(rgb, key, most), most, []
 
 
 def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -168,14 +150,18 @@ def _alpha_of_grey(rgb: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def _with_holes(
-    alpha: np.ndarray, rgb: np.ndarray, key: np.ndarray, holes: str
+    alpha: np.ndarray, most: np.ndarray, rgb: np.ndarray, key: np.ndarray, holes: str
 ) -> tuple[np.ndarray, list[str]]:
-    """Alpha with what the subject encloses made opaque where it is its own; what was done."""
+    """Alpha with what the subject encloses made opaque where it is its own; what was done.
+
+    What has nothing of the key encloses, also where it is soft: a glow parts a tint of the subject from the
+    background.
+    """
     of_key = np.full(alpha.shape, holes != "fill")
     if holes == "auto":
         for channel in range(3):
             of_key &= np.abs(rgb[..., channel] - key[channel]) <= _HOLE_TOLERANCE
-    found = enclosed_by_kind(alpha < _SOLID, of_key)
+    found = enclosed_by_kind(most < _SOLID, of_key)
     notes: list[str] = []
     if found.others_count:
         notes.append(f"enclosed regions filled: {found.others_count}")

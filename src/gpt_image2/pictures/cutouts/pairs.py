@@ -14,10 +14,10 @@ from PIL import Image
 
 from gpt_image2.core.base.errors import UsageError
 
-from .files import Picture
-from .filters import grow
+from ..files import Picture
+from ..filters import grow
+from ..registration import Shift, find_shift
 from .keying import Cutout, border_colour
-from .registration import Shift, find_shift
 
 #: Both backgrounds must be so far apart in at least one channel.
 _MIN_APART = 90.0
