@@ -11,7 +11,7 @@ import pytest
 from bench.measure import run, tree_of
 
 BURN = "import time\nwhile time.process_time() < 0.2: pass\n"
-HOLD = "import time; block = b'x' * (48 << 20); time.sleep(0.3)"
+HOLD = "import time; block = b'x' * (48 << 20); time.sleep(1)"
 ENV = {"PATH": os.environ["PATH"]}
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc")

@@ -26,7 +26,7 @@ from gpt_image2.core.base.outcome import Billed, Result
 from gpt_image2.core.base.record import Record
 from gpt_image2.core.ledger.budget import Budget
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Killed(BaseException):

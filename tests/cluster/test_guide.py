@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
+import socket
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict
 
@@ -98,9 +101,9 @@ def test_gnu_parallel_does_all_jobs(home: Home, shell: Dict[str, Any], sandbox: 
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody listens on, and that no system gives to one who asks for any."""
+    while True:
+        port = random.randint(10_000, 30_000)
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port

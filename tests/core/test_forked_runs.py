@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Iterator, List, Tuple
@@ -80,8 +81,8 @@ def parent(program: str) -> Iterator[Parent]:
         yield parent
 
 
-def job(program: str, *words: str, timeout_s: float = 60.0) -> Job:
-    return Job((program, *words), ENV, str(Path(program).parent), b"\xc5\x82\n", timeout_s)
+def job(program: str, *words: str) -> Job:
+    return Job((program, *words), ENV, str(Path(program).parent), b"\xc5\x82\n", 60.0)
 
 
 def fresh(job: Job) -> subprocess.CompletedProcess[bytes]:
@@ -115,16 +116,17 @@ def test_it_ends_as_a_fresh_process_ends(end: str, parent: Parent, program: str)
 
 
 def test_one_that_takes_too_long_says_where_it_is_and_is_killed_and_so_is_its_parent(
-    program: str, capsys: pytest.CaptureFixture[str]
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = Parent(program)
-    waits = job(
-        program, "open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); time.sleep(99)", timeout_s=0.5
-    )
+    words = "open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); print(flush=True); time.sleep(99)"
+    waits = job(program, words)
+    pids = Path(waits.cwd, "pids")
+    # All its time is over as soon as it has said who it is.
+    monkeypatch.setattr(time, "monotonic", lambda: waits.timeout_s if pids.exists() else 0.0)
     with pytest.raises(subprocess.TimeoutExpired):
         parent.run(waits)
-    pids = Path(waits.cwd, "pids").read_text(encoding="utf-8").split()
-    assert not any(map(is_alive, map(int, pids)))
+    assert not any(map(is_alive, map(int, pids.read_text(encoding="utf-8").split())))
     assert 'File "<string>", line 1 in <module>' in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Through a real nginx that cuts what is silent for too long: for 2 s here, for 60 s where nobody set it."""
+"""Through a real nginx that cuts what is silent for too long: for 3 s here, for 60 s where nobody set it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from harness import Home, Run, Sandbox, serve_sandbox
 from intermediaries import nginx
 
-SILENCE_S = 2
-CALL_S = 3
+SILENCE_S = 3
+CALL_S = 4  # a preview each second
 
 
 @pytest.fixture(scope="module")

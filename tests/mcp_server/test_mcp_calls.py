@@ -6,11 +6,13 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from faulty import WAIT_S, Exchange, completed, partial, serving
 from harness import Sandbox
 from jsonschema import validate
 from mcp import Client
@@ -29,8 +31,10 @@ from mcp_driving import (
     soon,
     text_of,
 )
+from pictures import png
 from PIL import Image
 from processes import curls_of
+from servers import Recorder
 
 from gpt_image2.mcp import preview as preview_module
 from gpt_image2.mcp.preview import make_preview
@@ -230,37 +234,47 @@ async def test_a_broken_image_on_disk_is_shown_without_a_preview(place: Place, s
     assert not result.is_error and previews_of(result) == []
 
 
-async def test_progress_comes_at_least_three_times_in_two_seconds(
-    place: Place, slow_sandbox: Sandbox, mode: str
+async def test_progress_comes_again_and_again_while_a_call_waits(
+    place: Place, recorder: Recorder, mode: str
 ) -> None:
+    recorder.hold()
     seen: list[tuple[float, float | None, str | None]] = []
+    while_waiting: list[tuple[float, float | None, str | None]] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         seen.append((done, total, message))
+        if message and "of about 70 s: the request was sent" in message:
+            while_waiting.append(seen[-1])
+        if len(while_waiting) == 3:
+            recorder.release()
 
-    async with Client(place.build(slow_sandbox.base_url).server, mode=mode) as client:
+    async with Client(place.build(recorder.base_url).server, mode=mode) as client:
         arguments = {"prompt": place.prompt, "quality": "low"}
         result = await client.call_tool("generate_image", arguments, progress_callback=progress)
     assert not result.is_error
-    while_waiting = [row for row in seen if row[2] and "of about 70 s: the request was sent" in row[2]]
     assert len(while_waiting) >= 3
     assert [row[1] for row in while_waiting] == [70.0] * len(while_waiting)
     assert [row[0] for row in seen] == sorted({row[0] for row in seen}), "progress must always increase"
 
 
-async def test_progress_tells_of_previews(place: Place, slow_sandbox: Sandbox) -> None:
-    messages: list[str] = []
+async def test_progress_tells_of_previews(place: Place) -> None:
+    is_told = threading.Event()
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(content_type="text/event-stream")
+        exchange.send(partial(png(), 0))
+        assert is_told.wait(WAIT_S)
+        exchange.send(completed(png()))
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
-        messages.append(message or "")
+        if "preview 0 has come" in (message or ""):
+            is_told.set()
 
-    async with Client(place.build(slow_sandbox.base_url).server) as client:
-        await client.call_tool(
-            "generate_image",
-            {"prompt": place.prompt, "quality": "low", "partial_images": 2},
-            progress_callback=progress,
-        )
-    assert any("preview 0 has come" in message or "preview 1 has come" in message for message in messages)
+    with serving(talk) as server:
+        async with Client(place.build(server.base_url).server) as client:
+            arguments = {"prompt": place.prompt, "quality": "low", "partial_images": 2}
+            made = await client.call_tool("generate_image", arguments, progress_callback=progress)
+    assert is_told.is_set() and not made.is_error
 
 
 async def test_a_cancelled_call_leaves_no_curl(place: Place, sandbox: Sandbox, mode: str) -> None:

@@ -18,6 +18,7 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp_driving import KEY, Place, RawServer, photo, raw_server, soon, text_of
 from processes import curls_of, is_alive, until
+from servers import Recorder
 
 pytestmark = pytest.mark.anyio
 
@@ -31,16 +32,17 @@ async def over_stdio(place: Place, base_url: str, *more: str) -> AsyncIterator[t
             yield client, log
 
 
-async def test_the_official_client_generates_and_edits_over_stdio(
-    place: Place, slow_sandbox: Sandbox
-) -> None:
+async def test_the_official_client_generates_and_edits_over_stdio(place: Place, recorder: Recorder) -> None:
+    recorder.hold()
     seen: list[float] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         seen.append(done)
+        if len(seen) == 3:
+            recorder.release()
 
     arguments = {"prompt": place.prompt, "quality": "low", "output": "cat.png"}
-    async with over_stdio(place, slow_sandbox.base_url) as (client, log):
+    async with over_stdio(place, recorder.base_url) as (client, log):
         assert len((await client.list_tools()).tools) == 7
         made = await client.call_tool("generate_image", arguments, progress_callback=progress)
         assert not made.is_error and len(seen) >= 3
@@ -191,15 +193,18 @@ def http_server_url(server: RawServer) -> str:
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_client_generates_with_progress_over_http(
-    place: Place, slow_sandbox: Sandbox, mode: Any
+    place: Place, recorder: Recorder, mode: Any
 ) -> None:
+    recorder.hold()
     seen: list[float] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         seen.append(done)
+        if len(seen) == 3:
+            recorder.release()
 
     photo(place.output / "in.png", (1024, 1024))
-    with raw_server(place, slow_sandbox.base_url, "--http", "--port", "0") as server:
+    with raw_server(place, recorder.base_url, "--http", "--port", "0") as server:
         async with Client(http_server_url(server), mode=mode) as client:
             assert len((await client.list_tools()).tools) == 7
             arguments = {"prompt": place.prompt, "quality": "low", "images": ["in.png"], "output": "out.png"}
@@ -244,7 +249,7 @@ def test_other_hosts_and_origins_are_refused_over_http(place: Place, sandbox: Sa
         url = http_server_url(server)
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        with httpx2.Client(timeout=10, trust_env=False) as http:
+        with httpx2.Client(timeout=30, trust_env=False) as http:
             rebound = http.post(url, json=body, headers={**headers, "Host": "evil.example"})
             foreign = http.post(url, json=body, headers={**headers, "Origin": "https://evil.example"})
         assert (rebound.status_code, foreign.status_code) == (421, 403)

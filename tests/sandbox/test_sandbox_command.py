@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -25,6 +26,8 @@ from gpt_image2.sandbox.tasks.dialects import DIALECTS
 
 _COMMAND = [sys.executable, "-W", "error", "-m", "gpt_image2.sandbox"]
 _BODY = {"model": "gpt-image-2", "prompt": "a lighthouse", "quality": "low"}
+#: By itself the client gives up after five seconds.
+_PATIENT: dict[str, Any] = {"trust_env": False, "timeout": 30}
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def _end(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_one_line_serves_and_ends_quietly(number: int) -> None:
     with _running("--latency", "0") as (process, url):
-        response = httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
+        response = httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, **_PATIENT)
         assert response.status_code == 200
         out, err = _end(process, number)
     assert (process.returncode, out) == (0, "")
@@ -135,7 +138,7 @@ def test_a_dialect_that_there_is_not_is_told_those_that_there_are(capfd: pytest.
 
 def test_requests_can_be_logged() -> None:
     with _running("--latency", "0", "--log-requests") as (process, url):
-        httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
+        httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, **_PATIENT)
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert "POST /v1/images/generations 200 'a lighthouse'" in err
@@ -145,8 +148,7 @@ def test_limits_are_set_by_flags() -> None:
     flags = ("--images-per-minute", "6", "--burst", "1", "--no-limit-headers")
     with _running("--latency", "0", *flags) as (process, url):
         answers = [
-            httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, trust_env=False)
-            for _ in range(2)
+            httpx2.post(f"{url}/images/generations", json=_BODY, headers=BEARER, **_PATIENT) for _ in range(2)
         ]
         _end(process, signal.SIGTERM)
     assert [answer.status_code for answer in answers] == [200, 429]
@@ -157,7 +159,7 @@ def test_limits_are_set_by_flags() -> None:
 def test_the_clock_runs_at_the_speed_that_was_asked_for() -> None:
     with _running("--clock-speed", "1e5", "--batch-seconds", "1e5") as (process, url):
         root = url.removesuffix("/v1")
-        sandbox = Driver(root, "a lighthouse", httpx2.Client(trust_env=False, timeout=30))
+        sandbox = Driver(root, "a lighthouse", httpx2.Client(**_PATIENT))
         with sandbox.http:
             batch = ended(sandbox, start(sandbox, [request(sandbox, 1)]))
             _end(process, signal.SIGTERM)
@@ -169,7 +171,7 @@ def test_files_are_kept_on_disk_and_removed_at_the_end(tmp_path: Path) -> None:
     with _running(TMPDIR=str(tmp_path)) as (process, url):
         files = {"file": ("jobs.jsonl", b"x" * 100_000)}
         answer = httpx2.post(
-            f"{url}/files", data={"purpose": "batch"}, files=files, headers=BEARER, trust_env=False
+            f"{url}/files", data={"purpose": "batch"}, files=files, headers=BEARER, **_PATIENT
         )
         assert answer.status_code == 200
         assert [path.stat().st_size for path in tmp_path.glob("*/*")] == [100_000]

@@ -76,27 +76,34 @@ def test_an_edit_is_cut_like_a_generation(sandbox: Driver) -> None:
     assert sandbox.log()["images_delivered"] == 1
 
 
-def test_reset_ends_the_connection_with_an_rst_after_the_whole_request(sandbox: Driver) -> None:
+def _asked(sandbox: Driver, fault: str) -> socket.socket:
+    """A connection on which a whole request was sent."""
     content = json.dumps(sandbox.body()).encode()
     head = (
-        f"POST /fault/reset/v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+        f"POST /fault/{fault}/v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     )
     place = urlsplit(sandbox.root)
-    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
-        connection.sendall(head.encode() + content)
-        with pytest.raises(ConnectionResetError):
-            connection.recv(1)
+    connection = socket.create_connection((place.hostname, place.port), timeout=30)
+    connection.sendall(head.encode() + content)
+    return connection
+
+
+def test_reset_ends_the_connection_with_an_rst_after_the_whole_request(sandbox: Driver) -> None:
+    with _asked(sandbox, "reset") as connection, pytest.raises(ConnectionResetError):
+        connection.recv(1)
     assert sandbox.log()["requests"][0]["status"] is None
 
 
 def test_stall_sends_headers_and_then_nothing(sandbox: Driver) -> None:
-    url = f"{sandbox.base_url('stall')}/images/generations"
-    patience = httpx2.Timeout(30, read=0.2)
-    with sandbox.http.stream("POST", url, json=sandbox.body(), headers=BEARER, timeout=patience) as response:
-        assert response.status_code == 200
-        with pytest.raises(httpx2.ReadTimeout):
-            response.read()
+    with _asked(sandbox, "stall") as connection:
+        came = b""
+        while not came.endswith(b"\r\n\r\n"):
+            came += connection.recv(1)
+        assert came.startswith(b"HTTP/1.1 200 ")
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
 
 
 def test_sse_cut_ends_a_stream_before_its_image(sandbox: Driver) -> None:

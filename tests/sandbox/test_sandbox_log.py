@@ -75,7 +75,7 @@ def test_an_image_that_the_client_did_not_wait_for_is_not_counted(sandbox: Drive
 def test_the_log_needs_no_key_and_can_be_cleared() -> None:
     import httpx2
 
-    with serve_in_thread(latency_s=0) as url, httpx2.Client(trust_env=False) as http:
+    with serve_in_thread(latency_s=0) as url, httpx2.Client(timeout=30, trust_env=False) as http:
         root = url.removesuffix("/v1")
         body = {"model": "gpt-image-2", "prompt": "x", "quality": "low"}
         first = http.post(f"{root}/fault/rate-once/v1/images/generations", json=body, headers=BEARER)

@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import quote
 
 from harness import Home, Sandbox
@@ -154,7 +156,7 @@ def test_forgetting_takes_the_row_and_deleting_the_file(home: Home, sandbox: San
 
 
 def next_event(studio: Studio, kind: str, ready: threading.Event) -> float:
-    """When the next event of a kind came, of those that come after the state."""
+    """When the next event of a kind came, of those that come after the state, by the monotonic clock."""
     import http.client
 
     connection = http.client.HTTPConnection("127.0.0.1", studio.port, timeout=20)
@@ -176,17 +178,17 @@ def test_what_another_process_makes_is_told_within_a_second(
     home: Home, sandbox: Sandbox, studio: Studio
 ) -> None:
     made(home, sandbox, "one before", "-o", "first.png")
-    ready, came = threading.Event(), list[float]()
-    listening = threading.Thread(target=lambda: came.append(next_event(studio, "ledger", ready)))
-    listening.start()
-    assert ready.wait(10)
-    writer = sqlite3.connect(home.ledger)
-    writer.execute("UPDATE requests SET prompt = 'another'")
-    writer.commit()
-    written = time.monotonic()
-    listening.join(10)
-    writer.close()
-    assert came and came[0] - written < 2, "it is 0.2 s, on a machine that is not busy"
+    took_s: list[float] = []
+    while not took_s or (min(took_s) > 1 and len(took_s) < 8):  # a busy machine may try again
+        ready = threading.Event()
+        with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(home.ledger)) as writer:
+            came = pool.submit(next_event, studio, "ledger", ready)
+            assert ready.wait(30)
+            writer.execute("UPDATE requests SET prompt = ?", [f"another {len(took_s)}"])
+            writer.commit()
+            written = time.monotonic()
+            took_s.append(came.result() - written)
+    assert min(took_s) <= 1, took_s
 
 
 def test_the_command_says_what_to_install_or_which_port_is_taken(home: Home, studio: Studio) -> None:

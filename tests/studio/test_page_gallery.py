@@ -12,6 +12,8 @@ from studio_driving import Studio, fill, made, studio_of
 from studio_visitor import Visitor
 
 PHONE = {"width": 390, "height": 844}
+#: How often a machine that does other things may try to do something in time.
+TRIES = 8
 
 
 def test_what_the_command_line_makes_shows_up_in_an_open_page_within_a_second(
@@ -19,11 +21,15 @@ def test_what_the_command_line_makes_shows_up_in_an_open_page_within_a_second(
 ) -> None:
     page = visitor.open(studio)
     page.get_by_text("No pictures yet").wait_for()
-    made(home, sandbox, "a red fox", "-o", "fox.png")
-    started = time.monotonic()
-    page.get_by_role("button", name="a red fox").wait_for()
-    assert time.monotonic() - started < 3, "a second, and some for a busy machine"
-    expect(page.locator(".card img")).to_have_js_property("naturalWidth", 384)
+    took_s = []
+    while not took_s or (min(took_s) > 1 and len(took_s) < TRIES):
+        name = f"a red fox {len(took_s)}"
+        made(home, sandbox, name, "-o", f"{name}.png")
+        started = time.monotonic()
+        page.get_by_role("button", name=name).wait_for()
+        took_s.append(time.monotonic() - started)
+    assert min(took_s) <= 1, took_s
+    expect(page.locator(".card img").first).to_have_js_property("naturalWidth", 384)
 
 
 def test_a_picture_is_looked_at_with_what_was_asked_and_what_came(
@@ -162,8 +168,7 @@ def test_the_page_runs_no_script_that_is_put_into_it(studio: Studio, visitor: Vi
     visitor.complaints.clear()
 
 
-#: 50 frames a second, and how often a machine that does other things may try to keep to it.
-FRAME_MS, PASSES = 20, 8
+FRAME_MS = 20  # 50 frames a second
 ALL_SHOWN = "[...document.querySelectorAll('.card')].every(card => card.querySelector('img')?.naturalWidth)"
 
 
@@ -193,13 +198,18 @@ def test_ten_thousand_pictures_are_there_at_once_and_scroll_at_fifty_frames_a_se
     found = studio.get("api/pictures?offset=9900&limit=100&search=number").json
     assert found["total"] == 10_000 and len(found["cards"]) == 100
     page = visitor.open(studio)
-    page.locator(".card img").first.wait_for()
-    first_s = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000
+    first_s = []
+    while not first_s or (min(first_s) > 1 and len(first_s) < TRIES):
+        if first_s:
+            page.reload()
+        page.locator(".card img").first.wait_for()
+        painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        first_s.append(painted_ms / 1000)
     expect(page.locator(".sum")).to_contain_text("10001 pictures")
     assert page.locator(".card").count() < 100, "only what is seen is drawn"
     frames = {}
     for step_px in (60, 240):  # as by a wheel, with every picture; and as by a fling
-        passes = (median_frame_ms(page, step_px) for _ in range(PASSES))
+        passes = (median_frame_ms(page, step_px) for _ in range(TRIES))
         frames[step_px] = next((median for median in passes if median < FRAME_MS), None)
         until(lambda: page.evaluate(ALL_SHOWN))
     page.keyboard.press("g")
@@ -207,8 +217,8 @@ def test_ten_thousand_pictures_are_there_at_once_and_scroll_at_fifty_frames_a_se
     page.get_by_role("button", name="number 0 ").wait_for()
     status = Path(f"/proc/{studio.process.pid}/status").read_text(encoding="utf-8")
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
-    print(f"first paint {first_s:.2f} s, median frames {frames} ms, server {resident_kb / 1024:.0f} MiB")
-    assert first_s < 3, "a second, and some for a busy machine"
+    print(f"first paint {min(first_s):.2f} s, median frames {frames} ms, server {resident_kb / 1024:.0f} MiB")
+    assert min(first_s) <= 1, first_s
     assert all(frames.values()), frames
     assert resident_kb < 150 * 1024
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Home, Sandbox, serve_sandbox
+from faulty import WAIT_S, Exchange, completed, partial, serving
+from harness import Home, Sandbox
 from npm import installed
 from pictures import png
 from playwright.sync_api import APIResponse, Page, Route, expect
@@ -175,13 +177,22 @@ def test_a_click_that_never_arrived_goes_back_into_the_form_unsent(
 
 
 def test_previews_show_while_they_come(home: Home, visitor: Visitor) -> None:
-    with serve_sandbox("--latency", "3") as url, studio_of(home, url) as studio:
+    is_seen = threading.Event()
+
+    def talk(exchange: Exchange) -> None:
+        exchange.start(content_type="text/event-stream")
+        exchange.send(partial(png(1024, 1024), 0))
+        is_seen.wait(WAIT_S)
+        exchange.send(completed(png(1024, 1024, noise=b"done")))
+
+    with serving(talk) as server, studio_of(home, server.base_url) as studio:
         page = visitor.open(studio.enter())
         type_prompt(page, "a slow one")
         page.get_by_label("Previews").select_option("2")
         expect(page.locator(".click .primary")).to_contain_text("$0.011")
         press_make(page)
         expect(page.locator(".call.running .preview")).to_have_js_property("naturalWidth", 1024)
+        is_seen.set()
         page.locator(".call.done").wait_for()
 
 

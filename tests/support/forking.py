@@ -41,8 +41,9 @@ _AT_START = {"LANG": "C.UTF-8"}
 _NAMES_AT_START = ("LANG", "LC_", "LD_")
 _IMPORT = re.compile(r"^ *(?:import ([\w.]+)|from ([\w.]+) import )", re.MULTILINE)
 _NUMBER_BYTES = 16
-#: On which a child says where each of its threads is, and how long it may take for that.
-_TELL, _TELLING_S = signal.SIGUSR1, 0.5
+#: On which a child says where each of its threads is; how long it may take to begin with that, and how long
+#: it is silent when it has ended.
+_TELL, _TELLING_S, _SILENCE_S = signal.SIGUSR1, 10.0, 1.0
 
 
 class Job(NamedTuple):
@@ -145,9 +146,13 @@ class Parent:
     def _tell_where_it_is(self, err: int) -> None:
         if self._child:
             os.kill(self._child, _TELL)
-            time.sleep(_TELLING_S)
-            if select.select([err], [], [], 0)[0]:
-                print(os.read(err, 1 << 16).decode(errors="replace"))
+            patience_s = _TELLING_S
+            while select.select([err], [], [], patience_s)[0]:
+                said = os.read(err, 1 << 16)
+                if not said:
+                    break
+                print(said.decode(errors="replace"), end="")
+                patience_s = _SILENCE_S
 
 
 @contextmanager

@@ -105,6 +105,16 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def sleeps(pid: int) -> bool:
+    """Whether every thread of a process waits for something: it has done what it was woken for."""
+    threads = (PROC / str(pid) / "task").glob("*/stat")
+    try:
+        states = [stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2] for stat in threads]
+    except OSError:  # one has just ended
+        return False
+    return bool(states) and all(state.split()[0] == "S" for state in states)
+
+
 def end_of(process: subprocess.Popen[bytes]) -> Run:
     try:
         stdout, stderr = process.communicate(timeout=30)

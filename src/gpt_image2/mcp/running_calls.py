@@ -60,14 +60,15 @@ class RunningCalls:
                 del self._running[running.stop]
                 ended.set()
 
-    async def stop(self, signum: int) -> None:
-        """Ends every call under way, lets none begin, and returns when all have ended."""
+    async def stop(self, signum: int) -> bool:
+        """Ends every call under way, lets none begin, and waits for their ends; whether there were any."""
         self._stopping = signum
         under_way = dict(self._running)
         for switch in under_way:
             switch.stop(signum)
         for ended in under_way.values():
             await ended.wait()
+        return bool(under_way)
 
 
 class _Running(Generic[T]):

@@ -24,8 +24,8 @@ from .server import Built
 
 _PATH = "/mcp"
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-#: For the answers of calls that a signal ended to go out.
-_LAST_ANSWERS_S = 0.2
+#: For answers to go out on a busy machine: of calls that a signal ended, and of calls that had just ended.
+_LAST_ANSWERS_S, _LATE_ANSWERS_S = 1.0, 0.2
 _STOP_S = 5.0
 
 
@@ -72,8 +72,8 @@ async def _on_signal(built: Built, leave: Callable[[int], None]) -> None:
     with anyio.open_signal_receiver(*heard) as signals:
         async for number in signals:
             with anyio.move_on_after(_STOP_S):
-                await built.calls.stop(number)
-                await anyio.sleep(_LAST_ANSWERS_S)
+                had_calls = await built.calls.stop(number)
+                await anyio.sleep(_LAST_ANSWERS_S if had_calls else _LATE_ANSWERS_S)
             leave(128 + number)
 
 

@@ -118,7 +118,7 @@ def test_a_task_that_failed_after_a_kill_is_not_paid_for_twice_unasked(home: Hom
 def test_the_rest_of_a_job_of_several_images_comes_by_its_task(home: Home, host: TaskHost) -> None:
     host.tells = [under_way("task_1")]
     line = {"prompt": "twins", "n": 2}
-    assert batch(home, host.base_url, line, flags=("--timeout", "1")).json["accepted"] == 1
+    assert batch(home, host.base_url, line, flags=("--timeout", "3")).json["accepted"] == 1
     host.tells = host.finished
     run = again(home, host.base_url)
     assert (run.code, host.hits, len(image_files(out_of(home)))) == (0, 1, 2), run.stderr

@@ -203,7 +203,7 @@ def arguments(kind: str, fault: str, prompt: str, home: Home) -> List[str]:
     """The command line of a run."""
     common = ["--json", "-o", "cat.png", "--quality", "low", "--size", "1024x640"]
     if fault in ENDLESS:
-        common += ["--timeout", "1"]
+        common += ["--timeout", "2"]
     if kind == "edit":
         (home.cwd / "in.png").write_bytes(png())
         return ["edit", "in.png", prompt, *common]

@@ -370,7 +370,7 @@ def test_an_image_beside_the_id_of_a_task_is_the_answer(home: Home, recorder: Re
 )
 def test_what_was_accepted_is_never_sent_again(tells: List[Answer], home: Home, host: TaskHost) -> None:
     host.tells = tells
-    run = generate(home, host, *AGAIN, "--timeout", "2")
+    run = generate(home, host, *AGAIN, "--timeout", "3")
     assert (run.code, run.json["billed"], run.json["error"]["code"], host.hits) == (
         7,
         "maybe",

@@ -105,7 +105,7 @@ def test_a_task_that_is_still_under_way_waits_for_the_next_resume(home: Home, ho
 
 def test_the_time_of_a_call_ends_the_waiting_and_not_the_task(home: Home, host: TaskHost) -> None:
     host.tells = [under_way("task_1")]
-    args = ("generate", "a cat", "-o", "cat.png", "--timeout", "1", "--retry-ambiguous")
+    args = ("generate", "a cat", "-o", "cat.png", "--timeout", "3", "--retry-ambiguous")
     run = home.run(*args, base_url=host.base_url)
     assert (run.code, host.hits) == (7, 1)
     assert f"python3 {home.script} resume" in run.stderr

@@ -380,7 +380,7 @@ def test_on_a_terminal_the_elapsed_time_and_an_estimate_are_shown_while_waiting(
 ) -> None:
     recorder.hold()
     screen = Screen(home, recorder.base_url, TERM="xterm")
-    screen.read_until(r"\d+ s of about 70 s")
+    screen.read_until(r"\d+ s of about 7\d s")
     recorder.release()
     screen.read_to_end()
     assert "\x1b[33mwarning\x1b[0m: " in screen.text

@@ -16,6 +16,7 @@ from terminals import HAS_TMUX, in_tmux, open_terminal, resize
 from gpt_image2.core.telling.live_line import cells_of, glyphs_of, live_text
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="no pseudo terminals")
+#: How long a call takes is told from its beginning: what a busy machine takes to send it is added to 70 s.
 GENERATE = ("generate", "a cat", "-o", "cat", "--quality", "low")
 BLOCKS, ASCII = ("█", "░"), ("#", "-")
 DRAWN = re.compile("\r\x1b\\[J\x1b\\[\\?7l([^\x1b]*)\x1b\\[\\?7h\r")
@@ -59,9 +60,9 @@ class Watched:
 @pytest.mark.parametrize(
     "columns, looks",
     [
-        (80, r"\d s of about 70 s [█░]{30}"),
-        (40, r"\d s of about 70 s [█░]{21}"),
-        (20, r"\d s of about 70 s"),
+        (80, r"\d+ s of about 7\d s [█░]{30}"),
+        (40, r"\d+ s of about 7\d s [█░]{20,21}"),
+        (20, r"\d+ s of about 7\d s"),
         (9, r"\d s of a"),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_window_that_is_made_smaller_gets_a_shorter_line(home: Home, recorder:
     watched = Watched(home, 80, *GENERATE, base_url=recorder.base_url)
     watched.read_until("░{20}")
     watched.resize(26)
-    watched.read_until("about 70 s [█░]{6,7}\x1b")
+    watched.read_until("about 7\\d s [█░]{6,7}\x1b")
     recorder.release()
     watched.read_to_end()
     assert len(watched.lines) >= 2
@@ -96,18 +97,18 @@ def test_nothing_of_a_wrapped_line_is_left_in_tmux(home: Home, recorder: Recorde
     recorder.hold()
     env = home.environment(recorder.base_url, None)
     with in_tmux(home.command(*GENERATE), env, home.cwd, 80, 12, "one\ntwo\nthree\n") as tmux:
-        tmux.read_until("of about 70 s ░{20}")
+        tmux.read_until(r"of about 7\d s ░{20}")
         before = tmux.screen()
         tmux.resize(smaller, 12)
         wrapped = tmux.screen()
-        tmux.read_until("of about 70 s")
+        tmux.read_until(r"of about 7\d s")
         screen = tmux.screen()
         recorder.release()
         tmux.read_until("HTTP 200")
         after = tmux.screen()
     assert before[0] == "one" and wrapped[-1].startswith("░"), "the window has wrapped nothing"
     assert not any("░" in line or "of about" in line for line in screen[:-1])
-    assert re.fullmatch(r"\d+ s of about 70 s( [█░]+)?", screen[-1])
+    assert re.fullmatch(r"\d+ s of about 7\d s( [█░]+)?", screen[-1])
     assert not any("░" in line for line in after)
 
 
@@ -121,7 +122,7 @@ def test_a_console_without_block_characters_gets_ascii(
     line = watched.read_until(r"\x1b\[\?7h")
     recorder.release()
     watched.read_to_end()
-    assert re.fullmatch(r"\d s of about 70 s [#-]{30}", line)
+    assert re.fullmatch(r"\d+ s of about 7\d s [#-]{30}", line)
     assert [glyphs_of(encoding) for encoding in ("cp437", "latin-1", None)] == [BLOCKS, ASCII, ASCII]
 
 
