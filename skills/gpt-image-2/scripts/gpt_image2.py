@@ -6074,7 +6074,7 @@ def other_fields(request):
 
 
 LEDGER_NAME = "ledger.sqlite3"
-BUSY_TIMEOUT_S = 2.0
+BUSY_TIMEOUT_S = 5.0
 LOCKED = "ledger_locked"
 _OFF_HINT = "or leave history off with --no-history"
 

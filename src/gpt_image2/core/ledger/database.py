@@ -18,7 +18,7 @@ from ..outputs.files import finish_rename, open_part, private_folder, rename_if_
 from ..outputs.ours import NotOurs, check_ours
 
 LEDGER_NAME = "ledger.sqlite3"
-BUSY_TIMEOUT_S = 2.0
+BUSY_TIMEOUT_S = 5.0
 LOCKED = "ledger_locked"
 _OFF_HINT = "or leave history off with --no-history"
 
