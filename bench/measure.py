@@ -23,6 +23,8 @@ SAMPLE_EVERY_S = 0.005
 _PROC = Path("/proc")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STDERR_CHARS = 2000
+#: Of /proc/PID/stat, counted behind the name (proc(5)), and a bit of it (PF_FORKNOEXEC in Linux's sched.h).
+_FLAGS, _FORKED_WITHOUT_EXEC = 6, 0x40
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,13 @@ class _Watch:
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_EVERY_S):
             parents = tree_of(self._pid)
-            before, pages, after = ({pid: _statm(pid) for pid in parents} for _ in range(3))
-            # Between vfork and exec a child is its parent's memory seen twice, and it may grow meanwhile.
+            has_begun = {pid: _has_begun(pid) for pid in parents}
+            pages = {pid: _statm(pid) for pid in parents}  # parents first
+            # Between vfork and exec a child is its parent's memory seen twice, and its parent waits for it.
             own = [
                 pid
                 for pid, parent in parents.items()
-                if parent not in pages
-                or not min(before[parent], after[parent]) <= pages[pid] <= max(before[parent], after[parent])
+                if has_begun[pid] or parent not in pages or pages[pid][0] != pages[parent][0]
             ]
             self._rss = max(self._rss, sum(pages[pid][1] for pid in own) * _PAGE_BYTES)
             self._pss = max(self._pss, sum(map(_pss_bytes, own)))
@@ -132,6 +134,14 @@ def tree_of(pid: int) -> dict[int, int]:
                     found.update(children)
                     waiting += children
     return found
+
+
+def _has_begun(pid: int) -> bool:
+    """Whether a process has begun a program of its own since it was forked."""
+    with suppress(OSError, IndexError):
+        fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return not int(fields[_FLAGS]) & _FORKED_WITHOUT_EXEC
+    return True
 
 
 def _statm(pid: int) -> tuple[int, int]:

@@ -1735,11 +1735,12 @@ def _until_damage(inflate, data):
 
 
 def open_to_append(path):
-    # A file of this user, made where it is missing, whose writes all go to its end.
+    # A file of this user, made where it is missing, as its folder is, whose writes all go to its end.
     #
     # Raises:
     # OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
     # opened.
+    path.parent.mkdir(parents=True, exist_ok=True)
     return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
@@ -7047,7 +7048,6 @@ class Journal:
         self.path = folder / JOURNAL_NAME
         for _ in range(_OPENINGS):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
                 self._descriptor = open_to_append(self.path)
             except FileNotFoundError:
                 continue  # another batch, which came to nothing, took the folder away that it had made

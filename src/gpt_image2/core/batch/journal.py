@@ -82,7 +82,6 @@ class Journal:
         self.path = folder / JOURNAL_NAME
         for _ in range(_OPENINGS):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
                 self._descriptor = open_to_append(self.path)
             except FileNotFoundError:
                 continue  # another batch, which came to nothing, took the folder away that it had made

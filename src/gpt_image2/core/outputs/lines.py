@@ -11,12 +11,13 @@ from .ours import open_ours, try_lock
 
 
 def open_to_append(path: Path) -> int:
-    """A file of this user, made where it is missing, whose writes all go to its end.
+    """A file of this user, made where it is missing, as its folder is, whose writes all go to its end.
 
     Raises:
         OSError: it is a link or anything else than a plain file of ours (its text says what), or cannot be
             opened.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     return open_ours(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
