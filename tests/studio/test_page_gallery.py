@@ -108,10 +108,8 @@ def test_forgetting_and_deleting_can_be_taken_back_and_is_done_when_the_page_goe
     expect(page.locator(".card")).to_have_count(0)
     assert studio.get("api/pictures").json["total"] == 1
     page.close(run_before_unload=False)
-    for _ in range(200):
-        if studio.get("api/pictures").json["total"] == 0:
-            break
-    assert studio.get("api/pictures").json["total"] == 0 and path.exists()
+    until(lambda: studio.get("api/pictures").json["total"] == 0)
+    assert path.exists()
 
 
 def test_copying_gives_the_path_the_prompt_and_the_command(
