@@ -126,7 +126,7 @@ def test_the_rest_of_a_job_of_several_images_comes_by_its_task(home: Home, host:
 
 def test_a_task_that_another_process_waits_for_is_never_sent_again(home: Home, host: TaskHost) -> None:
     host.tells = lambda task_id, nth: under_way(task_id)
-    pending = batch(home, host.base_url, "a cat", flags=("--timeout", "1"))
+    pending = batch(home, host.base_url, "a cat", flags=("--timeout", "3"))
     assert pending.json["accepted"] == 1, pending.stderr
     host.hold_polls()
     polls = len(host.asked)
