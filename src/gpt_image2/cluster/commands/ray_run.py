@@ -144,9 +144,10 @@ class _Run:
             while not is_over.wait(_LOOK_S):
                 seen = under_way(self._out)
                 if seen:
-                    changes = {"in_flight": seen.count, "oldest_s": seen.oldest_s, "pacing": seen.pacing}
                     with self._lock:
-                        self.tally = replace(self.tally, **changes)
+                        self.tally = replace(
+                            self.tally, in_flight=seen.count, oldest_s=seen.oldest_s, pacing=seen.pacing
+                        )
                         self._progress.show(self.tally)
 
         watcher = threading.Thread(target=watch, daemon=True)
