@@ -3,7 +3,8 @@ a folder with as many calls at once.
 
 The processor's time is that of the workers and of all that they start (`curl`), by the kernel's count when
 each has ended; that of the S3 server and of the sandbox, which elsewhere are other machines, stands beside.
-What it takes to start is that of a second run, which finds all done.
+What it takes to start is that of a second run, which finds all done. Nothing is deleted between the runs:
+ext4 passes over inodes that were freed in the last minutes, one by one, and the next run would pay for that.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ class Spent(NamedTuple):
 def run(jobs: int) -> list[str]:
     """Runs each way three times, in turn; the lines of a table of the medians."""
     spent: dict[str, list[Spent]] = {_ONE: [], _FILE: [], _S3: []}
-    for _ in range(_ROUNDS):
-        for way, told in spent.items():
-            with tempfile.TemporaryDirectory(prefix="cluster-") as folder, servers(Path(folder)) as site:
-                first, again = (_run(way, Path(folder), site, jobs) for _ in range(2))
+    with tempfile.TemporaryDirectory(prefix="cluster-") as folder:
+        for _ in range(_ROUNDS):
+            for way, told in spent.items():
+                root = Path(tempfile.mkdtemp(dir=folder))
+                with servers(root) as site:
+                    first, again = (_run(way, root, site, jobs) for _ in range(2))
                 told.append(first._replace(start_s=again.workers_s))
-            print(way, told[-1], flush=True)
+                print(way, told[-1], flush=True)
     base = _median(spent[_ONE])
     lines = [
         f"{jobs} jobs, calls of {LATENCY_S} s, {_CALLS} at once in all; the median of {_ROUNDS} runs each, "
