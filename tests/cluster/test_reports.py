@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from batching import Painter
 from servers import Answer, refusal
 from worksites import Site, jobs
 
+from gpt_image2.cluster.commands import pages
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.core.cli import main
 
@@ -45,6 +48,28 @@ def test_the_pages_of_a_sheet_show_every_image(local_site: Site, painter: Painte
     assert text.count("<img") == 3 and "<b>bold" not in text
     for name in local_site.images:
         assert f'src="{local_site.address}/{name}"' in text
+    assert "page-" not in text.partition("<main>")[0]
+
+
+def test_pages_lead_to_pages_that_are_there(
+    local_site: Site, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_ON_A_PAGE", 2)
+    local_site.write(*jobs(4))
+    local_site.run(painter.base_url)
+    assert main(["batch", "report", local_site.address, "--sheet", str(tmp_path / "sheet")]) == 0
+    found = {page.name: page.read_text() for page in (tmp_path / "sheet").iterdir()}
+    assert set(found) == {"page-0001.html", "page-0002.html"}
+    led = {name: re.findall(r'href="(page-\d+\.html)"', text) for name, text in found.items()}
+    assert led == {"page-0001.html": ["page-0002.html"], "page-0002.html": ["page-0001.html"]}
+    assert [text.count("<img") for text in found.values()] == [2, 2]
+
+
+def test_a_report_of_a_place_without_a_batch_is_refused(tmp_path: Path, capfd: Any) -> None:
+    manifest = tmp_path / "m.jsonl"
+    assert main(["batch", "report", f"file://{tmp_path}/typo", "--manifest", str(manifest)]) == 2
+    assert "no job of a batch lies at" in capfd.readouterr().err
+    assert not manifest.exists()
 
 
 def test_images_in_a_bucket_are_shown_by_signed_addresses(s3_site: Site, painter: Painter) -> None:
@@ -66,7 +91,10 @@ def test_a_plan_tells_both_ways_and_divides_by_a_deadline(
     local_site.write(*jobs(8))
     local_site.run(painter.base_url)  # what calls take is seen by now
     words = ["batch", "plan", "jobs.jsonl", "--json", "--images-per-minute", "2", "--concurrency", "8"]
-    assert main([*words, "--deadline", "90s", "--split", "parts"]) == 0
+    divided = [*words, "--deadline", "90s", "--split", "parts"]
+    assert main([word for word in divided if word != "--json"]) == 0
+    assert "run.jsonl --concurrency 8 --images-per-minute 2\n" in capfd.readouterr().out
+    assert main(divided) == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["jobs"], told["run"]["estimated_s"]) == (8, 240.0)
     assert set(told["seconds_seen"]) == {"low"}

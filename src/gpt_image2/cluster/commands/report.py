@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.base.outcome import ExitCode
+from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import add_output_flags
 from gpt_image2.core.commands.parser import Parser, parser_of
 from gpt_image2.core.outputs.files import temporary_folder
@@ -39,8 +41,13 @@ def main(argv: Sequence[str]) -> int:
                 file.write(rows)
             if pages is not None:
                 pages.add(rows)
+        if not sums.jobs:
+            raise UsageError(
+                f"no job of a batch lies at {show(objects.address, limit=200)}",
+                hint="give the address that was given to batch run as --out-dir",
+            )
         if pages is not None:
-            pages.flush()
+            pages.end()
     for path in flags.manifest:
         output.result(saved_line(path, _size(path)))
     if pages is not None and pages.pages:
