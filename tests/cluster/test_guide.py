@@ -74,7 +74,8 @@ def test_a_slurm_array_and_an_indexed_job_do_all_jobs_between_them(
     path = write_jobs(home, *jobs(4))
     address = f"file://{home.cwd}/run"
     saved = 0
-    for task, count, flags, code in ((1, 16, ("--max-cost", "0.013"), 9), (7, 2, (), 0)):  # --array=1-16, =4,7
+    # --array=1-16, and --array=4,7
+    for task, count, flags, code in ((1, 16, ("--max-cost", "0.013"), 9), (7, 2, (), 0)):
         known = {**shell, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": str(count)}
         words = ("sh", str(EXAMPLES / "slurm.sh"), str(path), address, *flags)
         array = home.run_program(*words, base_url=sandbox.base_url, env=known)

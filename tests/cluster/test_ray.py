@@ -144,18 +144,16 @@ def test_the_command_line_runs_on_ray_and_keeps_to_the_sum(cluster: Sandbox, tmp
 
 
 def test_what_a_worker_cannot_begin_with_is_told_in_a_line(cluster: Sandbox, tmp_path: Path) -> None:
-    """Its machine has no key for the server that this one names; nor does what Ray prints of it reach stdout."""
+    """Its machine lacks the key that is named; and nothing that Ray prints of that reaches stdout."""
     (tmp_path / "jobs.jsonl").write_text(json.dumps(rows(1)[0]) + "\n")
     words = ["batch", "run", "jobs.jsonl", "--out-dir", f"file://{tmp_path}/run", "--engine", "ray", "--json"]
     address = ray.get_runtime_context().gcs_address
-    keyless = {**os.environ, "GPT_IMAGE2_BASE_URL": "http://127.0.0.1:9/v1", "GPT_IMAGE2_API_KEY": KEY}
-    (tmp_path / "home").mkdir()
-    config = tmp_path / "home" / "config.json"
-    config.write_text(json.dumps({"api_key_env": "THAT_NO_WORKER_HAS"}))
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"base_url": cluster.base_url, "api_key_env": "THAT_NO_WORKER_HAS"}))
     run = subprocess.run(
         [sys.executable, "-m", "gpt_image2", *words, "--address", address, "--config", str(config)],
         cwd=tmp_path,
-        env={**keyless, "THAT_NO_WORKER_HAS": KEY},
+        env={**os.environ, "THAT_NO_WORKER_HAS": KEY},
         capture_output=True,
         timeout=300,
     )
