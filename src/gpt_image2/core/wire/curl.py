@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Callable, Dict, Generator, Iterable, Iterator, Mapping, Optional, Tuple
 
 from ..base.errors import ConfigError, NetworkError
 from ..base.interrupt import StopSwitch
@@ -292,7 +292,7 @@ class _Transfer:
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def _signals_held() -> Generator[None, None, None]:
     """What is started meanwhile does not hear who asks processes to end: Slurm and systemd ask each process
     of a job, and curl must outlive that until its bytes are safe."""
     if not hasattr(signal, "pthread_sigmask"):
