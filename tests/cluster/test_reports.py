@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from batching import Painter
-from servers import Answer, refusal
+from harness import Home
+from servers import Answer, Recorder, refusal
 from worksites import Site, jobs
 
 from gpt_image2.cluster.commands import pages
@@ -78,6 +80,17 @@ def test_images_in_a_bucket_are_shown_by_signed_addresses(s3_site: Site, painter
     (name,) = s3_site.images
     shown = open_objects(s3_site.address).shown(f"{s3_site.address}/{name}")
     assert shown.startswith("http") and name in shown and "X-Amz-Signature=" in shown
+
+
+def test_a_store_without_a_key_is_told_as_such(
+    home: Home, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", recorder.base_url.removesuffix("/v1"))
+    recorder.answer = lambda request: Answer(403, b"", ())
+    assert main(["batch", "report", "s3://bucket/run"]) == 8
+    assert "its environment no key of the store" in capfd.readouterr().err
 
 
 def test_a_manifest_of_another_kind_is_refused(local_site: Site, capfd: Any) -> None:
