@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from gpt_image2.core.api.images import sha256_of
 from gpt_image2.core.api.models import MAX_INPUT_IMAGES, typical_seconds
 from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
+from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.batch.job import Job, job_key, read_job
 from gpt_image2.core.batch.jobs_file import JobsFile, Line
@@ -22,18 +24,24 @@ from gpt_image2.core.commands.picture_flags import names_of
 from gpt_image2.core.commands.steps_ahead import local_inputs
 from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import temporary_folder
+from gpt_image2.core.outputs.naming import MAX_NAME_BYTES, name_problem
 from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
-from ..store.claims import RESULTS
+from ..store.claims import PARTIALS, RESULTS, result_name
 from ..store.inputs import is_stored, save_object
 from ..store.objects import Objects
 from .job import ClusterJob, made_up_name
+from .results import read_result
 from .table import JobTable, TableJob
 
 _SHOWN_PROBLEMS = 20
 #: An address that core lets pass unseen: what lies in a store shows only when it is fetched.
 _LATER = "https://in-a-store.invalid/"
+#: What a name is made longer by: the number of an image, a part of its hash, and a mark while it is written.
+#: Names of objects have up to 1,024 bytes, with the address.
+_ADDED_BYTES, _MOST_BYTES = 24, 512
+_COPY_OF_A_STORE = re.compile("#[0-9]+(/|$)")
 
 
 @dataclass(frozen=True)
@@ -94,11 +102,17 @@ def plan_jobs(
 
 
 def find_done(table: JobTable, objects: Objects) -> None:
-    """Takes out what has a result in the store."""
+    """Takes out what has a result in the store. What has ended in this run has said more of itself."""
     for found in objects.list(f"{RESULTS}/"):
         number = table.number_of(PurePosixPath(found.name).stem)
-        if number is not None:
-            table.end(number, DONE, {"billed": "yes", "resumed": True})
+        if number is not None and found.size_bytes:  # a machine that lost its power leaves empty files
+            table.find(number, DONE, {"billed": Billed.YES.value, "resumed": True})
+    for found in objects.list(f"{PARTIALS}/"):
+        number = table.number_of(PurePosixPath(found.name).name)
+        data = None if number is None else objects.get(result_name(PurePosixPath(found.name).name))
+        if number is not None and data:
+            row, _ = read_result(data, objects.address)
+            table.find(number, row.status, row.json())
 
 
 def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob:
@@ -156,17 +170,27 @@ def _fingerprint(source: str) -> str:
 
 
 def relative_name(output: str) -> str:
-    """An output as a plain name below the images."""
+    """An output as a plain name below the images: one that every store takes, for where the image goes shows
+    only when it is paid for."""
     name = PurePosixPath(output)
+    problem = name_problem(str(name))
     if (
         not output.strip()
+        or not name.parts
         or name.is_absolute()
         or ".." in name.parts
         or output.endswith("/")
-        or "\0" in output
     ):
+        problem = "is no name below --out-dir"
+    elif max(len(each.encode()) for each in name.parts) > MAX_NAME_BYTES - _ADDED_BYTES:
+        problem = f"has a part of more than {MAX_NAME_BYTES - _ADDED_BYTES} bytes"
+    elif len(str(name).encode()) > _MOST_BYTES:
+        problem = f"is longer than {_MOST_BYTES} bytes"
+    elif _COPY_OF_A_STORE.search(str(name)):
+        problem = "ends as names do that a folder keeps for itself (# and a number)"
+    if problem:
         shown = show(output, limit=100)
-        raise UsageError(f"output {shown!r} is no name below --out-dir", hint="leave it out: one is made up")
+        raise UsageError(f"output {shown!r} {problem}", hint="leave it out: one is made up")
     return str(name)
 
 

@@ -38,6 +38,8 @@ class Row:
     warnings: tuple[str, ...] = ()
     #: Whether it was done before this run.
     resumed: bool = False
+    #: Whether this run sent a request for it: what it cost is this run's then, else an earlier one's.
+    was_sent: bool = False
     #: Whether nothing more is to be started: the sum is spent, or no other job can fare better.
     stops: str = ""
 

@@ -21,6 +21,8 @@ from .found import StoreError
 from .objects import Objects
 
 CLAIMS, RESULTS = "claims", "results"
+#: Names the jobs whose results have fewer images than were asked for, so that who lists results can tell.
+PARTIALS = "partial"
 #: Beyond the time that a call may take: for what follows it, and for clocks.
 SENT_MARGIN_S = 300.0
 
@@ -81,6 +83,11 @@ _FIELDS = {field.name for field in fields(Claim)} - {"modified"}
 def result_name(job: str) -> str:
     """The name of a job's result."""
     return f"{RESULTS}/{job}.json"
+
+
+def partial_name(job: str) -> str:
+    """The name of the empty object that stands before the result of a job with too few images."""
+    return f"{PARTIALS}/{job}"
 
 
 def verdict(claim: Claim, now: datetime, is_alive: bool, retry_ambiguous: bool) -> Verdict:

@@ -143,15 +143,16 @@ class ShardRun:
         if not row.resumed:
             if row.elapsed_s:
                 self._forecast.end(time.monotonic() - started_s, time.monotonic())
-            is_unpriced = row.billed is not Billed.NO and row.cost_usd is None and row.status != ELSEWHERE
+            tally = replace(tally, images=tally.images + (len(row.images) if row.status != SAVED else 0))
+            for image in row.images if row.status != SAVED else ():
+                self._output.result(saved_line(image.path, image.size_bytes))
+        if row.was_sent:  # else an earlier run has counted it
+            is_unpriced = row.billed is not Billed.NO and row.cost_usd is None
             tally = replace(
                 tally,
-                images=tally.images + (len(row.images) if row.status != SAVED else 0),
                 spent_usd=tally.spent_usd + (row.cost_usd or 0.0),
                 unpriced=tally.unpriced + is_unpriced,
             )
-            for image in row.images if row.status != SAVED else ():
-                self._output.result(saved_line(image.path, image.size_bytes))
         self._tally = replace(tally, done=tally.done + (row.status == DONE), failed=tally.failed + is_failure)
         shown = {
             "job": planned.number,

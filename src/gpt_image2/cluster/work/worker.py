@@ -6,15 +6,12 @@ notes on what is under way; its images come to a folder of this machine first, a
 
 from __future__ import annotations
 
-import os
-import posixpath
 import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gpt_image2.core.api.images import is_whole_image, saved_image_at
 from gpt_image2.core.base.errors import (
     AuthenticationError,
     ConfigError,
@@ -23,7 +20,7 @@ from gpt_image2.core.base.errors import (
     QuotaError,
 )
 from gpt_image2.core.base.events import Event, HeadersReceived
-from gpt_image2.core.base.outcome import Billed, Result, SavedImage
+from gpt_image2.core.base.outcome import Billed, Result
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.base.redact import mask_secrets
 from gpt_image2.core.batch.refused import RefusedJobs
@@ -33,7 +30,7 @@ from gpt_image2.core.outputs.files import NO_SPACE
 
 from ..jobs.job import ClusterJob
 from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
-from ..jobs.rows import CLAIMED, elsewhere_row, failed_row, standing_row
+from ..jobs.rows import CLAIMED, IN_FLIGHT, elsewhere_row, failed_row, standing_row
 from ..store.claims import Claim, Claims, State, Verdict, verdict
 from ..store.found import StoreError
 from ..store.inputs import fetched
@@ -88,11 +85,13 @@ class JobWorker:
         self._place = place
         self._objects = place.objects
         self._claims = place.claims
-        self._publisher = Publisher(place.objects, place.claims, client)
+        self._publisher = Publisher(place.objects, place.claims, client, place.staging)
         self._client = client
         self._admission = admission
         self._halt = halt
         self._sent_s: dict[str, float] = {}  # by the names of claims
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
 
     @property
     def sent_s(self) -> tuple[float, ...]:
@@ -101,20 +100,22 @@ class JobWorker:
 
     def run(self, job: ClusterJob, is_known: bool = False) -> Row:
         """Does a job, if it may be done; how it stands then. `is_known` where somebody has claimed it."""
-        billed = Billed.NO
+        with self._lock:
+            if job.job in self._under_way:  # two rows of a table may be one job
+                return elsewhere_row(job, IN_FLIGHT if job.job in self._sent_s else CLAIMED)
+            self._under_way.add(job.job)
         try:
-            staged = self._staged(job)
-            if staged:
-                billed = Billed.YES
-                return self._publisher.publish(job, self._claims.last(job.job), staged)
-            claim = self._claim(job, is_known)
+            staged = self._publisher.is_staged(job)
+            left = self._publisher.publish_staged(job, self._is_busy) if staged else None
+            claim = left or self._claim(job, is_known)
             return claim if isinstance(claim, Row) else self._prepare(job, claim)
         except GptImage2Error as error:
-            return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
+            return failed_row(job, error)
         except Exception as defect:  # one job's, however it comes, must not end the others
-            return failed_row(job, self._internal(defect, billed))
+            return failed_row(job, self._internal(defect, Billed.NO))
         finally:
             self._sent_s.pop(job.job, None)
+            self._under_way.discard(job.job)
 
     def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
@@ -147,7 +148,11 @@ class JobWorker:
             return before
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
         if found is not Verdict.TAKE:
-            finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
+            finished = None
+            if found is Verdict.SAVED:
+                finished = self._publisher.finish(job, last) or self._publisher.publish_staged(
+                    job, self._is_busy
+                )
             return finished or standing_row(job, last, found, is_alive)
         # Whoever had it may have ended it after all, just now.
         claim = self._claims.take(job.job, last)
@@ -162,7 +167,7 @@ class JobWorker:
                     sources, mask, markup = stack.enter_context(fetched(job.sources, job.mask, job.markup))
                     inputs = self._client.with_inputs(request, sources, mask, markup)
                     request = stack.enter_context(inputs)
-                prepared = self._client.prepare(request, self._staging_path(job))
+                prepared = self._client.prepare(request, self._publisher.path_of(job))
             except Exception as error:
                 known = error if isinstance(error, GptImage2Error) else self._internal(error, Billed.NO)
                 self._let_go(claim, known)
@@ -208,9 +213,10 @@ class JobWorker:
             with suppress(Exception):  # the call has ended as it ended
                 self._admission.end(ticket, billed, result.cost_usd if result else None)
             try:
-                return self._ended(job, sent, result, error)
+                row = self._ended(job, sent, result, error)
             except Exception as defect:
-                return failed_row(job, self._internal(defect, billed))
+                row = failed_row(job, self._internal(defect, billed))
+            return replace(row, was_sent=True)
 
     def _admitted(self, job: ClusterJob, images: int, due_s: float) -> int:
         """Waits until the request may go; its ticket, 0 where nothing more is to be started."""
@@ -268,27 +274,14 @@ class JobWorker:
         with suppress(StoreError):  # a claim that was not sent may be taken over all the same
             self._claims.move(claim, State.FREE, **said)
 
-    # On this machine
-
-    def _staging_path(self, job: ClusterJob) -> Path:
-        return self._place.staging / f"{job.job}{posixpath.splitext(job.name)[1]}"
-
-    def _staged(self, job: ClusterJob) -> tuple[SavedImage, ...]:
-        """The images of a job that a run on this machine has saved and not brought to the store: all, or
-        none."""
-        path = self._staging_path(job)
-        count = job.request.count
-        names = [str(path)]
-        if count > 1:
-            stem, suffix = os.path.splitext(path)
-            names = [f"{stem}-{number}{suffix}" for number in range(1, count + 1)]
-        found = [saved_image_at(name) if _is_whole(name) else None for name in names]
+    def _is_busy(self, claim: Claim) -> bool:
+        """Whether another worker has sent a job, and is still there: what is on this machine may be of its
+        call, which alone knows all of it."""
+        is_other = claim.worker != self._claims.worker
         return (
-            tuple(
-                replaced(image, number=number) for number, image in enumerate(found, 1) if image is not None
-            )
-            if all(found)
-            else ()
+            is_other
+            and claim.state in (State.SENT, State.SAVED)
+            and self._place.presence.is_alive(claim.worker)
         )
 
     def _internal(self, defect: Exception, billed: Billed) -> GptImage2Error:
@@ -296,18 +289,6 @@ class JobWorker:
         return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=billed)
 
 
-def _rank(billed: Billed) -> int:
-    return billed.rank
-
-
 def _comes_again(error: GptImage2Error) -> bool:
     """Whether a job may simply go again later: the server has refused it for the time being."""
     return error.retry_safe and error.billed is Billed.NO and error.http_status is not None
-
-
-def _is_whole(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
