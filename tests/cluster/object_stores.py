@@ -37,20 +37,25 @@ class S3:
 
 
 @contextmanager
-def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
+def serve_s3(keeps_conditions: bool = True, conflicts: int = 0) -> Iterator[S3]:
     """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
-    some servers do that speak S3."""
+    some servers do that speak S3. It answers so many requests with conditions that others are in conflict."""
     import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
     from waitress import wasyncore
 
     app, one_by_one = DomainDispatcherApplication(create_backend_app), threading.Lock()
+    left = [b"<Error><Code>ConditionalRequestConflict</Code></Error>"] * conflicts
 
     def answer(environ: Dict[str, Any], start_response: Any) -> Any:
         if not keeps_conditions:
             environ.pop("HTTP_IF_NONE_MATCH", None)
         if "HTTP_IF_NONE_MATCH" not in environ:
             return app(environ, start_response)
+        if left:
+            environ["wsgi.input"].read()
+            start_response("409 Conflict", [("Content-Type", "application/xml")])
+            return [left.pop()]
         with one_by_one:  # moto looks and writes in two steps, S3 in one
             return app(environ, start_response)
 

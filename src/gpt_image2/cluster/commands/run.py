@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from gpt_image2.core.base.errors import UsageError
@@ -36,6 +36,7 @@ from gpt_image2.core.telling.output import Output
 from ..jobs.planning import PlannedJobs, find_done, plan_jobs
 from ..jobs.results import DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
 from ..jobs.table import JobTable, TableJob
+from ..store.found import StoreError
 from ..store.money import read_books
 from ..store.objects import Objects, open_objects
 from ..work.running import RunRules, ShardRun
@@ -163,7 +164,8 @@ def _parts(
     for offset in range(1, shards if steals else 1):
         begun_s = time.monotonic()
         if begun_s - looked_s >= _REST * took_s:
-            find_done(table, objects)
+            with suppress(StoreError):  # then each job is looked at by itself
+                find_done(table, objects)
             looked_s, took_s = time.monotonic(), time.monotonic() - begun_s
         yield table.pending((part + offset) % shards, from_end=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +29,7 @@ from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..store.claims import PARTIALS, RESULTS, result_name
+from ..store.found import StoreError
 from ..store.inputs import is_stored, save_object
 from ..store.objects import Objects
 from .job import ClusterJob, made_up_name
@@ -103,16 +104,18 @@ def plan_jobs(
 
 def find_done(table: JobTable, objects: Objects) -> None:
     """Takes out what has a result in the store. What has ended in this run has said more of itself."""
+    partial = {PurePosixPath(found.name).name for found in objects.list(f"{PARTIALS}/")}
     for found in objects.list(f"{RESULTS}/"):
-        number = table.number_of(PurePosixPath(found.name).stem)
-        if number is not None and found.size_bytes:  # a machine that lost its power leaves empty files
+        job = PurePosixPath(found.name).stem
+        number = table.number_of(job)
+        if number is None or found.name != result_name(job) or not found.size_bytes:
+            continue  # a machine that lost its power leaves empty files: the job says so when it is looked at
+        if job in partial:
+            with suppress(StoreError):  # so does one that is not readable
+                row, _ = read_result(objects.get(found.name) or b"", objects.address)
+                table.find(number, row.status, row.json())
+        else:
             table.find(number, DONE, {"billed": Billed.YES.value, "resumed": True})
-    for found in objects.list(f"{PARTIALS}/"):
-        number = table.number_of(PurePosixPath(found.name).name)
-        data = None if number is None else objects.get(result_name(PurePosixPath(found.name).name))
-        if number is not None and data:
-            row, _ = read_result(data, objects.address)
-            table.find(number, row.status, row.json())
 
 
 def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob:

@@ -12,11 +12,13 @@ from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 from gpt_image2.core.telling.as_json import image_json
 
-from ..store.found import StoreError
+from ..store.found import StoreError, number_of, text_of
 
 DONE, PARTIAL, FAILED, DOUBT = "done", "partial", "failed", "ambiguous"
 #: Its images are on a machine and not in the store; another worker has it; it was not begun.
 SAVED, ELSEWHERE, NOT_STARTED = "saved", "elsewhere", "not_started"
+#: Fields of a request that a manifest shows.
+_SHOWN = ("prompt", "model", "size", "quality")
 
 
 @dataclass(frozen=True)
@@ -91,23 +93,40 @@ def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:
     """The row of such an object, and the fields of its request; a `StoreError` where it is none."""
     try:
         known: dict[str, Any] = json.loads(data)
-        images = [image_of_fields({**each, "path": f"{folder}/{each['path']}"}) for each in known["images"]]
-        failure: dict[str, str] = known.get("error") or {}
+        images = [_image_of(each, folder) for each in known["images"]]
+        failure: dict[str, object] = known.get("error") or {}
+        status = known["status"]
+        if not images or status not in (DONE, PARTIAL):
+            raise ValueError("no job ends so")
         row = Row(
-            job=str(known["job"]),
-            status=str(known["status"]),
-            id=known.get("id"),
+            job=text_of(known["job"]),
+            status=status,
+            id=None if known.get("id") is None else text_of(known["id"]),
             images=tuple(images),
             billed=Billed(known["billed"]),
-            cost_usd=known.get("cost_usd"),
-            error_code=failure.get("code", ""),
-            error_message=failure.get("message", ""),
-            attempts=int(known.get("attempts", 0)),
-            elapsed_s=float(known.get("elapsed_s", 0.0)),
+            cost_usd=None if known.get("cost_usd") is None else number_of(known["cost_usd"]),
+            error_code=text_of(failure.get("code", "")),
+            error_message=text_of(failure.get("message", "")),
+            attempts=int(number_of(known.get("attempts", 0))),
+            elapsed_s=number_of(known.get("elapsed_s", 0.0)),
             resumed=True,
         )
-        return row, dict(known["request"])
+        request: dict[str, Any] = dict(known["request"])
+        return row, {name: value for name, value in request.items() if name not in _SHOWN or text_of(value)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a result is not readable: {error}", hint="it is of another program, or of a newer release"
+            f"a result is not readable: {error}",
+            hint="it is of another program, or of a newer release; if neither, remove it: the same command "
+            "then writes it again, without a call",
+            billed=Billed.MAYBE,
         ) from None
+
+
+def _image_of(fields: Mapping[str, Any], folder: str) -> SavedImage:
+    image = image_of_fields({**fields, "path": f"{folder}/{text_of(fields['path'])}"})
+    number_of(image.size_bytes, 2**62)
+    for number in (image.number, image.width or 0, image.height or 0):
+        number_of(number)
+    for text in (image.sha256, image.format):
+        text_of(text)
+    return image

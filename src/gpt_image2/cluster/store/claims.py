@@ -17,7 +17,7 @@ from typing import Any
 from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 
-from .found import StoreError
+from .found import StoreError, number_of, text_of
 from .objects import Objects
 
 CLAIMS, RESULTS = "claims", "results"
@@ -77,6 +77,8 @@ class Claim:
 
 
 _NAMING = {"job", "number", "state", "worker", "token"}
+_NUMBERS = {"number", "attempts", "timeout_s", "high_usd", "cost_usd"}
+_TEXTS = {"job", "worker", "token", "code", "message", "hint", "host"}
 _FIELDS = {field.name for field in fields(Claim)} - {"modified"}
 
 
@@ -137,9 +139,9 @@ class Claims:
 
     def last(self, job: str) -> Claim | None:
         """The end of a job's claim; None where nobody has ever claimed it."""
-        found = max(
-            self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: (len(each.name), each.name), default=None
-        )
+        listed = self._objects.list(f"{CLAIMS}/{job}/")
+        ours = (each for each in listed if each.name.rpartition("/")[2].isdecimal())
+        found = max(ours, key=lambda each: (len(each.name), each.name), default=None)
         data = None if found is None else self._objects.get(found.name)
         if found is None or data is None:
             return None
@@ -169,8 +171,14 @@ def read_claim(data: bytes) -> Claim:
         known["state"] = State(known["state"])
         known["billed"] = Billed(known.get("billed", "no"))
         known["images"] = tuple(map(image_of_fields, known.get("images", ())))
+        for name in _NUMBERS & known.keys():
+            number_of(known[name])
+        for name in _TEXTS & known.keys():
+            text_of(known[name])
         return Claim(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a claim is not readable: {error}", hint="it is of another program, or of a newer release"
+            f"a claim is not readable: {error}",
+            hint="it is of another program, or of a newer release",
+            billed=Billed.MAYBE,
         ) from None

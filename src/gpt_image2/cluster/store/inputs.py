@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.base.redact import show
 from gpt_image2.core.outputs.files import temporary_folder
 
-from .objects import open_objects, scheme_of, split_address
+from .objects import open_objects, scheme_of, shown_address, split_address
 
 
 def is_stored(source: str) -> bool:
@@ -28,7 +27,7 @@ def save_object(address: str, what: str, path: Path) -> None:
     folder, name = split_address(address)
     if not open_objects(folder).save(name, path):
         raise UsageError(
-            f"{what} {show(address, limit=200)} is missing", hint="check the address; nothing was sent"
+            f"{what} {shown_address(address)} is missing", hint="check the address; nothing was sent"
         )
 
 

@@ -109,8 +109,12 @@ class Publisher:
 
     def done_before(self, job: ClusterJob) -> Row | None:
         """The row of a job that has a result; None where it has none."""
-        data = self._objects.get(result_name(job.job))
-        return None if data is None else replace(read_result(data, self._objects.address)[0], resumed=True)
+        name = result_name(job.job)
+        data = self._objects.get(name)
+        try:
+            return None if data is None else read_result(data, self._objects.address)[0]
+        except StoreError as error:
+            raise StoreError(f"{name}: {error.message}", hint=error.hint, billed=error.billed) from None
 
     def _row_of(
         self,

@@ -29,7 +29,7 @@ from gpt_image2.core.telling.output import Output
 
 from ..jobs.job import ClusterJob
 from ..jobs.planning import PlannedJobs
-from ..jobs.results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
+from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, SAVED, Row
 from ..jobs.table import TableJob
 from .waiting import LaterJobs
 from .worker import Halt, JobWorker
@@ -77,10 +77,16 @@ class ShardRun:
         """Does the jobs of one part after another; each is asked for when the one before has no more."""
         with stop:
             stop.drain_first(partial(self._halt.stop, INTERRUPTED))
-            for part in parts:
-                self._do(part, stop)
-                if self._halt.is_set:
-                    break
+            try:
+                for part in parts:
+                    self._do(part, stop)
+                    if self._halt.is_set:
+                        break
+            except BaseException:  # of this thread: what others are at is paid for
+                self._halt.stop(FAILED)
+                while self._under_way:
+                    self._under_way.pop(self._news.get()[0].number)
+                raise
             stop.drain_first(None)
         for _ in range(self._threads):
             self._tasks.put(None)

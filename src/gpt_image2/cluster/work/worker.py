@@ -192,6 +192,9 @@ class JobWorker:
                     timeout_s=self._place.timeout_s,
                     high_usd=job.high_usd,
                 )
+            except StoreError:
+                self._take_back(job)
+                raise
             finally:
                 if sent is None:
                     self._admission.end(ticket, Billed.NO, None)
@@ -202,7 +205,11 @@ class JobWorker:
                 self._admission.refuse(ticket, error.retry_after_s, error.message)
                 has_other_gone = self._admission.has_got_through(refused.heard_s(0))
                 if refused.add(0, error.retry_after_s, has_other_gone, time.monotonic()):
-                    freed = self._claims.move(sent, State.CLAIMED)
+                    try:
+                        freed = self._claims.move(sent, State.CLAIMED)
+                    except StoreError:
+                        self._take_back(job)
+                        raise
                     if freed is None:
                         return elsewhere_row(job, CLAIMED)
                     claim = freed
@@ -267,6 +274,14 @@ class JobWorker:
             with suppress(StoreError):  # as `sent` it is in doubt too
                 self._claims.move(sent, State.DOUBT, billed=error.billed, **said)
         return replace(failed_row(job, error), attempts=sent.attempts, stops=stops)
+
+    def _take_back(self, job: ClusterJob) -> None:
+        """Frees a job that the store may hold for sent, or for claimed: its answer was lost, and no request
+        is under way."""
+        with suppress(StoreError):  # then it is in doubt
+            last = self._claims.last(job.job)
+            if last is not None and last.worker == self._claims.worker:
+                self._let_go(last, None)
 
     def _let_go(self, claim: Claim, error: GptImage2Error | None) -> None:
         """The job is free for anybody: it cannot have been billed."""
