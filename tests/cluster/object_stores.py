@@ -12,16 +12,18 @@ import urllib.request
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
 _numbers = itertools.count(1)
 
 
 class S3:
-    """A running server. `env` is what a client needs to reach it."""
+    """A running server. `env` is what a client needs to reach it. A request with a condition is answered with
+    one of the `conflicts`, while there are any."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, conflicts: List[bytes]) -> None:
         self.root = root
+        self.conflicts = conflicts
         self.env: Dict[str, str] = {
             "AWS_ACCESS_KEY_ID": "test-id",
             "AWS_SECRET_ACCESS_KEY": "test-secret",
@@ -37,25 +39,25 @@ class S3:
 
 
 @contextmanager
-def serve_s3(keeps_conditions: bool = True, conflicts: int = 0) -> Iterator[S3]:
+def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
-    some servers do that speak S3. It answers so many requests with conditions that others are in conflict."""
+    some servers do that speak S3."""
     import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
     from waitress import wasyncore
 
     app, one_by_one = DomainDispatcherApplication(create_backend_app), threading.Lock()
-    left = [b"<Error><Code>ConditionalRequestConflict</Code></Error>"] * conflicts
+    conflicts: List[bytes] = []
 
     def answer(environ: Dict[str, Any], start_response: Any) -> Any:
         if not keeps_conditions:
             environ.pop("HTTP_IF_NONE_MATCH", None)
         if "HTTP_IF_NONE_MATCH" not in environ:
             return app(environ, start_response)
-        if left:
+        if conflicts:
             environ["wsgi.input"].read()
             start_response("409 Conflict", [("Content-Type", "application/xml")])
-            return [left.pop()]
+            return [conflicts.pop()]
         with one_by_one:  # moto looks and writes in two steps, S3 in one
             return app(environ, start_response)
 
@@ -72,7 +74,7 @@ def serve_s3(keeps_conditions: bool = True, conflicts: int = 0) -> Iterator[S3]:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield S3(f"http://127.0.0.1:{server.effective_port}")
+        yield S3(f"http://127.0.0.1:{server.effective_port}", conflicts)
     finally:
         ended.set()
         thread.join()

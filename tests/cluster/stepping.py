@@ -186,6 +186,7 @@ class _Client:
     def __init__(self, stepper: Stepper) -> None:
         self._of = stepper
         self.settings = SimpleNamespace(secrets=())
+        self.env = {"XDG_STATE_HOME": str(stepper.world.root)}
         self.rescue_folder = stepper.world.root / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:

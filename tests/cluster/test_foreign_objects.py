@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from batching import Painter
-from object_stores import serve_s3
+from object_stores import S3
 from servers import refusal
 from worksites import Site, jobs, status_by_id
 
 from gpt_image2.cluster.commands import manifest
 from gpt_image2.cluster.store.claims import Claims, State
 from gpt_image2.cluster.store.objects import open_objects
+from gpt_image2.core.api.models import MAX_INPUT_BYTES
 from gpt_image2.core.base.errors import UsageError
 from gpt_image2.core.cli import main
 
@@ -161,11 +162,38 @@ def test_the_folder_of_folders_is_an_address_too() -> None:
         open_objects("s3://a:b@bucket")
 
 
-def test_a_conflict_with_nobody_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve_s3(conflicts=2) as server:
-        for name, value in server.env.items():
-            monkeypatch.setenv(name, value)
-        objects = open_objects(f"{server.bucket()}/run")
-        assert objects.create("claims/a", b"token 1")
-        assert objects.get("claims/a") == b"token 1"
-        assert not objects.create("claims/a", b"token 2")
+def test_a_conflict_with_nobody_is_tried_again(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    objects = open_objects(f"{s3.bucket()}/run")
+    s3.conflicts += [b"<Error><Code>ConditionalRequestConflict</Code></Error>"] * 2
+    assert objects.create("claims/a", b"token 1")
+    assert objects.get("claims/a") == b"token 1"
+    assert not objects.create("claims/a", b"token 2")
+
+
+def test_an_input_that_is_too_large_is_not_fetched(local_site: Site, painter: Painter) -> None:
+    root = Path(local_site.address[len("file://") :])
+    root.mkdir()
+    with open(root / "large.png", "wb") as file:
+        file.truncate(MAX_INPUT_BYTES + 1)
+    schemes = ("file", "local")
+    local_site.write(
+        *({"prompt": each, "id": each, "image": f"{each}://{root}/large.png"} for each in schemes)
+    )
+    run = local_site.run(painter.base_url)
+    assert status_by_id(run) == {"file": "failed", "local": "failed"}
+    assert all("larger than" in row["error"]["message"] for row in run.json["rows"])
+    assert painter.hits == {}
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.parquet"])
+def test_a_manifest_that_cannot_be_written_is_told_in_one_line(
+    local_site: Site, painter: Painter, capfd: Any, name: str
+) -> None:
+    local_site.write(*jobs(1))
+    local_site.run(painter.base_url)
+    (local_site.home.cwd / name).mkdir()
+    assert main(["batch", "report", local_site.address, "--manifest", name]) == 8
+    assert f"cannot write {name}: Is a directory" in capfd.readouterr().err
+    assert not list(local_site.home.cwd.glob(".*.part"))

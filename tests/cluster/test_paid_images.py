@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batching import Painter, picture
+import tasks
+from batching import Painter, picture, prompt_of
 from faulty import WAIT_S
 from servers import Answer, Request, images
 from stepping import World
@@ -17,9 +18,11 @@ from worksites import Site, jobs, status_by_id
 
 from gpt_image2.cluster.jobs.job import ClusterJob
 from gpt_image2.cluster.jobs.results import read_result
+from gpt_image2.cluster.jobs.table import JobTable
 from gpt_image2.cluster.jobs.table_rows import job_of_row
 from gpt_image2.cluster.store.claims import Claim, Claims, State
 from gpt_image2.cluster.store.found import StoreError
+from gpt_image2.cluster.store.money import SharedBudget
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.work.workplace import Terms, open_workplace
 from gpt_image2.core.api.request import ImageRequest
@@ -155,3 +158,79 @@ def test_two_rows_that_are_one_job_are_one_call_of_one_worker(
         may_go.set()
         assert first.result(WAIT_S).status == place.worker.run(job).status == "done"
     assert painter.hits == {"alike": 1}
+
+
+def test_a_job_that_the_host_has_accepted_is_fetched_and_never_sent_again(
+    local_site: Site, painter: Painter
+) -> None:
+    local_site.write(*jobs(1))
+    is_done = threading.Event()
+
+    def host(request: Request) -> Answer:
+        return tasks.done("task-1", picture("slow")) if is_done.is_set() else tasks.under_way("task-1")
+
+    painter.server.answer = host
+    for flags in ([], [], ["--retry-ambiguous"]):
+        run = local_site.run(painter.base_url, "--timeout", "0.3", *flags)
+        (row,) = run.json["rows"]
+        assert (run.code, run.json["accepted"], row["billed"]) == (9, 1, "maybe")
+        assert row["error"]["code"] == "task_pending"
+    is_done.set()
+    assert local_site.run(painter.base_url, "--retry-ambiguous").code == 0
+    assert list(local_site.images.values()) == [picture("slow")]
+    assert painter.hits == {"picture 0": 1}
+
+
+def test_what_was_not_sent_since_the_answer_of_the_store_was_lost_is_free_again(tmp_path: Path) -> None:
+    world, job = World(tmp_path), ClusterJob("7" * 40, "7", ImageRequest(prompt="seven", model="m"), "7.png")
+    first = world.start(job, "a", retry_ambiguous=False)
+    first.step("well")
+    first.step("lost")  # it is marked as sent
+    while first.is_at_work:
+        first.step("well")
+    assert first.row is not None and (first.row.status, first.row.billed.value) == ("failed", "no")
+    second = world.start(job, "b", retry_ambiguous=False)
+    while second.is_at_work:
+        second.step("well")
+    assert second.row is not None and second.row.status == "done"
+    assert world.requests == 1
+
+
+def test_a_run_that_breaks_off_waits_for_what_is_paid_for(
+    local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local_site.write(*jobs(2))
+    has_broken, paint = threading.Event(), painter.server.answer
+
+    def end(*_: object) -> None:
+        has_broken.set()
+        raise OSError(28, "No space left on device")
+
+    def hold(request: Request) -> Answer:
+        if request.method == "POST" and prompt_of(request) == "picture 1":
+            has_broken.wait(WAIT_S)
+        return paint(request)
+
+    monkeypatch.setattr(JobTable, "end", end)
+    painter.server.answer = hold
+    assert local_site.run(painter.base_url).code != 0
+    assert len(local_site.results) == len(local_site.images) == 2
+
+
+def test_what_a_worker_has_given_up_it_takes_again(
+    local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in local_site.home.environment(painter.base_url).items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as stack:
+        client = Client(waits_for_server=False)
+        place = open_workplace(open_objects(local_site.address), client, Terms(60.0), stack)
+        job = job_of_row({"prompt": "again"}, Job(ImageRequest(prompt="", model="")), client)
+        with monkeypatch.context() as patch:
+            patch.setattr(SharedBudget, "take", _refuse)
+            assert place.worker.run(job).status == "failed"
+        assert place.worker.run(job).status == "done"
+
+
+def _refuse(*_: object) -> None:
+    raise StoreError("the store is away")

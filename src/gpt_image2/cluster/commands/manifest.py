@@ -9,8 +9,9 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.errors import OutputError, UsageError
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.batch.journal import scratch_database
 
@@ -160,15 +161,17 @@ class ManifestFile:
         self._waiting: list[dict[str, Any]] = []
 
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Takes rows."""
-        if self._lines is not None:
+        """Takes rows; an `OutputError` where the disk does not."""
+        if self._lines is None:
+            self._waiting += rows
+            if len(self._waiting) >= 10 * _AT_ONCE:
+                with self._told():
+                    self._flush()
+            return
+        with self._told():
             for row in rows:
                 told = {name: value for name, value in row.items() if value is not None}
                 self._lines.write(json.dumps(told, ensure_ascii=False) + "\n")
-            return
-        self._waiting += rows
-        if len(self._waiting) >= 10 * _AT_ONCE:
-            self._flush()
 
     def __enter__(self) -> ManifestFile:
         return self
@@ -176,16 +179,26 @@ class ManifestFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lines is not None:
-            self._lines.close()
-        else:
+        try:
+            with self._told():
+                if kind is None and self._lines is None:
+                    self._flush()
+                (self._lines or self._table).close()
+                if kind is None:
+                    self._part.replace(self._path)
+        except OutputError:
             if kind is None:
-                self._flush()
-            self._table.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+                raise
+        finally:
+            with suppress(OSError):
+                self._part.unlink()
+
+    @contextmanager
+    def _told(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from None
 
     def _flush(self) -> None:
         self._table.write_table(pa.Table.from_pylist(self._waiting, schema=MANIFEST))

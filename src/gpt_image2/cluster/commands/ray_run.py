@@ -28,7 +28,7 @@ from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
 from ..jobs.planning import PlannedJobs
-from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
+from ..jobs.results import ACCEPTED, DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
 from ..jobs.table import TableJob
 from ..jobs.table_rows import INVALID
 from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk, under_way
@@ -182,7 +182,7 @@ class _Run:
         self.tally = replace(
             tally,
             done=tally.done + (status == DONE),
-            failed=tally.failed + (status not in (DONE, ELSEWHERE)),
+            failed=tally.failed + (status not in (DONE, ELSEWHERE, ACCEPTED)),
             images=tally.images + len(images),
             # What an earlier run sent has been counted there.
             spent_usd=tally.spent_usd + ((cost_usd or 0.0) if was_sent else 0.0),

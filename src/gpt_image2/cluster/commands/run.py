@@ -34,7 +34,7 @@ from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..jobs.planning import PlannedJobs, find_done, plan_jobs
-from ..jobs.results import DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
+from ..jobs.results import ACCEPTED, DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
 from ..jobs.table import JobTable, TableJob
 from ..store.found import StoreError
 from ..store.money import read_books
@@ -173,7 +173,7 @@ def _parts(
 def counts(table: JobTable, part: int | None) -> dict[str, int]:
     """How many jobs there are, in all and by how they stand."""
     states = table.count(part)
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, DOUBT, "accepted", "submitted", INVALID)}
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, DOUBT, ACCEPTED, "submitted", INVALID)}
     found[FAILED] += states.get(PARTIAL, 0)
     beyond = {name: states[name] for name in (SAVED, ELSEWHERE) if states.get(name)}
     total = sum(states.values())

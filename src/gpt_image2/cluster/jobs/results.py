@@ -17,6 +17,8 @@ from ..store.found import StoreError, number_of, text_of
 DONE, PARTIAL, FAILED, DOUBT = "done", "partial", "failed", "ambiguous"
 #: Its images are on a machine and not in the store; another worker has it; it was not begun.
 SAVED, ELSEWHERE, NOT_STARTED = "saved", "elsewhere", "not_started"
+#: The host has made a task of it, which has not ended.
+ACCEPTED = "accepted"
 #: Fields of a request that a manifest shows.
 _SHOWN = ("prompt", "model", "size", "quality")
 

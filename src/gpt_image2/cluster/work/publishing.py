@@ -18,6 +18,8 @@ from gpt_image2.core.base.outcome import Billed, Result, SavedImage
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.outputs.files import write_whole
+from gpt_image2.core.outputs.left import outputs_under_way
+from gpt_image2.core.settings.places import state_folder
 
 from ..jobs.job import ClusterJob
 from ..jobs.results import DONE, PARTIAL, SAVED, Row, read_result, result_bytes
@@ -93,6 +95,10 @@ class Publisher:
             with suppress(OSError):
                 os.unlink(path)
         return row
+
+    def is_under_way(self, job: ClusterJob) -> bool:
+        """Whether the host still works at a call of this machine for a job, or another process ends it."""
+        return self._names_here(job)[0] in set(outputs_under_way(state_folder(self._client.env)))
 
     def finish(self, job: ClusterJob, claim: Claim) -> Row | None:
         """The row of a job whose images its worker has brought to the store before it died: its result is

@@ -29,7 +29,7 @@ from gpt_image2.core.telling.output import Output
 
 from ..jobs.job import ClusterJob
 from ..jobs.planning import PlannedJobs
-from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, SAVED, Row
+from ..jobs.results import ACCEPTED, DONE, ELSEWHERE, FAILED, NOT_STARTED, SAVED, Row
 from ..jobs.table import TableJob
 from .waiting import LaterJobs
 from .worker import Halt, JobWorker
@@ -144,7 +144,7 @@ class ShardRun:
             self._tally = replace(self._tally, is_over_budget=self._halt.reason == OVER_MAX_COST)
             return
         self._planned.table.end(planned.number, row.status, row.json())
-        is_failure = row.status not in (DONE, ELSEWHERE)
+        is_failure = row.status not in (DONE, ELSEWHERE, ACCEPTED)
         tally = self._tally
         if not row.resumed:
             if row.elapsed_s:

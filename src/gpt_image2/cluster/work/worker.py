@@ -30,7 +30,7 @@ from gpt_image2.core.outputs.files import NO_SPACE
 
 from ..jobs.job import ClusterJob
 from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
-from ..jobs.rows import CLAIMED, IN_FLIGHT, elsewhere_row, failed_row, standing_row
+from ..jobs.rows import CLAIMED, IN_FLIGHT, accepted_row, elsewhere_row, failed_row, standing_row
 from ..store.claims import Claim, Claims, State, Verdict, verdict
 from ..store.found import StoreError
 from ..store.inputs import fetched
@@ -142,11 +142,16 @@ class JobWorker:
             return self._claims.take(job.job, None) or elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.
         presence = self._place.presence
-        is_alive = last.state is State.FREE or presence.is_alive(last.worker)
+        # Nor does this worker do a job twice at once: what it has claimed before it has given up.
+        is_ours = last.worker == self._claims.worker
+        is_alive = last.state is State.FREE or (not is_ours and presence.is_alive(last.worker))
         before = self._publisher.done_before(job)
         if before is not None:
             return before
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
+        may_be_billed = last.state in (State.SENT, State.DOUBT)
+        if may_be_billed and found is not Verdict.BUSY and self._publisher.is_under_way(job):
+            return accepted_row(job, last)
         if found is not Verdict.TAKE:
             finished = None
             if found is Verdict.SAVED:
