@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ from gpt_image2.cluster.work.workplace import Terms, open_workplace
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.batch.job import Job
 from gpt_image2.core.calls.client import Client
+from gpt_image2.core.outputs.inflight import InFlight
+from gpt_image2.core.settings.places import state_folder
 
 
 class _InTheWay:
@@ -234,3 +237,40 @@ def test_what_a_worker_has_given_up_it_takes_again(
 
 def _refuse(*_: object) -> None:
     raise StoreError("the store is away")
+
+
+def test_where_there_is_a_sum_a_job_of_unknown_price_is_not_sent(
+    local_site: Site, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in local_site.home.environment(painter.base_url).items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as stack:
+        client = Client(waits_for_server=False)
+        place = open_workplace(open_objects(local_site.address), client, Terms(60.0, max_cost_usd=1.0), stack)
+        job = job_of_row(
+            {"prompt": "x", "model": "nobody-knows"}, Job(ImageRequest(prompt="", model="")), client
+        )
+        row = place.worker.run(job)
+    assert (row.status, row.error_code, painter.hits) == ("failed", "unknown_cost", {})
+
+
+def test_a_part_of_what_a_killed_worker_received_is_brought_when_no_more_can_come(tmp_path: Path) -> None:
+    request = ImageRequest(prompt="seven", model="m", n=2)
+    world, job = World(tmp_path), ClusterJob("7" * 40, "7", request, "7.png")
+    first = world.start(job, "a", retry_ambiguous=False)
+    first.step("well")
+    first.step("well")
+    first.kill()
+    (tmp_path / "a" / f"{job.job}-1.png").write_bytes(picture("seven"))
+    state = state_folder({"XDG_STATE_HOME": str(tmp_path)})
+    InFlight(state, {"id": 1}).leave()
+    statuses: list[str] = []
+    for _ in range(2):
+        worker = world.start(job, "a", retry_ambiguous=False)
+        while worker.is_at_work:
+            worker.step("well")
+        assert worker.row is not None
+        statuses.append(worker.row.status)
+        shutil.rmtree(state / "inflight", ignore_errors=True)
+    assert statuses == ["ambiguous", "partial"]
+    assert world.requests == 0 and world.held["images/7-1.png"][0] == picture("seven")

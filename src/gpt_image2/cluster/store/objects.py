@@ -293,7 +293,8 @@ class _Obstore:
         if not self._takes_types:
             return address
         name = self._prefix + address[len(self.address) + 1 :]
-        return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
+        with _told(self.address, name):
+            return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
 
     def _found(self, meta: Any) -> Found:
         return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])

@@ -18,6 +18,7 @@ from gpt_image2.core.base.outcome import Billed, Result, SavedImage
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.outputs.files import write_whole
+from gpt_image2.core.outputs.inflight import is_anything_left
 from gpt_image2.core.outputs.left import outputs_under_way
 from gpt_image2.core.settings.places import state_folder
 
@@ -70,6 +71,8 @@ class Publisher:
             if known is not None and known.images and all(map(self._is_here, known.images)):
                 at = claim or known
                 return self.publish(job, replace(known, number=at.number, state=at.state), known.images)
+        if len(images) < len(found) and self._may_more_come(job):
+            return None
         return self.publish(job, claim, images) if images else None
 
     def publish(
@@ -95,6 +98,10 @@ class Publisher:
             with suppress(OSError):
                 os.unlink(path)
         return row
+
+    def _may_more_come(self, job: ClusterJob) -> bool:
+        """Whether a command here finds, or finishes now, more of what a killed one has received."""
+        return self.is_under_way(job) or is_anything_left(state_folder(self._client.env), and_tried=True)
 
     def is_under_way(self, job: ClusterJob) -> bool:
         """Whether the host still works at a call of this machine for a job, or another process ends it."""

@@ -26,6 +26,7 @@ from gpt_image2.core.base.redact import mask_secrets
 from gpt_image2.core.batch.refused import RefusedJobs
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import NO_SPACE
 
 from ..jobs.job import ClusterJob
@@ -76,6 +77,8 @@ class Place:
     staging: Path
     timeout_s: float
     retry_ambiguous: bool = False
+    #: Whether there is a sum: what has no known price is not sent then.
+    is_capped: bool = False
 
 
 class JobWorker:
@@ -167,6 +170,8 @@ class JobWorker:
         """Loads what the job needs, and sends it; a job that cannot be sent is free again."""
         with ExitStack() as stack:
             try:
+                if self._place.is_capped and job.high_usd is None:
+                    raise unknown_cost("this job")
                 request = self._client.with_model(job.request)
                 if job.sources:
                     sources, mask, markup = stack.enter_context(fetched(job.sources, job.mask, job.markup))

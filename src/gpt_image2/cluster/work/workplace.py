@@ -87,6 +87,7 @@ def open_workplace(
         staging_folder(objects.address),
         terms.timeout_s,
         terms.retry_ambiguous,
+        terms.max_cost_usd is not None,
     )
     prepare_folder(place.staging)
     return Workplace(JobWorker(place, client, gate, halt), gate, halt, terms.timeout_s + SENT_MARGIN_S)
