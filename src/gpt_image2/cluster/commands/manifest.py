@@ -212,11 +212,11 @@ def _told(rows: list[dict[str, Any]], sums: Sums) -> list[dict[str, Any]]:
 
 def _rows_of_result(data: bytes, address: str, job: str) -> list[dict[str, Any]]:
     try:
-        row, request = read_result(data, address)
+        row, request = read_result(data, address, result_name(job))
         if row.job != job:
-            raise StoreError(f"it is of job {row.job}")
+            raise StoreError(f"{result_name(job)} is of job {row.job}")
     except StoreError as error:
-        return [_unreadable(job, result_name(job), error)]
+        return [_unreadable(job, error)]
     rows: list[dict[str, Any]] = []
     for image in row.images:
         rows.append(
@@ -241,11 +241,11 @@ def _rows_of_result(data: bytes, address: str, job: str) -> list[dict[str, Any]]
 
 def _rows_of_claim(data: bytes, job: str, modified_s: float, sums: Sums) -> list[dict[str, Any]]:
     try:
-        claim = read_claim(data)
+        claim = read_claim(data, f"{CLAIMS}/{job}")
         if claim.job != job:
-            raise StoreError(f"it is of job {claim.job}")
+            raise StoreError(f"{CLAIMS}/{job} is of job {claim.job}")
     except StoreError as error:
-        return [_unreadable(job, f"{CLAIMS}/{job}", error)]
+        return [_unreadable(job, error)]
     if claim.state in (State.SENT, State.DOUBT):
         sums.maybe_usd += claim.high_usd or 0.0
     billed = Billed.MAYBE if claim.state is State.SENT else claim.billed
@@ -263,9 +263,9 @@ def _rows_of_claim(data: bytes, job: str, modified_s: float, sums: Sums) -> list
     ]
 
 
-def _unreadable(job: str, name: str, error: StoreError) -> dict[str, Any]:
+def _unreadable(job: str, error: StoreError) -> dict[str, Any]:
     """The row of a job of which an object is no such object, or a broken one: nobody knows what it cost."""
-    said = {"error_code": UNREADABLE, "error_message": f"{name}: {error.message}"}
+    said = {"error_code": UNREADABLE, "error_message": error.message}
     return {**_blank(job, UNREADABLE, Billed.MAYBE, None, 0), **said}
 
 

@@ -91,8 +91,9 @@ def result_bytes(row: Row, request: Mapping[str, object], folder: str, worker: s
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:
-    """The row of such an object, and the fields of its request; a `StoreError` where it is none."""
+def read_result(data: bytes, folder: str, name: str = "a result") -> tuple[Row, dict[str, Any]]:
+    """The row of such an object, and the fields of its request; a `StoreError` where it is none, which names
+    the object."""
     try:
         known: dict[str, Any] = json.loads(data)
         images = [_image_of(each, folder) for each in known["images"]]
@@ -117,7 +118,7 @@ def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:
         return row, {name: value for name, value in request.items() if name not in _SHOWN or text_of(value)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a result is not readable: {error}",
+            f"{name} is not readable: {error}",
             hint="it is of another program, or of a newer release; if neither, remove it: the same command "
             "then writes it again, without a call",
             billed=Billed.MAYBE,

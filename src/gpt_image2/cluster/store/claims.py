@@ -145,7 +145,7 @@ class Claims:
         data = None if found is None else self._objects.get(found.name)
         if found is None or data is None:
             return None
-        return replace(read_claim(data), modified=found.modified)
+        return replace(read_claim(data, found.name), modified=found.modified)
 
     def _make(self, claim: Claim) -> Claim | None:
         return claim if self._objects.create(claim.name, claim_bytes(claim)) else None
@@ -164,8 +164,8 @@ def claim_bytes(claim: Claim) -> bytes:
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def read_claim(data: bytes) -> Claim:
-    """The claim that an object holds; a `StoreError` where it is none."""
+def read_claim(data: bytes, name: str = "a claim") -> Claim:
+    """The claim that an object holds; a `StoreError` where it is none, which names the object."""
     try:
         known = {name: value for name, value in json.loads(data).items() if name in _FIELDS}
         known["state"] = State(known["state"])
@@ -178,7 +178,7 @@ def read_claim(data: bytes) -> Claim:
         return Claim(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a claim is not readable: {error}",
+            f"{name} is not readable: {error}",
             hint="it is of another program, or of a newer release",
             billed=Billed.MAYBE,
         ) from None

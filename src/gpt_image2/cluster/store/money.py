@@ -136,9 +136,9 @@ def read_books(objects: Objects, last: Books | None = None) -> Books:
         ours = (name for name in names if name.rpartition("/")[2].isdecimal())
         newest = max(ours, key=lambda name: (len(name), name), default="")
         data = objects.get(newest) if newest else None
-        books = _read(data) if data is not None else books
+        books = _read(data, newest) if data is not None else books
     while (data := objects.get(_name(books.number + 1))) is not None:
-        books = _read(data)
+        books = _read(data, _name(books.number + 1))
     return books
 
 
@@ -151,10 +151,13 @@ def _bytes(books: Books, worker: str) -> bytes:
     return json.dumps({**vars(books), "by": worker}).encode()
 
 
-def _read(data: bytes) -> Books:
+def _read(data: bytes, name: str) -> Books:
     try:
         known = json.loads(data)
         aside = {str(name): float(number_of(usd)) for name, usd in known["aside_usd"].items()}
         return Books(int(number_of(known["number"])), float(number_of(known["spent_usd"])), aside)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise StoreError(f"the books of this address are not readable: {error}") from None
+        raise StoreError(
+            f"{name} is not readable: {error}",
+            hint="it is of another program, or broken: what was spent here is not known; choose another address",
+        ) from None

@@ -124,10 +124,7 @@ class Publisher:
         """The row of a job that has a result; None where it has none."""
         name = result_name(job.job)
         data = self._objects.get(name)
-        try:
-            return None if data is None else read_result(data, self._objects.address)[0]
-        except StoreError as error:
-            raise StoreError(f"{name}: {error.message}", hint=error.hint, billed=error.billed) from None
+        return None if data is None else read_result(data, self._objects.address, name)[0]
 
     def _row_of(
         self,
