@@ -6,7 +6,7 @@ from typing import Any, Iterator
 import pytest
 from harness import Home
 from npm import installed, node
-from object_stores import S3, Azure, serve_azure, serve_s3
+from object_stores import GCS, S3, Azure, serve_azure, serve_gcs, serve_s3
 from worksites import Site
 
 
@@ -18,6 +18,13 @@ def s3() -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GCS]:
+    """One GCS server for all tests of this worker."""
+    with serve_gcs(tmp_path_factory.mktemp("gcs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def azure() -> Iterator[Azure]:
     """One Azurite for all tests of this worker."""
     program = installed("azurite@3.37.0") / "azurite/dist/src/blob/main.js"
@@ -25,7 +32,7 @@ def azure() -> Iterator[Azure]:
         yield server
 
 
-@pytest.fixture(params=["s3", "file", "memory", "azure"])
+@pytest.fixture(params=["s3", "file", "memory", "gcs", "azure"])
 def address(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_full: bool
 ) -> str:
@@ -37,8 +44,10 @@ def address(
         for name, value in azurite.env.items():
             monkeypatch.setenv(name, value)
         return f"{azurite.container()}/run"
-    if request.param == "s3":
-        server = request.getfixturevalue("s3")
+    if request.param == "gcs" and not in_full:
+        pytest.skip("asks what S3 is asked: make cluster")
+    if request.param in ("s3", "gcs"):
+        server = request.getfixturevalue(request.param)
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
         return f"{server.bucket()}/run"

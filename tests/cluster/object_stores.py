@@ -1,10 +1,12 @@
-"""Real stores on loopback: S3 (moto's server), Azure (Azurite). Imports nothing of the project."""
+"""Real stores on loopback: S3 (moto's server), GCS (the same, with the headers of its XML API), Azure
+(Azurite). Imports nothing of the project."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import itertools
+import json
 import re
 import subprocess
 import threading
@@ -12,18 +14,22 @@ import urllib.request
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator
 
 _numbers = itertools.count(1)
+_ONLY_NEW, _CONFLICT = "HTTP_IF_NONE_MATCH", "tests.conflict"
+#: What moto takes for the signature of somebody who may write.
+_SIGNED = "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request"
+Environ = Dict[str, Any]
 
 
 class S3:
-    """A running server. `env` is what a client needs to reach it. A request with a condition is answered with
-    one of the `conflicts`, while there are any."""
+    """A running server. `env` is what a client needs to reach it. So many requests with conditions it answers
+    as if others were under way: its `conflicts`."""
 
-    def __init__(self, root: str, conflicts: List[bytes]) -> None:
+    def __init__(self, root: str) -> None:
         self.root = root
-        self.conflicts = conflicts
+        self.conflicts = 0
         self.env: Dict[str, str] = {
             "AWS_ACCESS_KEY_ID": "test-id",
             "AWS_SECRET_ACCESS_KEY": "test-secret",
@@ -42,22 +48,38 @@ class S3:
 def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
     some servers do that speak S3."""
+
+    server = S3("")
+
+    def heard(environ: Environ) -> None:
+        if not keeps_conditions:
+            environ.pop(_ONLY_NEW, None)
+        if _ONLY_NEW in environ and server.conflicts:
+            server.conflicts -= 1
+            environ[_CONFLICT] = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+
+    with _serve_moto(heard) as root:
+        server = S3(root)
+        yield server
+
+
+@contextmanager
+def _serve_moto(heard: Callable[[Environ], None]) -> Iterator[str]:
+    """moto's server while the context is entered, at this address; `heard` may change what it is asked."""
     import waitress  # keeps connections, as S3 does
     from moto.server import DomainDispatcherApplication, create_backend_app
     from waitress import wasyncore
 
     app, one_by_one = DomainDispatcherApplication(create_backend_app), threading.Lock()
-    conflicts: List[bytes] = []
 
-    def answer(environ: Dict[str, Any], start_response: Any) -> Any:
-        if not keeps_conditions:
-            environ.pop("HTTP_IF_NONE_MATCH", None)
-        if "HTTP_IF_NONE_MATCH" not in environ:
-            return app(environ, start_response)
-        if conflicts:
+    def answer(environ: Environ, start_response: Any) -> Any:
+        heard(environ)
+        if _CONFLICT in environ:
             environ["wsgi.input"].read()
             start_response("409 Conflict", [("Content-Type", "application/xml")])
-            return [conflicts.pop()]
+            return [environ[_CONFLICT]]
+        if _ONLY_NEW not in environ:
+            return app(environ, start_response)
         with one_by_one:  # moto looks and writes in two steps, S3 in one
             return app(environ, start_response)
 
@@ -74,10 +96,54 @@ def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield S3(f"http://127.0.0.1:{server.effective_port}", conflicts)
+        yield f"http://127.0.0.1:{server.effective_port}"
     finally:
         ended.set()
         thread.join()
+
+
+class GCS:
+    """A running server that takes the requests of Google's XML API. `env` is what a client needs to reach it:
+    a service account with a key of its own."""
+
+    def __init__(self, root: str, folder: Path) -> None:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        key = rsa.generate_private_key(65537, 2048).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        account = {
+            "type": "service_account",
+            "client_email": "pictures@project.iam.gserviceaccount.com",
+            "private_key_id": "1",
+            "private_key": key.decode(),
+            "gcs_base_url": root,
+        }
+        credentials = folder / "account.json"
+        credentials.write_text(json.dumps(account))
+        self.root = root
+        self.env: Dict[str, str] = {
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+            "GOOGLE_BASE_URL": root,
+        }
+
+    def bucket(self) -> str:
+        """A new bucket; its address."""
+        return S3(self.root).bucket().replace("s3://", "gs://")
+
+
+@contextmanager
+def serve_gcs(folder: Path) -> Iterator[GCS]:
+    """Such a server while the context is entered; its account's file is in the folder."""
+
+    def heard(environ: Environ) -> None:
+        environ["HTTP_AUTHORIZATION"] = _SIGNED
+        if environ.pop("HTTP_X_GOOG_IF_GENERATION_MATCH", None) == "0":
+            environ[_ONLY_NEW] = "*"
+
+    with _serve_moto(heard) as root:
+        yield GCS(root, folder)
 
 
 class Azure:

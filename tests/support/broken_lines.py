@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import linecache
+import sys
+from functools import wraps
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import gpt_image2.core as core
 
@@ -24,8 +26,9 @@ def paths_of(names: Sequence[str]) -> Dict[str, str]:
 
 
 class Tracer:
-    """Notes the lines of these modules that run from the first call of `start` on, with their places; given
-    one of these as `target`, it raises there instead, once the line has run `skips` times.
+    """Notes the lines of these modules that run from the first call of `start` on, a method by its class and
+    name, with their places; given one of these as `target`, it raises there instead, once the line has run
+    `skips` times. A context manager: in it the method is watched for.
 
     Functions that are named in `catching` are what a defect is caught by; they are left out.
     """
@@ -34,32 +37,50 @@ class Tracer:
         self,
         paths: Mapping[str, str],
         catching: Sequence[str],
-        start: Callable[..., Any],
+        start: Tuple[type, str],
         target: Optional[Place] = None,
         skips: int = 0,
     ) -> None:
         self._paths = paths
         self._catching = catching
-        self._start = start.__code__
+        self._start = start
+        self._method = getattr(*start)
         self._target = target
         self._skips = skips
         #: How often each line ran.
         self.runs: Dict[Line, int] = {}
         self.lines: Dict[Line, Place] = {}
-        self.is_on = False
         self.has_raised = False
+
+    def __enter__(self) -> None:
+        @wraps(self._method)
+        def started(*arguments: Any, **named: Any) -> Any:
+            if sys.gettrace() is not self:
+                self._begin(sys._getframe(1))
+            return self._method(*arguments, **named)
+
+        setattr(*self._start, started)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+        setattr(*self._start, self._method)
+
+    def _begin(self, frame: Any) -> None:
+        """Traces what is called from now on, and the rest of what has called it."""
+        sys.settrace(self)
+        while frame is not None:
+            frame.f_trace = self(frame, "call", None)
+            frame = frame.f_back
 
     def __call__(self, frame: Any, _event: str, _arg: Any) -> Any:
         code = frame.f_code
-        if code is self._start:
-            self.is_on = True
         if self._target is not None and code.co_firstlineno != self._target[1]:
             return None
         return self.local if code.co_filename in self._paths and code.co_name not in self._catching else None
 
     def local(self, frame: Any, event: str, _arg: Any) -> Any:
         """Traces one function."""
-        if event == "line" and self.is_on and not self.has_raised and not does_nothing(frame):
+        if event == "line" and not self.has_raised and not does_nothing(frame):
             line = (self._paths[frame.f_code.co_filename], frame.f_lineno)
             if self._target is None:
                 self.lines.setdefault(line, (line, frame.f_code.co_firstlineno))

@@ -43,9 +43,9 @@ FETCH = ["batch", "fetch", "--json"]
 PROBE = ["doctor", "--probe", "--yes", "--json"]
 #: What is done before, what is broken from which call on, and what is done after.
 SCENARIOS: Dict[str, Any] = {
-    "submit": ([], SUBMIT, BatchApi.create, [SUBMIT, WAIT, FETCH]),
-    "fetch": ([SUBMIT, WAIT], FETCH, BatchApi.download, [FETCH]),
-    "probe": ([], PROBE, SentRequest.left, [["resume", "--json"]]),
+    "submit": ([], SUBMIT, (BatchApi, "create"), [SUBMIT, WAIT, FETCH]),
+    "fetch": ([SUBMIT, WAIT], FETCH, (BatchApi, "download"), [FETCH]),
+    "probe": ([], PROBE, (SentRequest, "left"), [["resume", "--json"]]),
 }
 
 
@@ -72,11 +72,8 @@ def broken(root: Path, scenario: str, name: str, target: Optional[Place]) -> Tra
     for words in before:
         run(words)
     tracer = Tracer(TRACED, CATCHING, start, target)
-    sys.settrace(tracer)
-    try:
+    with tracer:
         said = run(command)
-    finally:
-        sys.settrace(None)
     at = "{}:{}".format(*target[0]) if target else ""
     later = [run(words) for words in after]
     row = {"at": at, "home": str(home), "raised": tracer.has_raised, "said": said, "later": later}

@@ -74,20 +74,18 @@ def call(
         "GPT_IMAGE2_API_KEY": "sk-test-0123456789abcdefghij",
     }
     stream = scenario == "stream"
-    tracer = Tracer(PATHS, CATCHING, SentRequest.left, target, skips)
+    tracer = Tracer(PATHS, CATCHING, (SentRequest, "left"), target, skips)
     client = Client(base_url=base_url, env=env, retries=0, timeout_s=20)
     ended: Dict[str, Any] = {"home": str(home)}
-    sys.settrace(tracer)
     try:
         request = ImageRequest(f"{scenario} {name}", n=None if stream else 2, stream=stream)
-        result = client.run(client.prepare(request, home / "cat.png"))
+        with tracer:
+            result = client.run(client.prepare(request, home / "cat.png"))
         ended.update(billed=result.billed.value, error="")
     except GptImage2Error as error:
         ended.update(billed=error.billed.value, error=f"{error.code}: {error.message}")
     except BaseException as error:
         ended.update(billed="", error=f"{type(error).__name__}: {error}")
-    finally:
-        sys.settrace(None)
     ended["raised"] = tracer.has_raised
     return tracer, ended
 

@@ -156,10 +156,12 @@ def test_the_first_image_of_three_is_kept_and_told_when_the_call_is_cancelled(
 
 def test_a_call_that_is_cancelled_when_it_has_ended_loses_nothing(home: Home, recorder: Recorder) -> None:
     async def main() -> InterruptedCall:
+        recorder.hold()
         client = async_client(home, recorder.base_url)
         call = asyncio.ensure_future(client.generate("a cat"))
         await reached(recorder.wait_for_request)
         # The loop stands still until the call's thread has ended: the result waits, and cannot be taken.
+        recorder.release()
         until(lambda: not any(each.name == "gpt-image2-call" for each in threading.enumerate()))
         call.cancel()
         return await cancelled(call)

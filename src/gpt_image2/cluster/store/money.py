@@ -159,5 +159,5 @@ def _read(data: bytes, name: str) -> Books:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{name} is not readable: {error}",
-            hint="it is of another program, or broken: what was spent here is not known; choose another address",
+            hint="it is of another program, or broken: nobody knows what was spent; use another address",
         ) from None
