@@ -235,6 +235,14 @@ def test_what_a_worker_has_given_up_it_takes_again(
         assert place.worker.run(job).status == "done"
 
 
+def test_without_a_place_for_images_on_their_way_nothing_is_sent(local_site: Site, painter: Painter) -> None:
+    local_site.write(*jobs(1))
+    local_site.home.env["XDG_STATE_HOME"] = str(local_site.home.cwd / "jobs.jsonl")
+    run = local_site.run(painter.base_url)
+    assert (run.code, run.json["error"]["code"], painter.hits) == (2, "output_not_writable", {})
+    assert "XDG_STATE_HOME" in run.json["error"]["hint"]
+
+
 def _refuse(*_: object) -> None:
     raise StoreError("the store is away")
 
