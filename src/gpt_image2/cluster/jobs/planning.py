@@ -31,7 +31,7 @@ from gpt_image2.core.telling.output import Output
 from ..store.claims import PARTIALS, RESULTS, result_name
 from ..store.found import StoreError
 from ..store.inputs import is_stored, save_object
-from ..store.objects import Objects
+from ..store.objects import Objects, check_address, split_address
 from .job import ClusterJob, made_up_name
 from .results import read_result
 from .table import JobTable, TableJob
@@ -149,6 +149,9 @@ def seen(request: ImageRequest, job: Job) -> ImageRequest:
             f"images beyond this machine are not worked on, as {names_of(job.wishes)} would",
             hint="run these jobs with an --out-dir here, or leave it out and work on them afterwards",
         )
+    beside = [each for each in (job.mask, job.markup) if each]
+    for each in filter(is_stored, (*job.sources, *beside)):
+        check_address(split_address(each)[0])
     sources, mask, markup = [
         [_LATER if is_stored(each) else each for each in names]
         for names in (job.sources, [job.mask] if job.mask else [], [job.markup] if job.markup else [])

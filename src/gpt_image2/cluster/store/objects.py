@@ -107,7 +107,7 @@ def open_objects(address: str) -> Objects:
         UsageError: the address, or what it takes to use it, is missing or wrong.
     """
     scheme = scheme_of(address)
-    _check_address(address, scheme)
+    check_address(address)
     try:
         if scheme in CLAIMABLE:
             prefix = address[len("memory://") :].strip("/") + "/" if scheme == "memory" else ""
@@ -124,8 +124,10 @@ def open_objects(address: str) -> Objects:
         ) from None
 
 
-def _check_address(address: str, scheme: str) -> None:
-    """An address is shown, and stored beside what is made: it holds no secret, and names a folder."""
+def check_address(address: str) -> None:
+    """An address is shown, and stored beside what is made: it holds no secret, and names a folder; else a
+    `UsageError`."""
+    scheme = scheme_of(address)
     before = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
     is_secret = ":" in before and scheme not in _REVISIONS
     if is_secret or (scheme not in _OF_THIS_MACHINE and re.search("[?#]", address)):
