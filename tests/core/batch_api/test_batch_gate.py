@@ -26,11 +26,13 @@ LEDGER = ".local/state/gpt-image-2/ledger.sqlite3"
 
 def broken(base_url: str, root: Path, scenario: str, in_full: bool) -> List[Dict[str, Any]]:
     path = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
+    temporary = root / "tmp"
+    temporary.mkdir()
     done = subprocess.run(
         [sys.executable, str(INJECTION), base_url, str(root), scenario, ALL if in_full else POINTS],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)},
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -47,11 +47,13 @@ def answers(recorder: Recorder) -> None:
 def broken_calls(recorder: Recorder, root: Path, scenario: str, *flags: str) -> Iterator[Dict[str, Any]]:
     command = [sys.executable, str(INJECTION), recorder.base_url, str(root), scenario, *flags]
     path = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH", "")]))
+    temporary = root / "tmp"
+    temporary.mkdir()
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)},
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
