@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
 _numbers = itertools.count(1)
-_ONLY_NEW = "HTTP_IF_NONE_MATCH"
+_ONLY_NEW, _CONFLICT = "HTTP_IF_NONE_MATCH", "tests.conflict"
 #: What moto takes for the signature of somebody who may write.
 _SIGNED = "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request"
 Environ = Dict[str, Any]
 
 
 class S3:
-    """A running server. `env` is what a client needs to reach it."""
+    """A running server. `env` is what a client needs to reach it. So many requests with conditions it answers
+    as if others were under way: its `conflicts`."""
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.conflicts = 0
         self.env: Dict[str, str] = {
             "AWS_ACCESS_KEY_ID": "test-id",
             "AWS_SECRET_ACCESS_KEY": "test-secret",
@@ -47,12 +49,18 @@ def serve_s3(keeps_conditions: bool = True) -> Iterator[S3]:
     """Such a server while the context is entered. Without `keeps_conditions` it takes no notice of those, as
     some servers do that speak S3."""
 
+    server = S3("")
+
     def heard(environ: Environ) -> None:
         if not keeps_conditions:
             environ.pop(_ONLY_NEW, None)
+        if _ONLY_NEW in environ and server.conflicts:
+            server.conflicts -= 1
+            environ[_CONFLICT] = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
 
     with _serve_moto(heard) as root:
-        yield S3(root)
+        server = S3(root)
+        yield server
 
 
 @contextmanager
@@ -66,6 +74,10 @@ def _serve_moto(heard: Callable[[Environ], None]) -> Iterator[str]:
 
     def answer(environ: Environ, start_response: Any) -> Any:
         heard(environ)
+        if _CONFLICT in environ:
+            environ["wsgi.input"].read()
+            start_response("409 Conflict", [("Content-Type", "application/xml")])
+            return [environ[_CONFLICT]]
         if _ONLY_NEW not in environ:
             return app(environ, start_response)
         with one_by_one:  # moto looks and writes in two steps, S3 in one

@@ -22,8 +22,8 @@ from gpt_image2.cluster.work.worker import Halt, JobWorker, Place
 from gpt_image2.core.api.images import saved_image_at
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import ApiError, NetworkError, OutputError, RateLimitError
-from gpt_image2.core.base.outcome import Billed, Result
-from gpt_image2.core.base.record import Record
+from gpt_image2.core.base.outcome import Billed, Result, SavedImage
+from gpt_image2.core.base.record import Record, replace
 from gpt_image2.core.ledger.budget import Budget
 
 WAIT_S = 60.0
@@ -186,6 +186,8 @@ class _Client:
     def __init__(self, stepper: Stepper) -> None:
         self._of = stepper
         self.settings = SimpleNamespace(secrets=())
+        self.env = {"XDG_STATE_HOME": str(stepper.world.root)}
+        self.rescue_folder = stepper.world.root / "rescued"
 
     def with_model(self, request: ImageRequest) -> ImageRequest:
         return request
@@ -210,17 +212,26 @@ class _Client:
         world.paid += 1
         if fate == "lost":
             raise NetworkError("cut", billed=Billed.MAYBE)
-        data = png(noise=f"{world.paid}".encode().hex().encode())
-        part = prepared.path.with_name(f".{stepper.name}.part")
-        part.write_bytes(data)
-        # Between the answer and the name on disk a worker may die too, or the disk fail: that was paid for.
-        try:
-            stepper.effect(lambda: part.replace(prepared.path))
-        except StoreError as failed:
-            raise OutputError(failed.message, billed=Billed.YES) from None
-        image = saved_image_at(str(prepared.path))
-        assert image is not None
-        return Result("generate", "gpt-image-2", (image,), billed=Billed.YES, cost_usd=0.01)
+        saved: list[SavedImage] = []
+        for number in range(1, prepared.request.count + 1):
+            path = prepared.path
+            if prepared.request.count > 1:
+                path = path.with_name(f"{path.stem}-{number}{path.suffix}")
+            part = path.with_name(f".{stepper.name}.part")
+            part.write_bytes(png(noise=f"{world.paid}-{number}".encode().hex().encode()))
+            # Between the answer and a name on disk a worker may die too, or the disk fail: it was paid for.
+            try:
+                stepper.effect(lambda part=part, path=path: part.replace(path))
+            except StoreError as failed:
+                error = OutputError(failed.message, billed=Billed.YES)
+                error.result = Result(
+                    "generate", "gpt-image-2", tuple(saved), billed=Billed.YES, cost_usd=0.01
+                )
+                raise error from None
+            image = saved_image_at(str(path))
+            assert image is not None
+            saved.append(replace(image, number=number))
+        return Result("generate", "gpt-image-2", tuple(saved), billed=Billed.YES, cost_usd=0.01)
 
 
 class _Prepared(Record):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stepping import World
 
 from gpt_image2.cluster.jobs.job import ClusterJob
 from gpt_image2.core.api.request import ImageRequest
+from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.batch.journal import image_of_fields
 
 REQUEST = ImageRequest(prompt="a cat", model="gpt-image-2")
@@ -24,8 +26,9 @@ _STEPS = st.sampled_from([1, *range(1, 10)])
 class Workers(RuleBasedStateMachine):
     """Workers at one job, on two machines, each step of each in any order."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(images=st.sampled_from([1, 1, 2]))
+    def begin(self, images: int) -> None:
+        self.job = replace(JOB, request=replaced(REQUEST, n=images))
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.world = World(Path(self.folder.name))
         self.retrying = 0
@@ -34,7 +37,7 @@ class Workers(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.workers) < _MOST_WORKERS)
     @rule(machine=st.sampled_from("ab"), retries=st.sampled_from([False] * 5 + [True]))
     def start(self, machine: str, retries: bool) -> None:
-        self.world.start(JOB, machine, retries)
+        self.world.start(self.job, machine, retries)
         self.retrying += retries
 
     @precondition(lambda self: any(each.is_at_work for each in self.world.workers))

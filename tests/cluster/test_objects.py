@@ -10,6 +10,7 @@ import pytest
 from faulty import WAIT_S
 
 from gpt_image2.cluster.jobs.results import read_result
+from gpt_image2.cluster.store import presence
 from gpt_image2.cluster.store.claims import Claims, State, read_claim
 from gpt_image2.cluster.store.found import StoreError
 from gpt_image2.cluster.store.objects import open_objects
@@ -99,6 +100,18 @@ def test_a_worker_that_is_silent_for_long_is_dead(address: str) -> None:
     deadline = time.monotonic() + WAIT_S
     while other.is_alive("silent"):
         assert time.monotonic() < deadline
+
+
+def test_ages_do_not_depend_on_who_sets_the_clock_of_this_machine(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = open_objects(address)
+    with Presence(objects, "first") as first, Presence(objects, "second"):
+        set_to = datetime.now(timezone.utc) + timedelta(hours=1)
+        clock = type("Clock", (datetime,), {"now": classmethod(lambda *_: set_to)})
+        monkeypatch.setattr(presence, "datetime", clock)
+        assert abs(first.now() - datetime.now(timezone.utc)) < timedelta(minutes=1)
+        assert first.is_alive("second")
 
 
 @pytest.mark.parametrize("read", [read_claim, partial(read_result, folder="out")])

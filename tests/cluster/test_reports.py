@@ -131,3 +131,18 @@ def test_a_plan_divides_by_a_sum_and_refuses_one_that_is_too_small(
     assert divided["run"]["cost_usd"]["high"] + divided["submit"]["cost_usd"]["high"] <= whole * 0.75 + 1e-6
     assert main(["batch", "plan", "jobs.jsonl", "--max-cost", str(whole * 0.4)]) == 2
     assert "--max-cost" in capfd.readouterr().err
+
+
+def test_a_plan_writes_over_no_jobs_file_and_leaves_no_part_of_an_earlier_one(
+    local_site: Site, painter: Painter, capfd: Any
+) -> None:
+    local_site.write(*jobs(8))
+    local_site.run(painter.base_url, "--dry-run")  # goes to the folder
+    words = ["batch", "plan", "--images-per-minute", "2", "--split"]
+    assert main([*words, "parts", "jobs.jsonl", "--deadline", "90s"]) == 0
+    assert sorted(path.name for path in Path("parts").iterdir()) == ["run.jsonl", "submit.jsonl"]
+    assert main([*words, "parts", "jobs.jsonl", "--deadline", "6h"]) == 0
+    assert [path.name for path in Path("parts").iterdir()] == ["run.jsonl"]
+    assert main([*words, "parts", "parts/run.jsonl", "--deadline", "90s"]) == 2
+    assert "is the jobs file itself" in capfd.readouterr().err
+    assert len(Path("parts/run.jsonl").read_text().splitlines()) == 8

@@ -106,7 +106,9 @@ class ImageJobs:
         rows = [loop.run_in_executor(self._pool, self._run, row) for row in rows_of(table, {LINE, CLAIM})]
         told = await asyncio.gather(*rows)
         if LINE in table.column_names:  # from `batch run`, which wants the whole row
-            whole = [json.dumps({"stops": each.stops, **each.json()}) for each in told]
+            whole = [
+                json.dumps({"stops": each.stops, "was_sent": each.was_sent, **each.json()}) for each in told
+            ]
             table = table.drop_columns([LINE]).append_column(WHOLE, pa.array(whole, pa.string()))
         return beside(table, told)
 

@@ -5,26 +5,29 @@ time: a million jobs fill no memory."""
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.errors import OutputError, UsageError
 from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.batch.journal import scratch_database
 
 from ..jobs.results import DOUBT, ELSEWHERE, FAILED, NOT_STARTED, SAVED, read_result
-from ..store.claims import CLAIMS, RESULTS, Claim, State, read_claim, result_name
-from ..store.found import StoreError
+from ..store.claims import CLAIMS, RESULTS, SENT_MARGIN_S, State, read_claim, result_name
+from ..store.found import MOST_BYTES, StoreError
 from ..store.objects import Objects
 
 _AT_ONCE, _THREADS = 2000, 16
@@ -60,6 +63,10 @@ _STATUS = {
     State.DOUBT: DOUBT,
     State.SAVED: SAVED,
 }
+#: The status of a job of which nobody can tell how it stands.
+UNREADABLE = "unreadable"
+_RESULT = re.compile(rf"{RESULTS}/([0-9a-f]{{40}})\.json")
+_CLAIM = re.compile(rf"{CLAIMS}/([0-9a-f]{{40}})/([0-9]{{4,9}})")
 _T = TypeVar("_T")
 
 
@@ -98,34 +105,38 @@ def read_back(objects: Objects, scratch: Path, sums: Sums) -> Iterator[list[dict
     database = scratch_database(scratch / "report.sqlite3")
     try:
         database.execute("CREATE TABLE done (job BLOB PRIMARY KEY) WITHOUT ROWID")
-        database.execute("CREATE TABLE claims (job BLOB PRIMARY KEY, number INTEGER) WITHOUT ROWID")
+        database.execute("CREATE TABLE claims (job BLOB PRIMARY KEY, number, modified) WITHOUT ROWID")
         with ThreadPoolExecutor(_THREADS) as pool:
-            names = (found.name for found in objects.list(f"{RESULTS}/"))
-            for page in _pages(names, _AT_ONCE):
-                marks = [(bytes.fromhex(PurePosixPath(name).stem),) for name in page]
+            # What else lies there is not ours: a file system's own notes, a person's.
+            results = ((each, _RESULT.fullmatch(each.name)) for each in objects.list(f"{RESULTS}/"))
+            for page in _pages(((each, name.group(1)) for each, name in results if name), _AT_ONCE):
+                marks = [(bytes.fromhex(job),) for _, job in page]
                 database.executemany("INSERT OR IGNORE INTO done VALUES (?)", marks)
-                for data in pool.map(objects.get, page):
+                held = pool.map(objects.get, [each.name for each, _ in page if each.size_bytes <= MOST_BYTES])
+                for each, job in page:
+                    data = next(held) if each.size_bytes <= MOST_BYTES else b""
                     if data is not None:
-                        yield _told(_rows_of_result(data, objects.address), sums)
+                        yield _told(_rows_of_result(data, objects.address, job), sums)
             keep = (
-                "INSERT INTO claims VALUES (?,?) ON CONFLICT (job) DO UPDATE SET"
-                " number = max(number, excluded.number)"
+                "INSERT INTO claims VALUES (?,?,?) ON CONFLICT (job) DO UPDATE SET number = excluded.number,"
+                " modified = excluded.modified WHERE excluded.number > number"
             )
-            found = (PurePosixPath(each.name).parts for each in objects.list(f"{CLAIMS}/"))
-            for page in _pages(((bytes.fromhex(job), int(number)) for _, job, number in found), _AT_ONCE):
+            claims = ((each, _CLAIM.fullmatch(each.name)) for each in objects.list(f"{CLAIMS}/"))
+            ours = (
+                (bytes.fromhex(name.group(1)), int(name.group(2)), each.modified.timestamp())
+                for each, name in claims
+                if name and each.size_bytes <= MOST_BYTES
+            )
+            for page in _pages(ours, _AT_ONCE):
                 database.executemany(keep, page)
             left = database.execute(
-                "SELECT job, number FROM claims WHERE job NOT IN (SELECT job FROM done) ORDER BY job"
+                "SELECT * FROM claims WHERE job NOT IN (SELECT job FROM done) ORDER BY job"
             )
             while page := left.fetchmany(_AT_ONCE):
-                names = [f"{CLAIMS}/{job.hex()}/{number:04d}" for job, number in page]
-                for data in pool.map(objects.get, names):
-                    if data is None:
-                        continue
-                    claim = read_claim(data)
-                    if claim.state in (State.SENT, State.DOUBT):
-                        sums.maybe_usd += claim.high_usd or 0.0
-                    yield _told(_rows_of_claim(claim), sums)
+                names = [f"{CLAIMS}/{job.hex()}/{number:04d}" for job, number, _ in page]
+                for data, (job, _, modified_s) in zip(pool.map(objects.get, names), page, strict=True):
+                    if data is not None:
+                        yield _told(_rows_of_claim(data, job.hex(), modified_s, sums), sums)
     finally:
         database.close()
 
@@ -150,15 +161,17 @@ class ManifestFile:
         self._waiting: list[dict[str, Any]] = []
 
     def write(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Takes rows."""
-        if self._lines is not None:
+        """Takes rows; an `OutputError` where the disk does not."""
+        if self._lines is None:
+            self._waiting += rows
+            if len(self._waiting) >= 10 * _AT_ONCE:
+                with self._told():
+                    self._flush()
+            return
+        with self._told():
             for row in rows:
                 told = {name: value for name, value in row.items() if value is not None}
                 self._lines.write(json.dumps(told, ensure_ascii=False) + "\n")
-            return
-        self._waiting += rows
-        if len(self._waiting) >= 10 * _AT_ONCE:
-            self._flush()
 
     def __enter__(self) -> ManifestFile:
         return self
@@ -166,16 +179,26 @@ class ManifestFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lines is not None:
-            self._lines.close()
-        else:
+        try:
+            with self._told():
+                if kind is None and self._lines is None:
+                    self._flush()
+                (self._lines or self._table).close()
+                if kind is None:
+                    self._part.replace(self._path)
+        except OutputError:
             if kind is None:
-                self._flush()
-            self._table.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+                raise
+        finally:
+            with suppress(OSError):
+                self._part.unlink()
+
+    @contextmanager
+    def _told(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from None
 
     def _flush(self) -> None:
         self._table.write_table(pa.Table.from_pylist(self._waiting, schema=MANIFEST))
@@ -187,8 +210,13 @@ def _told(rows: list[dict[str, Any]], sums: Sums) -> list[dict[str, Any]]:
     return rows
 
 
-def _rows_of_result(data: bytes, address: str) -> list[dict[str, Any]]:
-    row, request = read_result(data, address)
+def _rows_of_result(data: bytes, address: str, job: str) -> list[dict[str, Any]]:
+    try:
+        row, request = read_result(data, address, result_name(job))
+        if row.job != job:
+            raise StoreError(f"{result_name(job)} is of job {row.job}")
+    except StoreError as error:
+        return [_unreadable(job, error)]
     rows: list[dict[str, Any]] = []
     for image in row.images:
         rows.append(
@@ -208,15 +236,23 @@ def _rows_of_result(data: bytes, address: str) -> list[dict[str, Any]]:
                 "error_message": row.error_message or None,
             }
         )
-    if not rows:
-        raise StoreError(f"{result_name(row.job)} names no image")
     return rows
 
 
-def _rows_of_claim(claim: Claim) -> list[dict[str, Any]]:
+def _rows_of_claim(data: bytes, job: str, modified_s: float, sums: Sums) -> list[dict[str, Any]]:
+    try:
+        claim = read_claim(data, f"{CLAIMS}/{job}")
+        if claim.job != job:
+            raise StoreError(f"{CLAIMS}/{job} is of job {claim.job}")
+    except StoreError as error:
+        return [_unreadable(job, error)]
+    if claim.state in (State.SENT, State.DOUBT):
+        sums.maybe_usd += claim.high_usd or 0.0
     billed = Billed.MAYBE if claim.state is State.SENT else claim.billed
     is_unbegun = claim.state is State.FREE and not claim.code
     status = NOT_STARTED if is_unbegun else _STATUS[claim.state]
+    if claim.state is State.SENT and time.time() - modified_s >= claim.timeout_s + SENT_MARGIN_S:
+        status = DOUBT  # nobody is at it any more
     return [
         {
             **_blank(claim.job, status, billed, None, claim.attempts),
@@ -225,6 +261,12 @@ def _rows_of_claim(claim: Claim) -> list[dict[str, Any]]:
             "error_message": claim.message or None,
         }
     ]
+
+
+def _unreadable(job: str, error: StoreError) -> dict[str, Any]:
+    """The row of a job of which an object is no such object, or a broken one: nobody knows what it cost."""
+    said = {"error_code": UNREADABLE, "error_message": error.message}
+    return {**_blank(job, UNREADABLE, Billed.MAYBE, None, 0), **said}
 
 
 def _blank(job: str, status: str, billed: Billed, job_id: str | None, attempts: int) -> dict[str, Any]:

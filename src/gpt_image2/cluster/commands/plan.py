@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         pace = Pace(flags.concurrency, flags.images_per_minute, seen)
         every = sum_of(planned.table.all_pending(), pace)
         division = divide(planned.table.all_pending(), every, pace, flags.deadline, max_cost_usd)
-        files = _split(planned, division, flags.split) if flags.split else []
+        files = _split(planned, division, flags.split, flags.jobs) if flags.split else []
     is_divided = flags.deadline is not None or max_cost_usd is not None
     _say(output, flags, pace, every, division if is_divided else None, bool(seen))
     _say_files(output, flags, files)
@@ -136,16 +136,24 @@ def seconds_seen(client: Client) -> dict[str, float]:
     return {name: round(median(each), 1) for name, each in sorted(took.items()) if len(each) >= _LEAST_SEEN}
 
 
-def _split(planned: PlannedJobs, division: Division, folder: str) -> list[tuple[str, int, str]]:
+def _split(
+    planned: PlannedJobs, division: Division, folder: str, jobs_file: str
+) -> list[tuple[str, int, str]]:
     """Writes the two files; the path, the size and the command of each that has jobs."""
+    source = os.path.expanduser(jobs_file)
     place = Path(folder).expanduser().absolute()
     prepare_folder(place, hint="choose another folder for --split")
+    paths = {command: place / f"{command}.jsonl" for command in ("run", "submit")}
+    for path in paths.values():
+        if os.path.exists(source) and path.exists() and path.samefile(source):
+            raise UsageError(f"{path} is the jobs file itself", hint="choose another folder for --split")
     files: list[tuple[str, int, str]] = []
     jobs = planned.table.all_pending()
     for command, part in (("run", division.run), ("submit", division.submit)):
+        path = paths[command]
         if not part.jobs:
+            path.unlink(missing_ok=True)  # an earlier plan's, whose jobs are in the other file now
             continue
-        path = place / f"{command}.jsonl"
         texts = (planned.jobs_file.text_at(job.offset) + "\n" for job in islice(jobs, part.jobs))
         write_whole(path, texts)
         files.append((str(path), path.stat().st_size, command))

@@ -33,7 +33,7 @@ from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import Output
 
 from ..jobs.planning import PlannedJobs
-from ..jobs.results import DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
+from ..jobs.results import ACCEPTED, DONE, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL
 from ..jobs.table import TableJob
 from ..jobs.table_rows import INVALID
 from ..ray import CLAIM, LINE, WHOLE, ImageJobs, close_desk, stop_desk, under_way
@@ -213,7 +213,7 @@ class _Run:
             self._take(job, status, outcome)
 
     def _take(self, job: TableJob, status: str, outcome: dict[str, Any]) -> None:
-        stops = outcome.pop("stops")
+        stops, was_sent = outcome.pop("stops"), outcome.pop("was_sent")
         if stops:
             self.stop(stops)
         if status == NOT_STARTED:
@@ -222,13 +222,15 @@ class _Run:
         status = FAILED if status == INVALID else status
         self._table.end(job.number, status, outcome)
         tally, images = self.tally, outcome["images"] if status in (DONE, PARTIAL) else []
+        cost_usd = outcome["cost_usd"]
         self.tally = replace(
             tally,
             done=tally.done + (status == DONE),
-            failed=tally.failed + (status not in (DONE, ELSEWHERE)),
+            failed=tally.failed + (status not in (DONE, ELSEWHERE, ACCEPTED)),
             images=tally.images + len(images),
-            spent_usd=tally.spent_usd + (outcome["cost_usd"] or 0.0),
-            unpriced=tally.unpriced + (outcome["billed"] != "no" and outcome["cost_usd"] is None),
+            # What an earlier run sent has been counted there.
+            spent_usd=tally.spent_usd + ((cost_usd or 0.0) if was_sent else 0.0),
+            unpriced=tally.unpriced + (was_sent and outcome["billed"] != "no" and cost_usd is None),
         )
         for image in images:
             self._output.result(saved_line(image["path"], image["bytes"]))

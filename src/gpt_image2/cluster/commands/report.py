@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base.errors import PartialError, UsageError
 from gpt_image2.core.base.outcome import ExitCode
-from gpt_image2.core.base.redact import show
 from gpt_image2.core.commands.options import add_output_flags
 from gpt_image2.core.commands.parser import Parser, parser_of
 from gpt_image2.core.outputs.files import temporary_folder
+from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import output_for
 
-from ..store.objects import open_objects
-from .manifest import ManifestFile, Sums, read_back
+from ..store.objects import open_objects, shown_address
+from .manifest import UNREADABLE, ManifestFile, Sums, read_back
 from .pages import SheetPages
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
                 pages.add(rows)
         if not sums.jobs:
             raise UsageError(
-                f"no job of a batch lies at {show(objects.address, limit=200)}",
+                f"no job of a batch lies at {shown_address(objects.address)}",
                 hint="give the address that was given to batch run as --out-dir",
             )
         if pages is not None:
@@ -54,9 +54,17 @@ def main(argv: Sequence[str]) -> int:
         output.result(f"Pages: {flags.sheet} ({pages.pages})")
     for line in in_words(sums):
         output.result(line)
+    error = None
+    if sums.by_status[UNREADABLE]:
+        error = PartialError(
+            f"{sums.by_status[UNREADABLE]:,} jobs have objects that are not readable: the sums lack them",
+            hint="a manifest names them; remove what is broken, and the same batch run writes it again",
+            code=UNREADABLE,
+        )
+        output.complain(f"{error.message}; {error.hint}")
     output.finish(
         {
-            "ok": True,
+            "ok": error is None,
             "command": "batch report",
             "address": objects.address,
             "jobs": sums.jobs,
@@ -69,18 +77,19 @@ def main(argv: Sequence[str]) -> int:
             "maybe_usd": round(sums.maybe_usd, 6),
             "manifest": list(flags.manifest),
             "pages": pages.pages if pages else 0,
+            "error": failure_json(error),
         }
     )
-    return int(ExitCode.OK)
+    return int(error.exit_code if error else ExitCode.OK)
 
 
 def in_words(sums: Sums) -> list[str]:
     """The sums for people."""
     unpriced = f" and {sums.unpriced:,} jobs of unknown cost" if sums.unpriced else ""
     maybe = f"; up to ${sums.maybe_usd:.4f} more may have been billed" if sums.maybe_usd else ""
+    by_status = ", ".join(f"{count:,} {name}" for name, count in sums.by_status.most_common())
     return [
-        f"{sums.jobs:,} jobs: "
-        + ", ".join(f"{count:,} {name}" for name, count in sums.by_status.most_common()),
+        f"{sums.jobs:,} jobs: {by_status or 'nothing is there'}",
         f"{sums.images:,} images, {sums.size_bytes / 1e6:,.1f} MB; ${sums.cost_usd:.4f}{unpriced}{maybe}",
         *(f"  {count:,} × {code}" for code, count in sums.by_error.most_common()),
     ]

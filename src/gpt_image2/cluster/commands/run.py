@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from gpt_image2.core.base.errors import UsageError
@@ -34,8 +34,9 @@ from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
 from ..jobs.planning import PlannedJobs, find_done, plan_jobs
-from ..jobs.results import DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
+from ..jobs.results import ACCEPTED, DONE, DOUBT, ELSEWHERE, FAILED, NOT_STARTED, PARTIAL, SAVED
 from ..jobs.table import JobTable, TableJob
+from ..store.found import StoreError
 from ..store.money import read_books
 from ..store.objects import Objects, open_objects
 from ..work.running import RunRules, ShardRun
@@ -163,7 +164,8 @@ def _parts(
     for offset in range(1, shards if steals else 1):
         begun_s = time.monotonic()
         if begun_s - looked_s >= _REST * took_s:
-            find_done(table, objects)
+            with suppress(StoreError):  # then each job is looked at by itself
+                find_done(table, objects)
             looked_s, took_s = time.monotonic(), time.monotonic() - begun_s
         yield table.pending((part + offset) % shards, from_end=True)
 
@@ -171,7 +173,7 @@ def _parts(
 def counts(table: JobTable, part: int | None) -> dict[str, int]:
     """How many jobs there are, in all and by how they stand."""
     states = table.count(part)
-    found = {name: states.get(name, 0) for name in (DONE, FAILED, DOUBT, "accepted", "submitted", INVALID)}
+    found = {name: states.get(name, 0) for name in (DONE, FAILED, DOUBT, ACCEPTED, "submitted", INVALID)}
     found[FAILED] += states.get(PARTIAL, 0)
     beyond = {name: states[name] for name in (SAVED, ELSEWHERE) if states.get(name)}
     total = sum(states.values())

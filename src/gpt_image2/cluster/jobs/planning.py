@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import re
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,7 @@ from gpt_image2.core.api.images import sha256_of
 from gpt_image2.core.api.models import MAX_INPUT_IMAGES, typical_seconds
 from gpt_image2.core.api.request import ImageRequest, is_address
 from gpt_image2.core.base.errors import GptImage2Error, UsageError
+from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.redact import show
 from gpt_image2.core.batch.job import Job, job_key, read_job
 from gpt_image2.core.batch.jobs_file import JobsFile, Line
@@ -22,18 +24,25 @@ from gpt_image2.core.commands.picture_flags import names_of
 from gpt_image2.core.commands.steps_ahead import local_inputs
 from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import temporary_folder
+from gpt_image2.core.outputs.naming import MAX_NAME_BYTES, name_problem
 from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.output import Output
 
-from ..store.claims import RESULTS
+from ..store.claims import PARTIALS, RESULTS, result_name
+from ..store.found import StoreError
 from ..store.inputs import is_stored, save_object
-from ..store.objects import Objects
+from ..store.objects import Objects, check_address, split_address
 from .job import ClusterJob, made_up_name
+from .results import read_result
 from .table import JobTable, TableJob
 
 _SHOWN_PROBLEMS = 20
 #: An address that core lets pass unseen: what lies in a store shows only when it is fetched.
 _LATER = "https://in-a-store.invalid/"
+#: What a name is made longer by: the number of an image, a part of its hash, and a mark while it is written.
+#: Names of objects have up to 1,024 bytes, with the address.
+_ADDED_BYTES, _MOST_BYTES = 24, 512
+_COPY_OF_A_STORE = re.compile("#[0-9]+(/|$)")
 
 
 @dataclass(frozen=True)
@@ -94,11 +103,19 @@ def plan_jobs(
 
 
 def find_done(table: JobTable, objects: Objects) -> None:
-    """Takes out what has a result in the store."""
+    """Takes out what has a result in the store. What has ended in this run has said more of itself."""
+    partial = {PurePosixPath(found.name).name for found in objects.list(f"{PARTIALS}/")}
     for found in objects.list(f"{RESULTS}/"):
-        number = table.number_of(PurePosixPath(found.name).stem)
-        if number is not None:
-            table.end(number, DONE, {"billed": "yes", "resumed": True})
+        job = PurePosixPath(found.name).stem
+        number = table.number_of(job)
+        if number is None or found.name != result_name(job) or not found.size_bytes:
+            continue  # a machine that lost its power leaves empty files: the job says so when it is looked at
+        if job in partial:
+            with suppress(StoreError):  # so does one that is not readable
+                row, _ = read_result(objects.get(found.name) or b"", objects.address)
+                table.find(number, row.status, row.json())
+        else:
+            table.find(number, DONE, {"billed": Billed.YES.value, "resumed": True})
 
 
 def _planned(number: int, line: Line, defaults: Job, client: Client) -> TableJob:
@@ -132,6 +149,9 @@ def seen(request: ImageRequest, job: Job) -> ImageRequest:
             f"images beyond this machine are not worked on, as {names_of(job.wishes)} would",
             hint="run these jobs with an --out-dir here, or leave it out and work on them afterwards",
         )
+    beside = [each for each in (job.mask, job.markup) if each]
+    for each in filter(is_stored, (*job.sources, *beside)):
+        check_address(split_address(each)[0])
     sources, mask, markup = [
         [_LATER if is_stored(each) else each for each in names]
         for names in (job.sources, [job.mask] if job.mask else [], [job.markup] if job.markup else [])
@@ -156,17 +176,27 @@ def _fingerprint(source: str) -> str:
 
 
 def relative_name(output: str) -> str:
-    """An output as a plain name below the images."""
+    """An output as a plain name below the images: one that every store takes, for where the image goes shows
+    only when it is paid for."""
     name = PurePosixPath(output)
+    problem = name_problem(str(name))
     if (
         not output.strip()
+        or not name.parts
         or name.is_absolute()
         or ".." in name.parts
         or output.endswith("/")
-        or "\0" in output
     ):
+        problem = "is no name below --out-dir"
+    elif max(len(each.encode()) for each in name.parts) > MAX_NAME_BYTES - _ADDED_BYTES:
+        problem = f"has a part of more than {MAX_NAME_BYTES - _ADDED_BYTES} bytes"
+    elif len(str(name).encode()) > _MOST_BYTES:
+        problem = f"is longer than {_MOST_BYTES} bytes"
+    elif _COPY_OF_A_STORE.search(str(name)):
+        problem = "ends as names do that a folder keeps for itself (# and a number)"
+    if problem:
         shown = show(output, limit=100)
-        raise UsageError(f"output {shown!r} is no name below --out-dir", hint="leave it out: one is made up")
+        raise UsageError(f"output {shown!r} {problem}", hint="leave it out: one is made up")
     return str(name)
 
 

@@ -12,11 +12,15 @@ from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 from gpt_image2.core.telling.as_json import image_json
 
-from ..store.found import StoreError
+from ..store.found import StoreError, number_of, text_of
 
 DONE, PARTIAL, FAILED, DOUBT = "done", "partial", "failed", "ambiguous"
 #: Its images are on a machine and not in the store; another worker has it; it was not begun.
 SAVED, ELSEWHERE, NOT_STARTED = "saved", "elsewhere", "not_started"
+#: The host has made a task of it, which has not ended.
+ACCEPTED = "accepted"
+#: Fields of a request that a manifest shows.
+_SHOWN = ("prompt", "model", "size", "quality")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Row:
     warnings: tuple[str, ...] = ()
     #: Whether it was done before this run.
     resumed: bool = False
+    #: Whether this run sent a request for it: what it cost is this run's then, else an earlier one's.
+    was_sent: bool = False
     #: Whether nothing more is to be started: the sum is spent, or no other job can fare better.
     stops: str = ""
 
@@ -85,27 +91,45 @@ def result_bytes(row: Row, request: Mapping[str, object], folder: str, worker: s
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def read_result(data: bytes, folder: str) -> tuple[Row, dict[str, Any]]:
-    """The row of such an object, and the fields of its request; a `StoreError` where it is none."""
+def read_result(data: bytes, folder: str, name: str = "a result") -> tuple[Row, dict[str, Any]]:
+    """The row of such an object, and the fields of its request; a `StoreError` where it is none, which names
+    the object."""
     try:
         known: dict[str, Any] = json.loads(data)
-        images = [image_of_fields({**each, "path": f"{folder}/{each['path']}"}) for each in known["images"]]
-        failure: dict[str, str] = known.get("error") or {}
+        images = [_image_of(each, folder) for each in known["images"]]
+        failure: dict[str, object] = known.get("error") or {}
+        status = known["status"]
+        if not images or status not in (DONE, PARTIAL):
+            raise ValueError("no job ends so")
         row = Row(
-            job=str(known["job"]),
-            status=str(known["status"]),
-            id=known.get("id"),
+            job=text_of(known["job"]),
+            status=status,
+            id=None if known.get("id") is None else text_of(known["id"]),
             images=tuple(images),
             billed=Billed(known["billed"]),
-            cost_usd=known.get("cost_usd"),
-            error_code=failure.get("code", ""),
-            error_message=failure.get("message", ""),
-            attempts=int(known.get("attempts", 0)),
-            elapsed_s=float(known.get("elapsed_s", 0.0)),
+            cost_usd=None if known.get("cost_usd") is None else number_of(known["cost_usd"]),
+            error_code=text_of(failure.get("code", "")),
+            error_message=text_of(failure.get("message", "")),
+            attempts=int(number_of(known.get("attempts", 0))),
+            elapsed_s=number_of(known.get("elapsed_s", 0.0)),
             resumed=True,
         )
-        return row, dict(known["request"])
+        request: dict[str, Any] = dict(known["request"])
+        return row, {name: value for name, value in request.items() if name not in _SHOWN or text_of(value)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a result is not readable: {error}", hint="it is of another program, or of a newer release"
+            f"{name} is not readable: {error}",
+            hint="it is of another program, or of a newer release; if neither, remove it: the same command "
+            "then writes it again, without a call",
+            billed=Billed.MAYBE,
         ) from None
+
+
+def _image_of(fields: Mapping[str, Any], folder: str) -> SavedImage:
+    image = image_of_fields({**fields, "path": f"{folder}/{text_of(fields['path'])}"})
+    number_of(image.size_bytes, 2**62)
+    for number in (image.number, image.width or 0, image.height or 0):
+        number_of(number)
+    for text in (image.sha256, image.format):
+        text_of(text)
+    return image

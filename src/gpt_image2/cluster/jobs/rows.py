@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gpt_image2.core.base.errors import GptImage2Error
 from gpt_image2.core.base.outcome import Billed
+from gpt_image2.core.calls.task import TASK_PENDING
 
 from ..store.claims import Claim, State, Verdict
 from .job import ClusterJob
-from .results import DOUBT, ELSEWHERE, FAILED, SAVED, Row
+from .results import ACCEPTED, DOUBT, ELSEWHERE, FAILED, SAVED, Row
 
 #: Codes of rows: how far another worker is with the job.
 CLAIMED, IN_FLIGHT = "claimed_elsewhere", "in_flight"
@@ -15,7 +16,7 @@ CLAIMED, IN_FLIGHT = "claimed_elsewhere", "in_flight"
 
 def failed_row(job: ClusterJob, error: GptImage2Error) -> Row:
     """The row of a job that ended with an error and without an image."""
-    status = FAILED if error.billed is Billed.NO else DOUBT
+    status = FAILED if error.billed is Billed.NO else ACCEPTED if error.code == TASK_PENDING else DOUBT
     return Row(
         job.job,
         status,
@@ -41,6 +42,20 @@ def elsewhere_row(job: ClusterJob, code: str) -> Row:
         error_code=code,
         error_message=said[code],
         error_hint="the same command later says what has come of it",
+    )
+
+
+def accepted_row(job: ClusterJob, last: Claim) -> Row:
+    """The row of a job that the host still works at, or another process here finishes."""
+    return Row(
+        job.job,
+        ACCEPTED,
+        job.id,
+        billed=Billed.MAYBE,
+        error_code=TASK_PENDING,
+        error_message=last.message or "an earlier call of this machine has not been finished",
+        error_hint="the same command on this machine goes on with it; it is not sent again",
+        attempts=last.attempts,
     )
 
 

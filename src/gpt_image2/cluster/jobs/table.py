@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gpt_image2.core.api.cost import CostEstimate
@@ -17,13 +17,16 @@ from gpt_image2.core.batch.journal import scratch_database
 from gpt_image2.core.batch.plan import INVALID, PENDING, Share
 
 from .job import claim_name
+from .results import PARTIAL
 
 _SCHEMA = (
     "CREATE TABLE jobs (number INTEGER PRIMARY KEY, line, offset, id, key, copy, job, name, quality, images,"
     " low_usd, high_usd, typical_s, part INTEGER DEFAULT 0, state, outcome)",
     "CREATE TABLE ids (name TEXT PRIMARY KEY, number) WITHOUT ROWID",
     "CREATE TABLE names (name TEXT PRIMARY KEY, number) WITHOUT ROWID",
+    "CREATE TABLE folders (name TEXT PRIMARY KEY, number) WITHOUT ROWID",
 )
+_SAID = {"ids": "id", "names": "output"}
 _AT_ONCE = 500
 _BEYOND = 1 << 62
 
@@ -66,18 +69,21 @@ class JobTable:
         self._db.close()
 
     def add(self, job: TableJob) -> str:
-        """Takes a job; empty, or why not: an earlier one has its id or its name."""
-        for what, name in (("id", job.id), ("output", job.name or None)):
-            if name is None:
-                continue
-            known = self._db.execute(f"SELECT number FROM {what_of(what)} WHERE name = ?", (name,)).fetchone()  # noqa: S608
+        """Takes a job; empty, or why not: an earlier one has its id or its name, or one of the two names is a
+        folder of the other, which a store that is a folder does not take."""
+        own = [("ids", job.id)] if job.id is not None else []
+        own += [("names", job.name)] if job.name else []
+        folders = [str(each) for each in PurePosixPath(job.name).parents[:-1]] if job.name else []
+        clashes = [(table, name, f"has the same {_SAID[table]}") for table, name in own]
+        clashes += [("folders", job.name, "has a folder of that name")] if job.name else []
+        clashes += [("names", name, "has an image of that name") for name in folders]
+        for table, name, said in clashes:
+            query = f"SELECT line FROM {table} JOIN jobs USING (number) WHERE {table}.name = ?"  # noqa: S608
+            known = self._db.execute(query, (name,)).fetchone()
             if known:
-                query = "SELECT line FROM jobs WHERE number = ?"
-                line = self._db.execute(query, known).fetchone()
-                return f"line {line[0] if line else '?'} has the same {what}: {show(name)}"
-        for what, name in (("id", job.id), ("output", job.name or None)):
-            if name is not None:
-                self._db.execute(f"INSERT INTO {what_of(what)} VALUES (?,?)", (name, job.number))  # noqa: S608
+                return f"line {known[0]} {said}: {show(name)}"
+        for table, name in [*own, *(("folders", each) for each in folders)]:
+            self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES (?,?)", (name, job.number))  # noqa: S608
         names = [name for name in _FIELDS if name not in ("job", "part")]
         values = [getattr(job, name) for name in names]
         marks = ", ".join("?" * (len(values) + 1))
@@ -92,10 +98,12 @@ class JobTable:
     def name_claims(self) -> None:
         """Names the claim of each, and says which shard it falls to."""
         self._db.execute("CREATE INDEX by_key ON jobs (key, number)")
-        previous, copy = None, 0
+        previous, copies = None, 0
         rows = self._db.execute("SELECT number, key, id FROM jobs WHERE key IS NOT NULL ORDER BY key, number")
         for number, key, job_id in rows:
-            copy, previous = (copy + 1 if key == previous else 0), key
+            copies, previous = (copies if key == previous else 0), key
+            copy = copies
+            copies += job_id is None  # one with an id goes by that, wherever it stands
             job = claim_name(key, job_id, copy)
             values = (copy, job, part_of(job, self._shards), number)
             self._db.execute("UPDATE jobs SET copy = ?, job = ?, part = ? WHERE number = ?", values)
@@ -125,6 +133,12 @@ class JobTable:
         """How a job stands."""
         values = (state, json.dumps(outcome), number)
         self._db.execute("UPDATE jobs SET state = ?, outcome = ? WHERE number = ?", values)
+
+    def find(self, number: int, state: str, outcome: Mapping[str, object]) -> None:
+        """How a job stands by its result; where that is known by now, more is known of it."""
+        (known,) = self._db.execute("SELECT state FROM jobs WHERE number = ?", (number,)).fetchone()
+        if known not in (state, PARTIAL):
+            self.end(number, state, outcome)
 
     def count(self, part: int | None) -> dict[str, int]:
         """How many jobs there are by their state, of one shard or of all; a line that is no job is all's."""
@@ -161,8 +175,3 @@ class JobTable:
 def part_of(job: str, shards: int) -> int:
     """The shard, from 0, that a job falls to: by the name of its claim alone."""
     return int(job[:12], 16) % shards
-
-
-def what_of(what: str) -> str:
-    """The table of such names."""
-    return "ids" if what == "id" else "names"

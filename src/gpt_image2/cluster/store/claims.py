@@ -17,10 +17,12 @@ from typing import Any
 from gpt_image2.core.base.outcome import Billed, SavedImage
 from gpt_image2.core.batch.journal import image_fields, image_of_fields
 
-from .found import StoreError
+from .found import StoreError, number_of, text_of
 from .objects import Objects
 
 CLAIMS, RESULTS = "claims", "results"
+#: Names the jobs whose results have fewer images than were asked for, so that who lists results can tell.
+PARTIALS = "partial"
 #: Beyond the time that a call may take: for what follows it, and for clocks.
 SENT_MARGIN_S = 300.0
 
@@ -75,12 +77,19 @@ class Claim:
 
 
 _NAMING = {"job", "number", "state", "worker", "token"}
+_NUMBERS = {"number", "attempts", "timeout_s", "high_usd", "cost_usd"}
+_TEXTS = {"job", "worker", "token", "code", "message", "hint", "host"}
 _FIELDS = {field.name for field in fields(Claim)} - {"modified"}
 
 
 def result_name(job: str) -> str:
     """The name of a job's result."""
     return f"{RESULTS}/{job}.json"
+
+
+def partial_name(job: str) -> str:
+    """The name of the empty object that stands before the result of a job with too few images."""
+    return f"{PARTIALS}/{job}"
 
 
 def verdict(claim: Claim, now: datetime, is_alive: bool, retry_ambiguous: bool) -> Verdict:
@@ -130,13 +139,13 @@ class Claims:
 
     def last(self, job: str) -> Claim | None:
         """The end of a job's claim; None where nobody has ever claimed it."""
-        found = max(
-            self._objects.list(f"{CLAIMS}/{job}/"), key=lambda each: (len(each.name), each.name), default=None
-        )
+        listed = self._objects.list(f"{CLAIMS}/{job}/")
+        ours = (each for each in listed if each.name.rpartition("/")[2].isdecimal())
+        found = max(ours, key=lambda each: (len(each.name), each.name), default=None)
         data = None if found is None else self._objects.get(found.name)
         if found is None or data is None:
             return None
-        return replace(read_claim(data), modified=found.modified)
+        return replace(read_claim(data, found.name), modified=found.modified)
 
     def _make(self, claim: Claim) -> Claim | None:
         return claim if self._objects.create(claim.name, claim_bytes(claim)) else None
@@ -155,15 +164,21 @@ def claim_bytes(claim: Claim) -> bytes:
     return (json.dumps(known, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
-def read_claim(data: bytes) -> Claim:
-    """The claim that an object holds; a `StoreError` where it is none."""
+def read_claim(data: bytes, name: str = "a claim") -> Claim:
+    """The claim that an object holds; a `StoreError` where it is none, which names the object."""
     try:
         known = {name: value for name, value in json.loads(data).items() if name in _FIELDS}
         known["state"] = State(known["state"])
         known["billed"] = Billed(known.get("billed", "no"))
         known["images"] = tuple(map(image_of_fields, known.get("images", ())))
+        for name in _NUMBERS & known.keys():
+            number_of(known[name])
+        for name in _TEXTS & known.keys():
+            text_of(known[name])
         return Claim(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(
-            f"a claim is not readable: {error}", hint="it is of another program, or of a newer release"
+            f"{name} is not readable: {error}",
+            hint="it is of another program, or of a newer release",
+            billed=Billed.MAYBE,
         ) from None

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
 
+from gpt_image2.core.base.redact import show
+
 from .found import Found, StoreError
 
 
@@ -109,4 +111,5 @@ class FsspecObjects:
         return Found(name, int(info.get("size") or 0), moment or datetime.now(timezone.utc))
 
     def _refused(self, name: str, error: Exception) -> StoreError:
-        return StoreError(f"{self.address} refuses {name}: {error}", hint="check the store, and its settings")
+        said = show(f"{self.address} refuses {name}: {error}")
+        return StoreError(said, hint="check the store, and its settings")

@@ -6,11 +6,11 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpt_image2.core.api.models import MAX_INPUT_BYTES
 from gpt_image2.core.base.errors import UsageError
-from gpt_image2.core.base.redact import show
 from gpt_image2.core.outputs.files import temporary_folder
 
-from .objects import open_objects, scheme_of, split_address
+from .objects import open_objects, scheme_of, shown_address, split_address
 
 
 def is_stored(source: str) -> bool:
@@ -18,17 +18,25 @@ def is_stored(source: str) -> bool:
     return scheme_of(source) not in ("", "http", "https")
 
 
-def save_object(address: str, what: str, path: Path) -> None:
+def save_object(address: str, what: str, path: Path, most_bytes: int | None = None) -> None:
     """Brings what an object holds to a file.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or it is larger than `most_bytes`.
         StoreError: the store refuses it.
     """
     folder, name = split_address(address)
-    if not open_objects(folder).save(name, path):
+    objects = open_objects(folder)
+    if most_bytes is not None:
+        found = objects.head(name)
+        if found is not None and found.size_bytes > most_bytes:
+            raise UsageError(
+                f"{what} {shown_address(address)} is larger than {most_bytes:,} bytes",
+                hint="give a smaller one; nothing was sent",
+            )
+    if not objects.save(name, path):
         raise UsageError(
-            f"{what} {show(address, limit=200)} is missing", hint="check the address; nothing was sent"
+            f"{what} {shown_address(address)} is missing", hint="check the address; nothing was sent"
         )
 
 
@@ -46,7 +54,7 @@ def fetched(
             if not is_stored(source):
                 return source
             path = Path(folder) / f"{number}-{source.rpartition('/')[2][-60:]}"
-            save_object(source, "the input", path)
+            save_object(source, "the input", path, MAX_INPUT_BYTES)
             return str(path)
 
         yield (

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from gpt_image2.core.ledger.budget import Hold
 
-from .found import StoreError
+from .found import StoreError, number_of
 from .objects import Objects
 
 MONEY = "money"
@@ -133,11 +133,12 @@ def read_books(objects: Objects, last: Books | None = None) -> Books:
     books = last or Books()
     if books.number == 0:
         names = (found.name for found in objects.list(f"{MONEY}/"))
-        newest = max(names, key=lambda name: (len(name), name), default="")
+        ours = (name for name in names if name.rpartition("/")[2].isdecimal())
+        newest = max(ours, key=lambda name: (len(name), name), default="")
         data = objects.get(newest) if newest else None
-        books = _read(data) if data is not None else books
+        books = _read(data, newest) if data is not None else books
     while (data := objects.get(_name(books.number + 1))) is not None:
-        books = _read(data)
+        books = _read(data, _name(books.number + 1))
     return books
 
 
@@ -150,10 +151,13 @@ def _bytes(books: Books, worker: str) -> bytes:
     return json.dumps({**vars(books), "by": worker}).encode()
 
 
-def _read(data: bytes) -> Books:
+def _read(data: bytes, name: str) -> Books:
     try:
         known = json.loads(data)
-        aside = {str(name): float(usd) for name, usd in known["aside_usd"].items()}
-        return Books(int(known["number"]), float(known["spent_usd"]), aside)
+        aside = {str(name): float(number_of(usd)) for name, usd in known["aside_usd"].items()}
+        return Books(int(number_of(known["number"])), float(number_of(known["spent_usd"])), aside)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise StoreError(f"the books of this address are not readable: {error}") from None
+        raise StoreError(
+            f"{name} is not readable: {error}",
+            hint="it is of another program, or broken: nobody knows what was spent; use another address",
+        ) from None

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import obstore
 from obstore import exceptions as refused
@@ -27,10 +29,14 @@ from .found import Found, StoreError
 #: Addresses whose stores make an object once, which claims rest on.
 CLAIMABLE = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+#: Schemes with a branch or a commit where others have a password; those whose paths may hold anything.
+_REVISIONS, _OF_THIS_MACHINE = ("github", "git", "hf"), ("file", "local", "memory")
+_SECRETS = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _MD5 = re.compile(r"\"?([0-9a-f]{32})\"?")
 _RETRIES, _RETRY_S, _CALL_S = 6, 60, 120
 _LISTED_AT_ONCE = 1000
 _MOST_TAGS = 1000
+_CONFLICT_WAITS_S = (0.05, 0.2, 0.8, 2.0)
 #: Where a store of one's own is named, which may be plain HTTP.
 _ENDPOINTS = (
     "AWS_ENDPOINT_URL",
@@ -103,6 +109,7 @@ def open_objects(address: str) -> Objects:
         UsageError: the address, or what it takes to use it, is missing or wrong.
     """
     scheme = scheme_of(address)
+    check_address(address)
     try:
         if scheme in CLAIMABLE:
             prefix = address[len("memory://") :].strip("/") + "/" if scheme == "memory" else ""
@@ -113,10 +120,32 @@ def open_objects(address: str) -> Objects:
         return FsspecObjects(address)
     except (refused.BaseError, ValueError, OSError) as error:
         raise UsageError(
-            f"cannot use {show(address, limit=200)}: {_reason(error)}",
+            f"cannot use {shown_address(address)}: {_reason(error)}",
             hint="check the address, and the variables of its store (AWS_…, GOOGLE_…, AZURE_…)",
             code="store_unusable",
         ) from None
+
+
+def check_address(address: str) -> None:
+    """An address is shown, and stored beside what is made: it holds no secret, and names a folder; else a
+    `UsageError`."""
+    scheme = scheme_of(address)
+    before = address.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    is_secret = ":" in before and scheme not in _REVISIONS
+    if is_secret or (scheme not in _OF_THIS_MACHINE and re.search("[?#]", address)):
+        raise UsageError(
+            f"{shown_address(address)} has {'a password' if is_secret else '? or #'} in it",
+            hint="give the folder alone; keys come from the environment: AWS_…, FSSPEC_SFTP_PASSWORD …",
+            code="store_unusable",
+        )
+
+
+def shown_address(address: str) -> str:
+    """An address as it may be shown: without what may be a secret in it."""
+    address = _SECRETS.sub("://…@", address)
+    if scheme_of(address) not in _OF_THIS_MACHINE:
+        address = re.sub(r"\?.*", "?…", address, flags=re.DOTALL)
+    return show(address, limit=200)
 
 
 def split_address(address: str) -> tuple[str, str]:
@@ -124,7 +153,12 @@ def split_address(address: str) -> tuple[str, str]:
     folder, _, name = address.rpartition("/")
     if not name or scheme_of(folder + "/") == "":
         raise UsageError(
-            f"{show(address, limit=200)} names no object", hint="for example s3://bucket/jobs.jsonl"
+            f"{shown_address(address)} names no object", hint="for example s3://bucket/jobs.jsonl"
+        )
+    if scheme_of(address) not in _OF_THIS_MACHINE and re.search(r"\?.*=", name):
+        raise UsageError(
+            f"{shown_address(address)} has a query in it",
+            hint="give the object's name alone; nothing was sent",
         )
     return folder, name
 
@@ -154,13 +188,17 @@ def _retries() -> Any:
     return {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_S)}
 
 
+class _Conflict(StoreError):
+    """The store did not make an object, since there is one, or another is being made."""
+
+
 class _Obstore:
     """A store that obstore reaches."""
 
     is_exclusive = True
 
     def __init__(self, address: str, store: Any, prefix: str, takes_types: bool) -> None:
-        self.address = address.rstrip("/")
+        self.address = "://".join((scheme_of(address), address.partition("://")[2].rstrip("/")))
         self._store = store
         self._prefix = prefix
         self._takes_types = takes_types
@@ -168,19 +206,28 @@ class _Obstore:
 
     def create(self, name: str, data: bytes, content_type: str = "") -> bool:
         kind: Any = {"Content-Type": content_type} if content_type and self._takes_types else None
-        with _told(self.address, name):
+        for wait_s in _CONFLICT_WAITS_S:
             try:
-                made = obstore.put(
-                    self._store,
-                    self._prefix + name,
-                    data,
-                    attributes=kind,
-                    mode="create",
-                    use_multipart=False,
-                )
-            except (refused.AlreadyExistsError, refused.PreconditionError):
-                # Ours all the same where the store had taken it and its answer was lost.
-                return self.get(name) == data
+                with _told(self.address, name):
+                    made = obstore.put(
+                        self._store,
+                        self._prefix + name,
+                        data,
+                        attributes=kind,
+                        mode="create",
+                        use_multipart=False,
+                    )
+                break
+            except _Conflict:
+                held = self.get(name)
+                if held is not None:
+                    # Ours all the same where the store had taken it and its answer was lost.
+                    return held == data
+                time.sleep(wait_s)  # S3 answers so too while another, which may come to nothing, is under way
+        else:
+            raise StoreError(
+                f"{self.address} neither makes {show(name, limit=200)} nor has it", hint="try again later"
+            )
         if len(self._tags) >= _MOST_TAGS:
             self._tags.clear()  # of claims, which nobody looks at again
         self._tags[name] = str(made["e_tag"])
@@ -245,10 +292,13 @@ class _Obstore:
                 return
 
     def shown(self, address: str) -> str:
+        if scheme_of(address) == "file":
+            return "file://" + quote(address[len("file://") :])
         if not self._takes_types:
             return address
         name = self._prefix + address[len(self.address) + 1 :]
-        return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
+        with _told(self.address, name):
+            return obstore.sign(self._store, "GET", name, timedelta(days=_SIGNED_DAYS))
 
     def _found(self, meta: Any) -> Found:
         return Found(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"])
@@ -266,15 +316,18 @@ def _told(address: str, name: str) -> Generator[None, None, None]:
     """Turns what a store raises into a `StoreError`."""
     try:
         yield
+    except (refused.AlreadyExistsError, refused.PreconditionError):
+        raise _Conflict(f"{name} is there, or is being made") from None
     except (refused.BaseError, OSError, NotImplementedError, ValueError) as error:
         has_key = not _ROLES.search(str(error))
         raise StoreError(
-            f"{show(address, limit=200)} refuses {show(name, limit=200)}: {_reason(error)}",
+            f"{shown_address(address)} refuses {show(name, limit=200)}: {_reason(error)}",
             hint="check the store, and what its key may do there"
             if has_key
-            else "this machine has no role, and its environment no key of the store (AWS_…, GOOGLE_…, AZURE_…)",
+            else "this machine has no role, its environment no key of the store (AWS_…, GOOGLE_…, AZURE_…)",
         ) from None
 
 
 def _reason(error: Exception) -> str:
-    return show(str(error).split("\n\nDebug source")[0], limit=300) or type(error).__name__
+    said = _SECRETS.sub("://…@", str(error).split("\n\nDebug source")[0])
+    return show(said, limit=300) or type(error).__name__

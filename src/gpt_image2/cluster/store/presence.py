@@ -37,7 +37,8 @@ class Presence:
         self._lock = threading.Lock()
         self._seen: dict[str, datetime] = {}
         self._looked_s = float("-inf")
-        self._ahead = timedelta()
+        #: The store's time when it last took a beat, and this machine's clock that nobody sets.
+        self._store_time: tuple[datetime, float] | None = None
 
     def __enter__(self) -> Presence:
         self._beat()
@@ -57,7 +58,10 @@ class Presence:
 
     def now(self) -> datetime:
         """The time by the store's clock."""
-        return datetime.now().astimezone() + self._ahead
+        if self._store_time is None:
+            return datetime.now().astimezone()
+        at, seen_s = self._store_time
+        return at + timedelta(seconds=time.monotonic() - seen_s)
 
     def is_alive(self, worker: str) -> bool:
         """Whether a worker was there of late; itself always is."""
@@ -98,7 +102,7 @@ class Presence:
         self._objects.put(self.name, b"")
         found = self._objects.head(self.name)
         if found is not None:
-            self._ahead = found.modified - datetime.now().astimezone()
+            self._store_time = found.modified, time.monotonic()
 
     def _beat_on(self) -> None:
         while not self._ended.wait(self.times.beat_s):

@@ -29,7 +29,7 @@ from gpt_image2.core.telling.output import Output
 
 from ..jobs.job import ClusterJob
 from ..jobs.planning import PlannedJobs
-from ..jobs.results import DONE, ELSEWHERE, NOT_STARTED, SAVED, Row
+from ..jobs.results import ACCEPTED, DONE, ELSEWHERE, FAILED, NOT_STARTED, SAVED, Row
 from ..jobs.table import TableJob
 from .waiting import LaterJobs
 from .worker import Halt, JobWorker
@@ -77,10 +77,16 @@ class ShardRun:
         """Does the jobs of one part after another; each is asked for when the one before has no more."""
         with stop:
             stop.drain_first(partial(self._halt.stop, INTERRUPTED))
-            for part in parts:
-                self._do(part, stop)
-                if self._halt.is_set:
-                    break
+            try:
+                for part in parts:
+                    self._do(part, stop)
+                    if self._halt.is_set:
+                        break
+            except BaseException:  # of this thread: what others are at is paid for
+                self._halt.stop(FAILED)
+                while self._under_way:
+                    self._under_way.pop(self._news.get()[0].number)
+                raise
             stop.drain_first(None)
         for _ in range(self._threads):
             self._tasks.put(None)
@@ -138,20 +144,21 @@ class ShardRun:
             self._tally = replace(self._tally, is_over_budget=self._halt.reason == OVER_MAX_COST)
             return
         self._planned.table.end(planned.number, row.status, row.json())
-        is_failure = row.status not in (DONE, ELSEWHERE)
+        is_failure = row.status not in (DONE, ELSEWHERE, ACCEPTED)
         tally = self._tally
         if not row.resumed:
             if row.elapsed_s:
                 self._forecast.end(time.monotonic() - started_s, time.monotonic())
-            is_unpriced = row.billed is not Billed.NO and row.cost_usd is None and row.status != ELSEWHERE
+            tally = replace(tally, images=tally.images + (len(row.images) if row.status != SAVED else 0))
+            for image in row.images if row.status != SAVED else ():
+                self._output.result(saved_line(image.path, image.size_bytes))
+        if row.was_sent:  # else an earlier run has counted it
+            is_unpriced = row.billed is not Billed.NO and row.cost_usd is None
             tally = replace(
                 tally,
-                images=tally.images + (len(row.images) if row.status != SAVED else 0),
                 spent_usd=tally.spent_usd + (row.cost_usd or 0.0),
                 unpriced=tally.unpriced + is_unpriced,
             )
-            for image in row.images if row.status != SAVED else ():
-                self._output.result(saved_line(image.path, image.size_bytes))
         self._tally = replace(tally, done=tally.done + (row.status == DONE), failed=tally.failed + is_failure)
         shown = {
             "job": planned.number,

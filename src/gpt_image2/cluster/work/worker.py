@@ -6,15 +6,12 @@ notes on what is under way; its images come to a folder of this machine first, a
 
 from __future__ import annotations
 
-import os
-import posixpath
 import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gpt_image2.core.api.images import is_whole_image, saved_image_at
 from gpt_image2.core.base.errors import (
     AuthenticationError,
     ConfigError,
@@ -23,17 +20,18 @@ from gpt_image2.core.base.errors import (
     QuotaError,
 )
 from gpt_image2.core.base.events import Event, HeadersReceived
-from gpt_image2.core.base.outcome import Billed, Result, SavedImage
+from gpt_image2.core.base.outcome import Billed, Result
 from gpt_image2.core.base.record import replace as replaced
 from gpt_image2.core.base.redact import mask_secrets
 from gpt_image2.core.batch.refused import RefusedJobs
 from gpt_image2.core.calls.client import Client
 from gpt_image2.core.calls.under_way import PreparedCall
+from gpt_image2.core.ledger.budget import unknown_cost
 from gpt_image2.core.outputs.files import NO_SPACE
 
 from ..jobs.job import ClusterJob
 from ..jobs.results import ELSEWHERE, NOT_STARTED, Row
-from ..jobs.rows import CLAIMED, elsewhere_row, failed_row, standing_row
+from ..jobs.rows import CLAIMED, IN_FLIGHT, accepted_row, elsewhere_row, failed_row, standing_row
 from ..store.claims import Claim, Claims, State, Verdict, verdict
 from ..store.found import StoreError
 from ..store.inputs import fetched
@@ -79,6 +77,8 @@ class Place:
     staging: Path
     timeout_s: float
     retry_ambiguous: bool = False
+    #: Whether there is a sum: what has no known price is not sent then.
+    is_capped: bool = False
 
 
 class JobWorker:
@@ -88,11 +88,13 @@ class JobWorker:
         self._place = place
         self._objects = place.objects
         self._claims = place.claims
-        self._publisher = Publisher(place.objects, place.claims, client)
+        self._publisher = Publisher(place.objects, place.claims, client, place.staging)
         self._client = client
         self._admission = admission
         self._halt = halt
         self._sent_s: dict[str, float] = {}  # by the names of claims
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
 
     @property
     def sent_s(self) -> tuple[float, ...]:
@@ -101,20 +103,22 @@ class JobWorker:
 
     def run(self, job: ClusterJob, is_known: bool = False) -> Row:
         """Does a job, if it may be done; how it stands then. `is_known` where somebody has claimed it."""
-        billed = Billed.NO
+        with self._lock:
+            if job.job in self._under_way:  # two rows of a table may be one job
+                return elsewhere_row(job, IN_FLIGHT if job.job in self._sent_s else CLAIMED)
+            self._under_way.add(job.job)
         try:
-            staged = self._staged(job)
-            if staged:
-                billed = Billed.YES
-                return self._publisher.publish(job, self._claims.last(job.job), staged)
-            claim = self._claim(job, is_known)
+            staged = self._publisher.is_staged(job)
+            left = self._publisher.publish_staged(job, self._is_busy) if staged else None
+            claim = left or self._claim(job, is_known)
             return claim if isinstance(claim, Row) else self._prepare(job, claim)
         except GptImage2Error as error:
-            return replace(failed_row(job, error), billed=max(billed, error.billed, key=_rank))
+            return failed_row(job, error)
         except Exception as defect:  # one job's, however it comes, must not end the others
-            return failed_row(job, self._internal(defect, billed))
+            return failed_row(job, self._internal(defect, Billed.NO))
         finally:
             self._sent_s.pop(job.job, None)
+            self._under_way.discard(job.job)
 
     def run_patiently(self, job: ClusterJob, patience_s: float) -> Row:
         """As `run`; a job that another worker has is looked at again, for so long: it ends it, or dies."""
@@ -141,13 +145,22 @@ class JobWorker:
             return self._claims.take(job.job, None) or elsewhere_row(job, CLAIMED)
         # In this order: a worker that is done leaves when its results are written.
         presence = self._place.presence
-        is_alive = last.state is State.FREE or presence.is_alive(last.worker)
+        # Nor does this worker do a job twice at once: what it has claimed before it has given up.
+        is_ours = last.worker == self._claims.worker
+        is_alive = last.state is State.FREE or (not is_ours and presence.is_alive(last.worker))
         before = self._publisher.done_before(job)
         if before is not None:
             return before
         found = verdict(last, presence.now(), is_alive, self._place.retry_ambiguous)
+        may_be_billed = last.state in (State.SENT, State.DOUBT)
+        if may_be_billed and found is not Verdict.BUSY and self._publisher.is_under_way(job):
+            return accepted_row(job, last)
         if found is not Verdict.TAKE:
-            finished = self._publisher.finish(job, last) if found is Verdict.SAVED else None
+            finished = None
+            if found is Verdict.SAVED:
+                finished = self._publisher.finish(job, last) or self._publisher.publish_staged(
+                    job, self._is_busy
+                )
             return finished or standing_row(job, last, found, is_alive)
         # Whoever had it may have ended it after all, just now.
         claim = self._claims.take(job.job, last)
@@ -157,12 +170,14 @@ class JobWorker:
         """Loads what the job needs, and sends it; a job that cannot be sent is free again."""
         with ExitStack() as stack:
             try:
+                if self._place.is_capped and job.high_usd is None:
+                    raise unknown_cost("this job")
                 request = self._client.with_model(job.request)
                 if job.sources:
                     sources, mask, markup = stack.enter_context(fetched(job.sources, job.mask, job.markup))
                     inputs = self._client.with_inputs(request, sources, mask, markup)
                     request = stack.enter_context(inputs)
-                prepared = self._client.prepare(request, self._staging_path(job))
+                prepared = self._client.prepare(request, self._publisher.path_of(job))
             except Exception as error:
                 known = error if isinstance(error, GptImage2Error) else self._internal(error, Billed.NO)
                 self._let_go(claim, known)
@@ -187,6 +202,9 @@ class JobWorker:
                     timeout_s=self._place.timeout_s,
                     high_usd=job.high_usd,
                 )
+            except StoreError:
+                self._take_back(job)
+                raise
             finally:
                 if sent is None:
                     self._admission.end(ticket, Billed.NO, None)
@@ -197,7 +215,11 @@ class JobWorker:
                 self._admission.refuse(ticket, error.retry_after_s, error.message)
                 has_other_gone = self._admission.has_got_through(refused.heard_s(0))
                 if refused.add(0, error.retry_after_s, has_other_gone, time.monotonic()):
-                    freed = self._claims.move(sent, State.CLAIMED)
+                    try:
+                        freed = self._claims.move(sent, State.CLAIMED)
+                    except StoreError:
+                        self._take_back(job)
+                        raise
                     if freed is None:
                         return elsewhere_row(job, CLAIMED)
                     claim = freed
@@ -208,9 +230,10 @@ class JobWorker:
             with suppress(Exception):  # the call has ended as it ended
                 self._admission.end(ticket, billed, result.cost_usd if result else None)
             try:
-                return self._ended(job, sent, result, error)
+                row = self._ended(job, sent, result, error)
             except Exception as defect:
-                return failed_row(job, self._internal(defect, billed))
+                row = failed_row(job, self._internal(defect, billed))
+            return replace(row, was_sent=True)
 
     def _admitted(self, job: ClusterJob, images: int, due_s: float) -> int:
         """Waits until the request may go; its ticket, 0 where nothing more is to be started."""
@@ -262,33 +285,28 @@ class JobWorker:
                 self._claims.move(sent, State.DOUBT, billed=error.billed, **said)
         return replace(failed_row(job, error), attempts=sent.attempts, stops=stops)
 
+    def _take_back(self, job: ClusterJob) -> None:
+        """Frees a job that the store may hold for sent, or for claimed: its answer was lost, and no request
+        is under way."""
+        with suppress(StoreError):  # then it is in doubt
+            last = self._claims.last(job.job)
+            if last is not None and last.worker == self._claims.worker:
+                self._let_go(last, None)
+
     def _let_go(self, claim: Claim, error: GptImage2Error | None) -> None:
         """The job is free for anybody: it cannot have been billed."""
         said = {"code": error.code, "message": error.message, "hint": error.hint} if error else {}
         with suppress(StoreError):  # a claim that was not sent may be taken over all the same
             self._claims.move(claim, State.FREE, **said)
 
-    # On this machine
-
-    def _staging_path(self, job: ClusterJob) -> Path:
-        return self._place.staging / f"{job.job}{posixpath.splitext(job.name)[1]}"
-
-    def _staged(self, job: ClusterJob) -> tuple[SavedImage, ...]:
-        """The images of a job that a run on this machine has saved and not brought to the store: all, or
-        none."""
-        path = self._staging_path(job)
-        count = job.request.count
-        names = [str(path)]
-        if count > 1:
-            stem, suffix = os.path.splitext(path)
-            names = [f"{stem}-{number}{suffix}" for number in range(1, count + 1)]
-        found = [saved_image_at(name) if _is_whole(name) else None for name in names]
+    def _is_busy(self, claim: Claim) -> bool:
+        """Whether another worker has sent a job, and is still there: what is on this machine may be of its
+        call, which alone knows all of it."""
+        is_other = claim.worker != self._claims.worker
         return (
-            tuple(
-                replaced(image, number=number) for number, image in enumerate(found, 1) if image is not None
-            )
-            if all(found)
-            else ()
+            is_other
+            and claim.state in (State.SENT, State.SAVED)
+            and self._place.presence.is_alive(claim.worker)
         )
 
     def _internal(self, defect: Exception, billed: Billed) -> GptImage2Error:
@@ -296,18 +314,6 @@ class JobWorker:
         return GptImage2Error(f"internal error: {type(defect).__name__}: {said}", billed=billed)
 
 
-def _rank(billed: Billed) -> int:
-    return billed.rank
-
-
 def _comes_again(error: GptImage2Error) -> bool:
     """Whether a job may simply go again later: the server has refused it for the time being."""
     return error.retry_safe and error.billed is Billed.NO and error.http_status is not None
-
-
-def _is_whole(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False

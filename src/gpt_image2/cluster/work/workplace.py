@@ -87,8 +87,11 @@ def open_workplace(
         staging_folder(objects.address),
         terms.timeout_s,
         terms.retry_ambiguous,
+        terms.max_cost_usd is not None,
     )
-    prepare_folder(place.staging)
+    prepare_folder(
+        place.staging, hint="let XDG_STATE_HOME name a folder that can be written to; nothing was sent"
+    )
     return Workplace(JobWorker(place, client, gate, halt), gate, halt, terms.timeout_s + SENT_MARGIN_S)
 
 
