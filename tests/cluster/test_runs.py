@@ -18,6 +18,7 @@ from worksites import Site, ended, jobs, status_by_id
 from gpt_image2.cluster.store import presence
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.cluster.store.presence import Times
+from gpt_image2.core.cli import main
 
 
 def test_a_batch_at_an_address_is_paid_once_and_a_second_run_sends_nothing(
@@ -273,7 +274,12 @@ def test_a_dry_run_says_what_it_would_cost_and_touches_nothing(local_site: Site,
     run = local_site.run(painter.base_url, "--dry-run")
     assert (run.code, run.json["jobs"], run.json["images"]) == (0, 4, 4)
     assert run.json["cost_usd"]["high"] > 0
-    assert not local_site.objects("")
+    folder = Path(local_site.address[len("file://") :])
+    assert not folder.exists()
+    assert main(["batch", "report", local_site.address]) == 0
+    local_site.write({"prompt": "p", "image": f"file://{folder.parent}/nowhere/in.png"})
+    assert local_site.run(painter.base_url).json["rows"][0]["error"]["code"] == "usage"
+    assert not (folder.parent / "nowhere").exists()
 
 
 def test_a_store_that_makes_no_object_once_is_for_one_process(

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command; its exit code."""
     output = output_for(list(argv))
     flags = _parser().parse_args(list(argv), _Flags())
-    objects, sums = open_objects(flags.address), Sums()
+    objects, sums = open_objects(flags.address, is_read=True), Sums()
     with ExitStack() as stack:
         scratch = stack.enter_context(temporary_folder())
         files = [stack.enter_context(ManifestFile(path)) for path in flags.manifest]

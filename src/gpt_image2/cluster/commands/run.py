@@ -55,7 +55,7 @@ def run(command: BatchRunCommand, output: Output, stop: StopSwitch) -> int:
         if command.sandbox:
             use_sandbox(command, stack)
         client = client_of(command, stop, waits_for_server=False)
-        objects = open_objects(command.out_dir)
+        objects = open_objects(command.out_dir, is_read=command.dry_run)
         _check_store(objects, command, output)
         planned = plan_jobs(command, client, shards, output, stack)
         table = planned.table

@@ -26,7 +26,7 @@ def save_object(address: str, what: str, path: Path, most_bytes: int | None = No
         StoreError: the store refuses it.
     """
     folder, name = split_address(address)
-    objects = open_objects(folder)
+    objects = open_objects(folder, is_read=True)
     if most_bytes is not None:
         found = objects.head(name)
         if found is not None and found.size_bytes > most_bytes:

@@ -101,9 +101,10 @@ def scheme_of(address: str) -> str:
     return found.group(1).lower() if found else ""
 
 
-def open_objects(address: str) -> Objects:
-    """The objects below an address. Keys and endpoints of the store come from the environment, as its own
-    tools take them (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+def open_objects(address: str, is_read: bool = False) -> Objects:
+    """The objects below an address; a folder that is not there is made, but where it `is_read` alone. Keys
+    and endpoints of the store come from the environment, as its own tools take them (`AWS_…`, `GOOGLE_…`,
+    `AZURE_…`).
 
     Raises:
         UsageError: the address, or what it takes to use it, is missing or wrong.
@@ -114,7 +115,7 @@ def open_objects(address: str) -> Objects:
         if scheme in CLAIMABLE:
             prefix = address[len("memory://") :].strip("/") + "/" if scheme == "memory" else ""
             is_remote = scheme not in ("file", "memory")
-            return _Obstore(address, _store(address, scheme), prefix, takes_types=is_remote)
+            return _Obstore(address, _store(address, scheme, is_read), prefix, takes_types=is_remote)
         from .fsspec_objects import FsspecObjects
 
         return FsspecObjects(address)
@@ -166,14 +167,14 @@ def split_address(address: str) -> tuple[str, str]:
 _MEMORY = MemoryStore()  # what is in memory is this process's alone
 
 
-def _store(address: str, scheme: str) -> Any:
+def _store(address: str, scheme: str, is_read: bool) -> Any:
     if scheme == "memory":
         return _MEMORY
     if scheme == "file":
         path = address[len("file://") :]
         if not os.path.isabs(path):
             raise ValueError("a path after file:// begins with /")
-        return LocalStore(path, mkdir=True)
+        return MemoryStore() if is_read and not os.path.isdir(path) else LocalStore(path, mkdir=True)
     if scheme == "s3" and not os.environ.get("AWS_REGION") and not os.environ.get("AWS_DEFAULT_REGION"):
         return from_url(address, retry_config=_retries(), client_options=_client(), region="us-east-1")
     return from_url(address, retry_config=_retries(), client_options=_client())
