@@ -73,12 +73,15 @@ def test_a_slurm_array_and_an_indexed_job_do_all_jobs_between_them(
 ) -> None:
     path = write_jobs(home, *jobs(4))
     address = f"file://{home.cwd}/run"
-    first = {**shell, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "16"}
-    array = home.run_program(
-        "sh", str(EXAMPLES / "slurm.sh"), str(path), address, base_url=sandbox.base_url, env=first
-    )
-    assert array.code == 0, array.stderr
-    assert array.stdout.count("Saved: ") == 4
+    saved = 0
+    # --array=1-16, and --array=4,7
+    for task, count, flags, code in ((1, 16, ("--max-cost", "0.013"), 9), (7, 2, (), 0)):
+        known = {**shell, "SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": str(count)}
+        words = ("sh", str(EXAMPLES / "slurm.sh"), str(path), address, *flags)
+        array = home.run_program(*words, base_url=sandbox.base_url, env=known)
+        assert array.code == code, array.stderr
+        saved += array.stdout.count("Saved: ")
+    assert saved == 4
     (line,) = re.findall(r"- (exec gpt-image2 .*\n.*)\n", (EXAMPLES / "kubernetes.yaml").read_text())
     indexed = {**shell, "JOB_COMPLETION_INDEX": "15", "JOBS": str(path), "OUT": address}
     pod = home.run_program("sh", "-c", " ".join(line.split()), base_url=sandbox.base_url, env=indexed)

@@ -20,6 +20,7 @@ from engines import environment, own_sandbox, requests_of, rows
 from harness import KEY, Sandbox
 
 ray = pytest.importorskip("ray")
+np = pytest.importorskip("numpy")
 pytestmark = [
     pytest.mark.timeout(900),
     # Ray's own.
@@ -64,17 +65,21 @@ def test_rows_come_out_with_what_became_of_them_and_none_raises(cluster: Sandbox
         {"prompt": "", "id": "empty", "quality": "low", "label": 98},
         {"prompt": "x", "id": "size", "size": "1x1", "label": 99},
     ]
-    jobs = image_jobs([{**row, "label": place} for place, row in enumerate(rows(12))] + broken, out)
+    # A column of whole numbers with a hole is one of floats; columns that are not sent may hold anything.
+    odd = [{"n": 1 if place % 2 else None, "pixels": np.zeros((2, 2)), "any": {place}} for place in range(12)]
+    table = [{**row, **odd[place], "label": place} for place, row in enumerate(rows(12))] + broken
+    jobs = image_jobs(table, out)
     found = jobs.take_all()
     assert Counter(row["status"] for row in found) == {"done": 12, "invalid": 2}
     assert {row["label"] for row in found} == {*range(12), 98, 99}
     for row in (each for each in found if each["status"] == "done"):
+        assert row["pixels"].shape == (2, 2)
         assert (row["billed"], row["attempts"], row["width"]) == ("yes", 1, 1024)
         assert Path(row["uri"][len("file://") :]).stat().st_size > 0
     again = jobs.take_all()
     assert Counter(row["status"] for row in again) == {"done": 12, "invalid": 2}
     assert requests_of(cluster) - before == 12
-    assert KEY not in json.dumps(found)
+    assert KEY not in json.dumps(found, default=str)
     close_desk(out)
 
 
@@ -136,6 +141,25 @@ def test_the_command_line_runs_on_ray_and_keeps_to_the_sum(cluster: Sandbox, tmp
         )
         outcome = json.loads(run.stdout)
         assert (run.returncode, outcome["done"]) == (code, done), run.stderr
+
+
+def test_what_a_worker_cannot_begin_with_is_told_in_a_line(cluster: Sandbox, tmp_path: Path) -> None:
+    """Its machine lacks the key that is named; and nothing that Ray prints of that reaches stdout."""
+    (tmp_path / "jobs.jsonl").write_text(json.dumps(rows(1)[0]) + "\n")
+    words = ["batch", "run", "jobs.jsonl", "--out-dir", f"file://{tmp_path}/run", "--engine", "ray", "--json"]
+    address = ray.get_runtime_context().gcs_address
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"base_url": cluster.base_url, "api_key_env": "THAT_NO_WORKER_HAS"}))
+    run = subprocess.run(
+        [sys.executable, "-m", "gpt_image2", *words, "--address", address, "--config", str(config)],
+        cwd=tmp_path,
+        env={**os.environ, "THAT_NO_WORKER_HAS": KEY},
+        capture_output=True,
+        timeout=300,
+    )
+    outcome = json.loads(run.stdout)
+    assert (run.returncode, outcome["billed"], outcome["error"]["code"]) == (3, "no", "ray_worker"), outcome
+    assert "THAT_NO_WORKER_HAS" in outcome["error"]["message"]
 
 
 def test_ctrl_c_on_ray_starts_nothing_more_and_says_what_it_waits_for(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 from batching import Painter
-from servers import Answer, refusal
+from harness import Home
+from servers import Answer, Recorder, refusal
 from worksites import Site, jobs
 
+from gpt_image2.cluster.commands import pages
 from gpt_image2.cluster.store.objects import open_objects
 from gpt_image2.core.cli import main
 
@@ -45,6 +50,28 @@ def test_the_pages_of_a_sheet_show_every_image(local_site: Site, painter: Painte
     assert text.count("<img") == 3 and "<b>bold" not in text
     for name in local_site.images:
         assert f'src="{local_site.address}/{name}"' in text
+    assert "page-" not in text.partition("<main>")[0]
+
+
+def test_pages_lead_to_pages_that_are_there(
+    local_site: Site, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_ON_A_PAGE", 2)
+    local_site.write(*jobs(4))
+    local_site.run(painter.base_url)
+    assert main(["batch", "report", local_site.address, "--sheet", str(tmp_path / "sheet")]) == 0
+    found = {page.name: page.read_text() for page in (tmp_path / "sheet").iterdir()}
+    assert set(found) == {"page-0001.html", "page-0002.html"}
+    led = {name: re.findall(r'href="(page-\d+\.html)"', text) for name, text in found.items()}
+    assert led == {"page-0001.html": ["page-0002.html"], "page-0002.html": ["page-0001.html"]}
+    assert [text.count("<img") for text in found.values()] == [2, 2]
+
+
+def test_a_report_of_a_place_without_a_batch_is_refused(tmp_path: Path, capfd: Any) -> None:
+    manifest = tmp_path / "m.jsonl"
+    assert main(["batch", "report", f"file://{tmp_path}/typo", "--manifest", str(manifest)]) == 2
+    assert "no job of a batch lies at" in capfd.readouterr().err
+    assert not manifest.exists()
 
 
 def test_images_in_a_bucket_are_shown_by_signed_addresses(s3_site: Site, painter: Painter) -> None:
@@ -53,6 +80,17 @@ def test_images_in_a_bucket_are_shown_by_signed_addresses(s3_site: Site, painter
     (name,) = s3_site.images
     shown = open_objects(s3_site.address).shown(f"{s3_site.address}/{name}")
     assert shown.startswith("http") and name in shown and "X-Amz-Signature=" in shown
+
+
+def test_a_store_without_a_key_is_told_as_such(
+    home: Home, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", recorder.base_url.removesuffix("/v1"))
+    recorder.answer = lambda request: Answer(403, b"", ())
+    assert main(["batch", "report", "s3://bucket/run"]) == 8
+    assert "its environment no key of the store" in capfd.readouterr().err
 
 
 def test_a_manifest_of_another_kind_is_refused(local_site: Site, capfd: Any) -> None:
@@ -66,7 +104,10 @@ def test_a_plan_tells_both_ways_and_divides_by_a_deadline(
     local_site.write(*jobs(8))
     local_site.run(painter.base_url)  # what calls take is seen by now
     words = ["batch", "plan", "jobs.jsonl", "--json", "--images-per-minute", "2", "--concurrency", "8"]
-    assert main([*words, "--deadline", "90s", "--split", "parts"]) == 0
+    divided = [*words, "--deadline", "90s", "--split", "parts"]
+    assert main([word for word in divided if word != "--json"]) == 0
+    assert "run.jsonl --concurrency 8 --images-per-minute 2\n" in capfd.readouterr().out
+    assert main(divided) == 0
     told = json.loads(capfd.readouterr().out)
     assert (told["jobs"], told["run"]["estimated_s"]) == (8, 240.0)
     assert set(told["seconds_seen"]) == {"low"}

@@ -3363,7 +3363,7 @@ MIN_VERSION = (7, 64)  # the first with all that is used here
 _CHUNK_BYTES = 7 << 14  # malloc takes fresh pages from the system for every piece of 128 KiB or more
 _LOOK_MS = 500
 _GRACE_S = 10.0  # for what came in time and is not read yet
-_TERMINATE_S = 2.0
+_LAST_S = 2.0  # for an answer that was cut, until curl says how
 _BAD_OPTION = 2
 
 
@@ -3471,19 +3471,20 @@ class _Transfer:
         path = find_curl()
         self._heads = _HeadsChannel()
         try:
-            self._process = subprocess.Popen(
-                # The option among the arguments is one that a curl older than MIN_VERSION refuses (exit 2).
-                [path, "-q", "--no-http0.9", "--config", "-"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=clean_environment(curl.env, curl.secrets),
-                bufsize=0,
-                pass_fds=self._heads.inherited,
-                # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
-                start_new_session=os.name == "posix",
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
+            with _signals_held():
+                self._process = subprocess.Popen(
+                    # The option among them is one that a curl older than MIN_VERSION refuses (exit 2).
+                    [path, "-q", "--no-http0.9", "--config", "-"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=clean_environment(curl.env, curl.secrets),
+                    bufsize=0,
+                    pass_fds=self._heads.inherited,
+                    # A Ctrl-C at the terminal is for us alone: we end curl when what has arrived is safe.
+                    start_new_session=os.name == "posix",
+                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                )
         except OSError as error:
             self._heads.close()
             raise ConfigError(
@@ -3500,7 +3501,7 @@ class _Transfer:
     def _begin(self, request):
         assert self._process.stdout is not None and self._process.stdin is not None
         self._heads.started(self._process.stdout.fileno())
-        self._stop.watch(self._process.terminate)
+        self._stop.watch(self._process.kill)
         config = render_config(request, self._proxy, self._heads.path, self._mark)
         try:
             self._process.stdin.write(config.encode("utf-8", "surrogateescape"))
@@ -3510,8 +3511,8 @@ class _Transfer:
 
     def close(self):
         # Ends the process, whatever happened.
-        self._stop.unwatch(self._process.terminate)
-        self._terminate()
+        self._stop.unwatch(self._process.kill)
+        self._end_now()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -3551,7 +3552,7 @@ class _Transfer:
             yield from decoder.feed(chunk)
             self._piece = b""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_TERMINATE_S)  # where it was cut, curl says so better than the decoder
+            self._process.wait(_LAST_S)  # where it was cut, curl says so better than the decoder
         yield from decoder.finish()
 
     def salvage(self, piece, pieces, keep):
@@ -3570,7 +3571,7 @@ class _Transfer:
         # Ends it for a reason of our own, under the code that curl has for such a thing.
         if self._cancelled is None:
             self._cancelled = TransferEnd(code, reason, sent=True)
-        self._terminate()
+        self._end_now()
 
     def end(self):
         # How it ended; waits for curl.
@@ -3583,6 +3584,8 @@ class _Transfer:
         message, _, report = text.rpartition(self._mark) if self._mark in text else (text, "", "")
         times = [float(value.replace(",", ".")) for value in report.split()]
         sent = times[0] > 0 if times else code != _BAD_OPTION
+        if code < 0:
+            message = f"curl was ended by signal {-code}"
         said = re.search(r"^curl: \(\d+\) (.*)", message, re.M)  # what follows is advice on curl's options
         message = without_credentials(said.group(1) if said else message.strip(), self._proxy)
         return TransferEnd(code, message, sent, *times[1:5], proxy=self._shown_proxy)
@@ -3597,14 +3600,24 @@ class _Transfer:
             self._piece = os.read(body, _CHUNK_BYTES)
         return self._piece
 
-    def _terminate(self):
+    def _end_now(self):
         if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(_TERMINATE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def _signals_held():
+    # What is started meanwhile does not hear who asks processes to end: Slurm and systemd ask each process
+    # of a job, and curl must outlive that until its bytes are safe.
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 class _HeadsChannel:

@@ -82,7 +82,7 @@ def image(
         concurrency,
         (config, profile, base_url, history),
     )
-    return maker(prompt, id, image, mask, output)
+    return maker(daft.lit(prompt) if isinstance(prompt, str) else prompt, id, image, mask, output)
 
 
 @daft.cls(max_concurrency=256, use_process=False)

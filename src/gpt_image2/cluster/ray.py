@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+from ray.data.block import BlockAccessor
 
 from gpt_image2.core.api.request import ImageRequest
 from gpt_image2.core.base.errors import GptImage2Error
@@ -33,7 +34,7 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 
 from .jobs.job import ClusterJob
 from .jobs.results import Row
-from .jobs.table_rows import beside, invalid_row, job_of_line, job_of_row
+from .jobs.table_rows import beside, invalid_row, job_of_line, job_of_row, rows_of
 from .store.found import StoreError
 from .store.objects import open_objects
 from .store.presence import Presence
@@ -99,11 +100,10 @@ class ImageJobs:
 
     async def __call__(self, batch: Any) -> pa.Table:
         """The batch with what became of its rows."""
-        table = batch
-        if not isinstance(batch, pa.Table):
-            table = pa.table({name: list(values) for name, values in batch.items()})
+        # By Ray's own way, which has a type for whatever a column holds.
+        table = BlockAccessor.for_block(BlockAccessor.batch_to_block(batch)).to_arrow()
         loop = asyncio.get_running_loop()
-        rows = [loop.run_in_executor(self._pool, self._run, row) for row in table.to_pylist()]
+        rows = [loop.run_in_executor(self._pool, self._run, row) for row in rows_of(table, {LINE, CLAIM})]
         told = await asyncio.gather(*rows)
         if LINE in table.column_names:  # from `batch run`, which wants the whole row
             whole = [

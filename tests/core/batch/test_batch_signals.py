@@ -15,7 +15,7 @@ import pytest
 from batching import Painter, again, command, entries, image_files, in_flight, out_of, picture, write_jobs
 from harness import Home
 from pictures import png
-from processes import curls_of, end_of, is_alive, until
+from processes import IS_LINUX, curls_of, end_of, is_alive, until
 from servers import Answer, Recorder
 
 from gpt_image2.core.base.interrupt import StopSwitch
@@ -229,6 +229,24 @@ def test_ctrl_c_at_the_terminal_does_not_reach_curl(home: Home, painter: Painter
         painter.server.release()
         outcome = voice.outcome()
     assert (process.returncode, outcome["done"], outcome["failed"]) == (130, 2, 0)
+
+
+@pytest.mark.skipif(not IS_LINUX, reason="finds curl by /proc")
+def test_a_signal_to_every_process_of_a_job_does_not_end_what_is_paid_for(
+    home: Home, painter: Painter
+) -> None:
+    """Slurm and systemd signal all processes that a job has, in whatever group and session they are."""
+    flags = command(write_jobs(home, "one", "two", "three"), "--concurrency", "2")
+    with home.start(*flags, base_url=painter.base_url) as process:
+        voice = Voice(process)
+        for _ in range(2):
+            painter.server.wait_for_request()
+        for pid in (*curls_of(process), process.pid):
+            os.kill(pid, signal.SIGTERM)
+        voice.wait_for("nothing more is started")
+        painter.server.release()
+        outcome = voice.outcome()
+    assert (process.returncode, outcome["done"], outcome["failed"]) == (143, 2, 0)
 
 
 def test_the_same_signal_more_than_a_second_later_is_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:

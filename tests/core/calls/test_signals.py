@@ -199,6 +199,17 @@ def test_ctrl_c_at_the_terminal_does_not_reach_curl_before_us(home: Home) -> Non
     assert home.leftovers() == []
 
 
+@pytest.mark.skipif(not IS_LINUX, reason="finds curl by /proc")
+def test_a_curl_that_somebody_killed_is_told_by_its_signal(home: Home, recorder: Recorder) -> None:
+    recorder.hold()
+    with home.start("generate", "a cat", "-o", "cat.png", "--json", base_url=recorder.base_url) as process:
+        recorder.wait_for_request()
+        os.kill(curls_of(process)[0], signal.SIGKILL)
+        run = end_of(process)
+    assert (run.code, run.json["billed"]) == (7, "maybe")
+    assert "(curl was ended by signal 9)" in run.json["error"]["message"]
+
+
 def test_many_signals_at_once_lose_no_image_and_leave_no_curl(home: Home) -> None:
     with serving(two_and_a_half) as server:
         args = ("generate", "a cat", "--n", "3", "-o", "cat.png")

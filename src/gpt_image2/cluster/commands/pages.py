@@ -42,31 +42,38 @@ class SheetPages:
         for row in rows:
             if row["uri"] is None:
                 continue
+            if len(self._waiting) == _ON_A_PAGE:
+                self._write(is_last=False)
             source, prompt = escape(self._shown(row["uri"])), escape(row["prompt"] or "")
             facts = escape(" · ".join(str(row[name]) for name in ("id", "size", "quality") if row[name]))
             self._waiting.append(
                 f'<article><a href="{source}"><img src="{source}" alt="{prompt[:200]}" loading="lazy"></a>'
                 f'<p dir="auto">{prompt}</p><p>{facts}</p></article>\n'
             )
-        if len(self._waiting) >= _ON_A_PAGE:
-            self.flush()
 
-    def flush(self) -> None:
-        """Writes what has come as a page."""
-        if not self._waiting:
-            return
+    def end(self) -> None:
+        """Writes what has come since as the last page."""
+        if self._waiting:
+            self._write(is_last=True)
+
+    def _write(self, *, is_last: bool) -> None:
         self.pages += 1
-        write_whole(self._folder / f"page-{self.pages:04d}.html", self._pieces())
+        write_whole(self._folder / f"page-{self.pages:04d}.html", self._pieces(is_last))
         self._waiting.clear()
 
-    def _pieces(self) -> Iterator[str]:
-        before = f'<a href="page-{self.pages - 1:04d}.html">before</a> ' if self.pages > 1 else ""
+    def _pieces(self, is_last: bool) -> Iterator[str]:
+        links = [(self.pages - 1, "before")] if self.pages > 1 else []
+        links += [] if is_last else [(self.pages + 1, "next")]
         title = escape(f"{PROGRAM}: {self._title}, page {self.pages}")
         yield (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
             f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
-            f'<nav>{before}<a href="page-{self.pages + 1:04d}.html">next</a></nav>\n<main>\n'
+            f"<nav>{' '.join(_link(*each) for each in links)}</nav>\n<main>\n"
         )
         yield from self._waiting
         yield "</main></body></html>\n"
+
+
+def _link(page: int, words: str) -> str:
+    return f'<a href="page-{page:04d}.html">{words}</a>'

@@ -116,9 +116,12 @@ def _say_files(output: Output, flags: _Flags, files: list[tuple[str, int, str]])
     names = cast("dict[str, object]", vars(flags))
     given = {name for name in names if getattr(flags, name) != _parser().get_default(name)} - own
     more = "  # with the same flags for all jobs" if given else ""
+    pace = f" --concurrency {flags.concurrency}" if flags.concurrency != DEFAULT_CONCURRENCY else ""
+    pace += f" --images-per-minute {flags.images_per_minute:g}" if flags.images_per_minute else ""
     for path, size_bytes, command in files:
         output.result(saved_line(path, size_bytes))
-        output.result(f"  {PROGRAM} batch {command} {shlex.quote(path)}{more}")
+        flags_of = pace if command == "run" else ""
+        output.result(f"  {PROGRAM} batch {command} {shlex.quote(path)}{flags_of}{more}")
 
 
 def seconds_seen(client: Client) -> dict[str, float]:

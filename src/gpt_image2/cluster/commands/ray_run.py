@@ -8,17 +8,22 @@ import itertools
 import json
 import logging
 import os
+import re
+import sys
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
 
-from gpt_image2.core.base.errors import UsageError
+from gpt_image2.core.base import errors
+from gpt_image2.core.base.errors import GptImage2Error, UsageError
 from gpt_image2.core.base.interrupt import StopSwitch
+from gpt_image2.core.base.outcome import Billed
 from gpt_image2.core.base.record import replace
+from gpt_image2.core.base.redact import show
 from gpt_image2.core.batch.options import BatchRunCommand
 from gpt_image2.core.batch.summary import INTERRUPTED, MAX_FAILURES, Progress, Tally, job_row, say_ended
 from gpt_image2.core.commands.package_extras import SANDBOX_KEY
@@ -37,6 +42,8 @@ _NUMBER = "gpt_image2_number"
 _AT_ONCE = 4096  # jobs in one dataset, and what Ctrl-C waits for
 _BATCH = 16
 _LOOK_S = 1.0
+#: The line of a trace that names one of our errors.
+_SAID = re.compile(r"gpt_image2\.core\.base\.errors\.(\w+): (.+)")
 _CPUS_EACH, _ACTORS_EACH, _MOST_ACTORS = 0.1, 2, 64  # a call waits; so do hundreds of them
 
 
@@ -52,6 +59,8 @@ def run_on_ray(
     """Runs the jobs; how it went. The cluster is one of this machine where none is named."""
     if command.sandbox:
         os.environ[KEY_VARIABLE] = SANDBOX_KEY  # for the workers of this machine
+    own: Any = _OwnStdout(sys.stdout)
+    stack.enter_context(redirect_stdout(own))
     if not ray.is_initialized():
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -95,17 +104,21 @@ def run_on_ray(
                 batch_size=_BATCH,
                 batch_format="pyarrow",
             )
-            for row in dataset.iter_rows():
-                run.take(known[row[_NUMBER]], row["status"], json.loads(row[WHOLE]))
-                if stop.is_set:
-                    run.stop(INTERRUPTED)
-                    break
+            try:
+                for row in dataset.iter_rows():
+                    run.take(known[row[_NUMBER]], row["status"], json.loads(row[WHOLE]))
+                    if stop.is_set:
+                        run.stop(INTERRUPTED)
+                        break
+            except ray.exceptions.RayError as error:
+                raise _worker_error(error, run.tally) from None
         stop.drain_first(None)
     return run.tally
 
 
 def _arguments(command: BatchRunCommand, planned: PlannedJobs) -> dict[str, Any]:
-    """What the actors are made with: no key."""
+    """What the actors are made with: no key, but the server that this machine's environment names."""
+    source = planned.client.settings.sources["base_url"]
     return {
         "out": command.out_dir,
         "max_cost": command.max_cost_usd,
@@ -115,10 +128,41 @@ def _arguments(command: BatchRunCommand, planned: PlannedJobs) -> dict[str, Any]
         "retry_ambiguous": command.retry_ambiguous,
         "config": command.config,
         "profile": command.profile,
-        "base_url": command.base_url,
+        "base_url": command.base_url or os.environ.get(source),
         "history": command.history,
         "defaults": planned.defaults,
     }
+
+
+def _worker_error(error: Exception, tally: Tally) -> GptImage2Error:
+    """What a worker could not begin with, as its machine says; Ray gives that as the text of a trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [match for line in lines if (match := _SAID.match(line))]
+    kind = getattr(errors, said[-1].group(1), GptImage2Error) if said else GptImage2Error
+    message = said[-1].group(2) if said else next(iter(lines[-1:]), type(error).__name__)
+    has_begun = tally.done or tally.failed or tally.in_flight
+    return kind(
+        f"a worker of Ray has ended: {show(message)}",
+        hint="each machine of the cluster needs this package and its key, in the environment that Ray was "
+        "started in or in the config file; the same command goes on with what is missing",
+        code="ray_worker",
+        billed=Billed.MAYBE if has_begun else Billed.NO,
+    )
+
+
+class _OwnStdout:
+    """Standard output for this program's thread alone: Ray prints of its troubles there from others."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        stream = self._real if threading.get_ident() == self._thread else sys.stderr
+        return stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 class _Run:

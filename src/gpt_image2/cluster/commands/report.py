@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from gpt_image2.core.base.errors import PartialError
+from gpt_image2.core.base.errors import PartialError, UsageError
 from gpt_image2.core.base.outcome import ExitCode
 from gpt_image2.core.commands.options import add_output_flags
 from gpt_image2.core.commands.parser import Parser, parser_of
@@ -16,7 +16,7 @@ from gpt_image2.core.telling.as_json import failure_json
 from gpt_image2.core.telling.in_words import saved_line
 from gpt_image2.core.telling.output import output_for
 
-from ..store.objects import open_objects
+from ..store.objects import open_objects, shown_address
 from .manifest import UNREADABLE, ManifestFile, Sums, read_back
 from .pages import SheetPages
 
@@ -41,8 +41,13 @@ def main(argv: Sequence[str]) -> int:
                 file.write(rows)
             if pages is not None:
                 pages.add(rows)
+        if not sums.jobs:
+            raise UsageError(
+                f"no job of a batch lies at {shown_address(objects.address)}",
+                hint="give the address that was given to batch run as --out-dir",
+            )
         if pages is not None:
-            pages.flush()
+            pages.end()
     for path in flags.manifest:
         output.result(saved_line(path, _size(path)))
     if pages is not None and pages.pages:

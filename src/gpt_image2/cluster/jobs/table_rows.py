@@ -9,7 +9,7 @@ A row is what a line of a jobs file is: its columns have the API's own names, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import pyarrow as pa
@@ -43,9 +43,16 @@ COLUMNS = pa.schema(
 INVALID = "invalid"
 
 
+def rows_of(table: pa.Table, more: Set[str]) -> list[dict[str, Any]]:
+    """The rows of a table, by those columns that are the job, and by `more`."""
+    names = [name for name in table.column_names if name in TAKEN or name in more]
+    columns = [table.column(name).to_pylist() for name in names]
+    return [{name: column[place] for name, column in zip(names, columns)} for place in range(table.num_rows)]
+
+
 def job_of_row(row: Mapping[str, Any], defaults: Job, client: Client) -> ClusterJob:
     """The job of a row; a `UsageError` where it is none. Rows that are alike and have no id are one job."""
-    taken = {name: value for name, value in row.items() if name in TAKEN and not _is_nothing(value)}
+    taken = {name: _whole(value) for name, value in row.items() if name in TAKEN and not _is_nothing(value)}
     return job_of_line(json.dumps(taken, default=_plain), defaults, client)
 
 
@@ -106,6 +113,11 @@ def plain_columns(row: Row) -> dict[str, object]:
 
 def _is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)
+
+
+def _whole(value: object) -> object:
+    """Whole numbers are floats in a column that has nothing in another row."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _plain(value: Any) -> object:

@@ -46,6 +46,8 @@ _ENDPOINTS = (
     "AZURE_ENDPOINT",
     "GOOGLE_BASE_URL",
 )
+#: Where AWS, Azure and Google tell a machine its role: asked where the environment has no key.
+_ROLES = re.compile(r"/latest/(api|meta-data)/|/metadata/identity/|/computeMetadata/")
 _SIGNED_DAYS = 7  # the most that S3 and Azure take
 
 
@@ -318,9 +320,12 @@ def _told(address: str, name: str) -> Generator[None, None, None]:
     except (refused.AlreadyExistsError, refused.PreconditionError):
         raise _Conflict(f"{name} is there, or is being made") from None
     except (refused.BaseError, OSError, NotImplementedError, ValueError) as error:
+        has_key = not _ROLES.search(str(error))
         raise StoreError(
             f"{shown_address(address)} refuses {show(name, limit=200)}: {_reason(error)}",
-            hint="check the store, and what its key may do there",
+            hint="check the store, and what its key may do there"
+            if has_key
+            else "this machine has no role, its environment no key of the store (AWS_…, GOOGLE_…, AZURE_…)",
         ) from None
 
 
