@@ -276,7 +276,7 @@ def test_a_dry_run_says_what_it_would_cost_and_touches_nothing(local_site: Site,
     assert run.json["cost_usd"]["high"] > 0
     folder = Path(local_site.address[len("file://") :])
     assert not folder.exists()
-    assert main(["batch", "report", local_site.address]) == 0
+    assert main(["batch", "report", local_site.address]) == 2
     local_site.write({"prompt": "p", "image": f"file://{folder.parent}/nowhere/in.png"})
     assert local_site.run(painter.base_url).json["rows"][0]["error"]["code"] == "usage"
     assert not (folder.parent / "nowhere").exists()
