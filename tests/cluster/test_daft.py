@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from engines import environment, own_sandbox, requests_of
 
+from gpt_image2.core.base.errors import UsageError
+
 daft = pytest.importorskip("daft")
 
 
@@ -33,3 +35,5 @@ def test_a_field_that_the_api_does_not_have_is_refused_at_once(tmp_path: Path) -
 
     with pytest.raises(TypeError):
         image("a cat", out=f"file://{tmp_path}/run", colour="red")
+    with pytest.raises(UsageError, match="at least 1"):
+        image("a cat", out=f"file://{tmp_path}/run", concurrency=0)

@@ -28,7 +28,7 @@ from gpt_image2.core.calls.client import DEFAULT_TIMEOUT_S, Client
 from .jobs.results import Row
 from .jobs.table_rows import invalid_row, job_of_row, plain_columns
 from .store.objects import open_objects
-from .work.workplace import Terms, Workplace, open_workplace
+from .work.workplace import Terms, Workplace, check_concurrency, open_workplace
 
 _DEFAULT_CONCURRENCY = 16
 _FIELDS = {
@@ -73,7 +73,9 @@ def image(
 
     Raises:
         TypeError: a field that the API does not have.
+        UsageError: `concurrency` is less than 1.
     """
+    check_concurrency(concurrency)
     defaults = Job(replace(ImageRequest(prompt="", model=""), **fields))
     maker = _Maker(
         out,

@@ -39,7 +39,7 @@ from .store.found import StoreError
 from .store.objects import open_objects
 from .store.presence import Presence
 from .work.admission import Answer
-from .work.workplace import Terms, new_name, open_admission, open_workplace
+from .work.workplace import Terms, check_concurrency, new_name, open_admission, open_workplace
 
 _NAMESPACE = "gpt_image2"
 _DEFAULT_CONCURRENCY = 16
@@ -77,6 +77,7 @@ class ImageJobs:
         history: bool | None = None,
         defaults: dict[str, Any] | Job | None = None,
     ) -> None:
+        check_concurrency(concurrency)
         objects = open_objects(out)
         terms = Terms(timeout_s, retry_ambiguous, max_cost, images_per_minute)
         self._client = Client(

@@ -87,9 +87,9 @@ def in_words(sums: Sums) -> list[str]:
     """The sums for people."""
     unpriced = f" and {sums.unpriced:,} jobs of unknown cost" if sums.unpriced else ""
     maybe = f"; up to ${sums.maybe_usd:.4f} more may have been billed" if sums.maybe_usd else ""
-    by_status = ", ".join(f"{count:,} {name}" for name, count in sums.by_status.most_common())
     return [
-        f"{sums.jobs:,} jobs: {by_status or 'nothing is there'}",
+        f"{sums.jobs:,} jobs: "
+        + ", ".join(f"{count:,} {name}" for name, count in sums.by_status.most_common()),
         f"{sums.images:,} images, {sums.size_bytes / 1e6:,.1f} MB; ${sums.cost_usd:.4f}{unpriced}{maybe}",
         *(f"  {count:,} × {code}" for code, count in sums.by_error.most_common()),
     ]

@@ -167,14 +167,14 @@ def claim_bytes(claim: Claim) -> bytes:
 def read_claim(data: bytes, name: str = "a claim") -> Claim:
     """The claim that an object holds; a `StoreError` where it is none, which names the object."""
     try:
-        known = {name: value for name, value in json.loads(data).items() if name in _FIELDS}
+        known = {field: value for field, value in json.loads(data).items() if field in _FIELDS}
         known["state"] = State(known["state"])
         known["billed"] = Billed(known.get("billed", "no"))
         known["images"] = tuple(map(image_of_fields, known.get("images", ())))
-        for name in _NUMBERS & known.keys():
-            number_of(known[name])
-        for name in _TEXTS & known.keys():
-            text_of(known[name])
+        for field in _NUMBERS & known.keys():
+            number_of(known[field])
+        for field in _TEXTS & known.keys():
+            text_of(known[field])
         return Claim(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(

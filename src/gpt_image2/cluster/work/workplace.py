@@ -95,6 +95,12 @@ def open_workplace(
     return Workplace(JobWorker(place, client, gate, halt), gate, halt, terms.timeout_s + SENT_MARGIN_S)
 
 
+def check_concurrency(concurrency: int) -> None:
+    """Nothing where so many calls can be under way at once; else a `UsageError`."""
+    if concurrency < 1:
+        raise UsageError(f"concurrency is {concurrency}; it must be at least 1")
+
+
 def open_admission(
     objects: Objects, worker: str, terms: Terms, stack: ExitStack, workers: Callable[[], int] = lambda: 1
 ) -> Admission:
