@@ -1377,6 +1377,15 @@ def is_whole_image(file):
     return image_format in ends and tail.endswith(ends[image_format])
 
 
+def is_whole_file(path):
+    # Whether there is such an image at a path; False where that cannot be seen.
+    try:
+        with open(path, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
 def saved_image_at(path):
     try:
         with open(path, "rb") as file:
@@ -4743,7 +4752,7 @@ def adopt(
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
+        if image is None and is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue
@@ -4773,14 +4782,6 @@ def _already_saved(note):
         if image is not None and image.sha256 == note.get("sha256"):
             return image
     return None
-
-
-def _is_whole_file(part):
-    try:
-        with open(part, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
 
 
 def _given_name(part, plan, number):

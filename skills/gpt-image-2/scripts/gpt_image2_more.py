@@ -234,6 +234,7 @@ from gpt_image2 import (
     is_same,
     is_sandbox,
     is_too_large,
+    is_whole_file,
     is_whole_image,
     json_escaped,
     judge,
@@ -8170,7 +8171,7 @@ def _images_there(plan, folder, job, entry):
         for number in job.missing:
             path = str(outputs.path(number))
             is_candidate = number not in there and not plan.is_anothers(folder.name_of(path), job)
-            saved = saved_image_at(path) if is_candidate and _is_whole(path) else None
+            saved = saved_image_at(path) if is_candidate and is_whole_file(path) else None
             if saved is not None:
                 there[number] = replace(saved, number=number)
     return [there[number] for number in sorted(there)]
@@ -8187,14 +8188,6 @@ def _sent_by_model(folder, job, entry):
 def _is_in_doubt(entry):
     # Whether a job failed for which more may have been paid than has come.
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-
-
-def _is_whole(path):
-    try:
-        with open(path, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
 
 
 # ------------------------------------------------------------------------------------------------------------

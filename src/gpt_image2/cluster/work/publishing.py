@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gpt_image2.core.api.images import is_whole_image, saved_image_at, sha256_of
+from gpt_image2.core.api.images import is_whole_file, saved_image_at, sha256_of
 from gpt_image2.core.base.errors import GptImage2Error, OutputError
 from gpt_image2.core.base.outcome import Billed, Result, SavedImage
 from gpt_image2.core.base.record import replace as replaced
@@ -53,7 +53,7 @@ class Publisher:
         """Ends a job of which an earlier run on this machine has saved images, and not brought them to the
         store: those that its note names, or its claim, else what is there. None where there is nothing, or
         where `is_busy` says of the claim that its worker is at it."""
-        found = [saved_image_at(name) if _is_whole(name) else None for name in self._names_here(job)]
+        found = [saved_image_at(name) if is_whole_file(name) else None for name in self._names_here(job)]
         images = tuple(replaced(each, number=number) for number, each in enumerate(found, 1) if each)
         note = self._note(job)
         try:
@@ -254,11 +254,3 @@ class Publisher:
             error_message=f"the image is paid for and saved as {where}; {said}",
             error_hint="the same command on this machine brings it there, without a new call",
         )
-
-
-def _is_whole(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False

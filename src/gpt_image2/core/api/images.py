@@ -97,6 +97,15 @@ def is_whole_image(file: IO[bytes]) -> bool:
     return image_format in ends and tail.endswith(ends[image_format])
 
 
+def is_whole_file(path: str) -> bool:
+    """Whether there is such an image at a path; False where that cannot be seen."""
+    try:
+        with open(path, "rb") as file:
+            return is_whole_image(file)
+    except OSError:
+        return False
+
+
 def saved_image_at(path: str) -> Optional[SavedImage]:
     try:
         with open(path, "rb") as file:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import glob
 from typing import Container, Dict, List, Optional, Tuple
 
-from ..api.images import is_whole_image, saved_image_at
+from ..api.images import is_whole_file, saved_image_at
 from ..api.request import ImageRequest
 from ..base.errors import GptImage2Error
 from ..base.outcome import Billed, SavedImage
@@ -122,7 +122,7 @@ def _images_there(plan: Plan, folder: OutputFolder, job: PlannedJob, entry: Entr
         for number in job.missing:
             path = str(outputs.path(number))
             is_candidate = number not in there and not plan.is_anothers(folder.name_of(path), job)
-            saved = saved_image_at(path) if is_candidate and _is_whole(path) else None
+            saved = saved_image_at(path) if is_candidate and is_whole_file(path) else None
             if saved is not None:
                 there[number] = replace(saved, number=number)
     return [there[number] for number in sorted(there)]
@@ -139,11 +139,3 @@ def _sent_by_model(folder: OutputFolder, job: PlannedJob, entry: Entry) -> str:
 def _is_in_doubt(entry: Entry) -> bool:
     """Whether a job failed for which more may have been paid than has come."""
     return entry.event == FAILED and entry.billed is not Billed.NO and not entry.settled
-
-
-def _is_whole(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False

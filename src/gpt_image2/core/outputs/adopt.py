@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from ..api.images import is_whole_image, saved_image_at, sha256_of
+from ..api.images import is_whole_file, saved_image_at, sha256_of
 from ..base.outcome import SavedImage
 from ..base.record import replace
 from .files import private_folder, rename_if_free, rescue_folders
@@ -27,7 +27,7 @@ def adopt(
     for note in _by_part(notes):
         part, number = str(note["part"]), int(note.get("number") or 1)
         image = _already_saved(note)
-        if image is None and _is_whole_file(part) and sha256_of(part) not in inputs:
+        if image is None and is_whole_file(part) and sha256_of(part) not in inputs:
             if "preview" in note:
                 previews += _rescued(part, plan)
                 continue
@@ -57,14 +57,6 @@ def _already_saved(note: Mapping[str, Any]) -> Any:
         if image is not None and image.sha256 == note.get("sha256"):
             return image
     return None
-
-
-def _is_whole_file(part: str) -> bool:
-    try:
-        with open(part, "rb") as file:
-            return is_whole_image(file)
-    except OSError:
-        return False
 
 
 def _given_name(part: str, plan: OutputPlan, number: int) -> Any:
